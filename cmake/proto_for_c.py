@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""Write copies of .proto files that protoc-c understands.
+
+protoc-c 1.4 lacks two things. It refuses proto3 `optional`; a oneof with that single member is the
+same on the wire and in C tells presence by its case, so `optional T name = n;` becomes
+`oneof name_presence { T name = n; }`. And it derives C names from the package alone; the option
+c_package gives them a short prefix. Services and options that C does not need stay as they are.
+"""
+
+import argparse
+import pathlib
+import re
+
+OPTIONAL = re.compile(r"^(\s*)optional\s+([\w.]+)\s+(\w+)(\s*=\s*\d+[^;]*;)", re.M)
+PACKAGE = re.compile(r"^package\s+[\w.]+;", re.M)
+
+
+def mend(text: str, c_package: str) -> str:
+    text = OPTIONAL.sub(r"\1oneof \3_presence { \2 \3\4 }", text)
+    header = (
+        'import "protobuf-c/protobuf-c.proto";\n'
+        f'option (pb_c_file).c_package = "{c_package}";\n'
+    )
+    return PACKAGE.sub(lambda m: m.group(0) + "\n" + header, text, count=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--package", required=True)
+    parser.add_argument("files", nargs="+")
+    args = parser.parse_args()
+    for name in args.files:
+        target = args.out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(mend((args.root / name).read_text(), args.package))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+#ifndef FIBER_STREAM_H
+#define FIBER_STREAM_H
+
+/*
+ * Byte streams: sockets, pipes, FIFOs, terminals, in-memory pairs; TLS and tunnels are built on the
+ * same interface in net/ (fiber/stream_io.h). Here is what fibers use.
+ */
+
+#include <sys/types.h>
+
+#include "fiber/fiber.h"
+
+struct nd_stream;
+
+/* Who is at the other end, as the kernel says. */
+enum nd_peer_kind { ND_PEER_NONE, ND_PEER_UNIX, ND_PEER_TCP, ND_PEER_MEMORY };
+struct nd_peer {
+    enum nd_peer_kind kind;
+    uid_t uid; /* UNIX: SO_PEERCRED at accept or connect */
+    gid_t gid;
+    pid_t pid;
+    char name[80]; /* for logs: "unix:/run/x.sock pid 12", "192.0.2.1:4711" */
+};
+
+/*
+ * An address: "unix:///abs/path", "unix:/abs/path", "unix-abstract:name", "tcp://host:port",
+ * "host:port", "dns:///host:port", "[v6]:port", or a bare absolute path (a Unix socket).
+ */
+struct nd_addr {
+    enum nd_peer_kind kind; /* UNIX or TCP */
+    char path[108]; /* UNIX; abstract names begin with '@' */
+    char host[256]; /* TCP */
+    uint16_t port;
+};
+
+/* Fails: ND_INVALID. Context: any. */
+struct nd_error *nd_addr_parse(struct nd_str text, struct nd_addr *ret) ND_CHECK_RESULT;
+
+/*
+ * Connect. Host names are resolved on a thread, addresses tried in turn.
+ * Fails: ND_UNAVAILABLE (refused, no such socket file, unreachable; the message names address and
+ * reason), ND_DENIED (no permission for the socket file). Context: fiber.
+ */
+struct nd_error *nd_dial(const struct nd_addr *addr, struct nd_stream **ret) ND_CHECK_RESULT;
+
+/*
+ * Take over a descriptor that poll can wait for (socket, pipe, FIFO, terminal): it becomes
+ * non-blocking and is closed with the stream. On failure it stays the caller's. Context: fiber.
+ */
+struct nd_error *nd_stream_from_fd(int fd, struct nd_stream **ret) ND_CHECK_RESULT;
+
+/* Two joined streams in memory, each direction holding `capacity` bytes. Context: fiber. */
+void nd_stream_pair(size_t capacity, struct nd_stream **ret_a, struct nd_stream **ret_b);
+
+/* At least 1 and at most `cap` bytes; *ret is 0 at the end. Context: fiber. */
+struct nd_error *nd_stream_read(struct nd_stream *s, void *dst, size_t cap,
+                                size_t *ret) ND_CHECK_RESULT;
+
+/* Exactly `len` bytes. Fails: ND_DATA_LOSS when the end comes earlier. Context: fiber. */
+struct nd_error *nd_stream_read_full(struct nd_stream *s, void *dst, size_t len) ND_CHECK_RESULT;
+
+/* All of it. Fails: ND_UNAVAILABLE when the peer is gone. Context: fiber. */
+struct nd_error *nd_stream_write(struct nd_stream *s, struct nd_str bytes) ND_CHECK_RESULT;
+
+/* Half-close after what was written. Context: fiber. */
+struct nd_error *nd_stream_shutdown(struct nd_stream *s) ND_CHECK_RESULT;
+
+/* The other end. */
+const struct nd_peer *nd_stream_peer(const struct nd_stream *s);
+
+/* Close at once, drop what was not written. NULL is fine. Context: fiber, loop. */
+void nd_stream_close(struct nd_stream *s);
+void nd_stream_closep(struct nd_stream **s);
+
+/* Listening. */
+struct nd_listener;
+struct nd_listen_options {
+    mode_t unix_mode; /* of the socket file; 0 means 0660 */
+    uid_t unix_uid; /* owner, when chown_unix */
+    gid_t unix_gid;
+    bool chown_unix;
+};
+
+/*
+ * Bind and listen. A stale socket file (nobody answers) is replaced. `options` may be NULL. Port 0
+ * takes a free one (nd_listener_addr()).
+ * Fails: ND_EXISTS when somebody listens there already. Context: fiber.
+ */
+struct nd_error *nd_listener_open(const struct nd_addr *addr, const struct nd_listen_options *options,
+                                  struct nd_listener **ret) ND_CHECK_RESULT;
+
+/* The next connection, the caller's. Context: fiber. */
+struct nd_error *nd_listener_accept(struct nd_listener *l, struct nd_stream **ret) ND_CHECK_RESULT;
+const struct nd_addr *nd_listener_addr(const struct nd_listener *l);
+
+/* Stop listening; a socket file of ours is removed. NULL is fine. */
+void nd_listener_close(struct nd_listener *l);
+void nd_listener_closep(struct nd_listener **l);
+
+/* Wait until a descriptor is ready; a descriptor has one waiter at a time. Context: fiber. */
+enum nd_fd_event { ND_FD_READ = 1, ND_FD_WRITE = 2 };
+struct nd_error *nd_fd_wait(int fd, enum nd_fd_event event) ND_CHECK_RESULT;
+
+#endif

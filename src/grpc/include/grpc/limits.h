@@ -1,0 +1,17 @@
+#ifndef GRPC_LIMITS_H
+#define GRPC_LIMITS_H
+
+/* Limits and defaults of this room. Follows: contracts/grpc-wire.md 1.13, 2.2, 2.9. */
+
+#define ND_GRPC_MAX_MESSAGE_BYTES      (4u * 1024u * 1024u) /* received */
+#define ND_GRPC_MAX_STREAMS            256u /* per connection, running handlers count too */
+#define ND_GRPC_MAX_CONNECTIONS        10000u
+#define ND_GRPC_MAX_CALLS              16000u /* handlers running at once */
+#define ND_GRPC_MAX_STATUS_MESSAGE     1024u /* bytes of grpc-message, encoded */
+#define ND_GRPC_MAX_DETAILS_BYTES      4096u
+#define ND_GRPC_BACKOFF_INITIAL_NS     (50 * ND_MILLISECOND)
+#define ND_GRPC_BACKOFF_MAX_NS         (1 * ND_SECOND)
+#define ND_GRPC_CONNECT_TIMEOUT_NS     (20 * ND_SECOND)
+#define ND_GRPC_SEND_QUEUE_BYTES       (64u * 1024u) /* a writer beyond it waits */
+
+#endif

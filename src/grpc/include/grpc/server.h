@@ -1,0 +1,111 @@
+#ifndef GRPC_SERVER_H
+#define GRPC_SERVER_H
+
+/*
+ * The gRPC server: listeners, services, interceptors, graceful stop. All four call shapes, TLS,
+ * Unix sockets; health and reflection are services like others (grpc/health.h, grpc/reflection.h).
+ *
+ *     struct nd_server *s = nd_server_new(&options);
+ *     ND_TRY(nd_server_add(s, &nd_health_service, handlers, health));
+ *     ND_TRY(nd_server_listen(s, &addr, NULL, NULL));
+ *     ND_TRY(nd_server_run(s));      // suspends until nd_server_stop()
+ */
+
+#include "base/buf.h"
+#include "grpc/call.h"
+#include "grpc/tls_config.h"
+
+struct nd_server;
+
+/*
+ * A handler. `in` is the request of a unary or server-stream call, NULL otherwise; `out` is the
+ * (initialised) reply of a unary or client-stream call, NULL otherwise. What it hangs into `out` lives
+ * in nd_call_arena(). Returning NULL is status OK. Context: fiber.
+ */
+typedef struct nd_error *nd_handler(struct nd_call *call, const void *in, void *out);
+
+struct nd_method_handler {
+    const char *name; /* of the method, as in the .proto file */
+    nd_handler *handler;
+};
+
+/*
+ * What every call passes before its handler: `next` continues. An interceptor may refuse by returning
+ * an error without calling `next`, or look at the outcome. They run in the order of registration, in
+ * the call's fiber; `in` is NULL for streams whose messages are read by the handler.
+ */
+struct nd_interceptor_chain;
+struct nd_interceptor {
+    struct nd_error *(*run)(void *arg, struct nd_call *call, const void *in,
+                            const struct nd_interceptor_chain *next);
+    void *arg;
+};
+struct nd_error *nd_interceptor_next(const struct nd_interceptor_chain *next) ND_CHECK_RESULT;
+
+struct nd_server_options {
+    const char *user_agent; /* for logs; static text */
+    size_t max_message_bytes; /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
+    uint32_t max_streams; /* per connection; 0 means the default in grpc/limits.h */
+    uint32_t max_connections; /* 0 means the default */
+    uint32_t max_calls; /* handlers running at once; 0 means the default */
+    int64_t default_timeout_ns; /* of unary calls without a deadline; 0: none */
+
+    /*
+     * Serialised google.rpc.Status for the trailer grpc-status-details-bin, appended to `buf` (max
+     * 4 KiB); leaves it empty to send none. NULL: none are sent.
+     */
+    void (*encode_details)(void *arg, const struct nd_error *err, struct nd_buf *buf);
+    void *encode_details_arg;
+};
+
+/* `options` may be NULL and is copied. Context: fiber. */
+struct nd_server *nd_server_new(const struct nd_server_options *options)
+    __attribute__((__returns_nonnull__));
+void nd_server_free(struct nd_server *s); /* stopped; NULL is fine */
+void nd_server_freep(struct nd_server **s);
+
+/*
+ * Offer a service. `handlers` ends with a {NULL, NULL} entry and must have one entry for every method
+ * of the descriptor and no other (a broken invariant otherwise). All are borrowed.
+ */
+void nd_server_add(struct nd_server *s, const struct nd_service_desc *service,
+                   const struct nd_method_handler *handlers, void *user);
+
+/* Before the first nd_server_listen(). */
+void nd_server_intercept(struct nd_server *s, struct nd_interceptor interceptor);
+
+/* The services offered, in order of registration. */
+size_t nd_server_n_services(const struct nd_server *s);
+const struct nd_service_desc *nd_server_service(const struct nd_server *s, size_t i);
+
+/*
+ * Listen on an address. `tls` NULL: cleartext. Both pointers may be NULL; the TLS configuration is
+ * referenced. `ret_addr`, when given, gets the address with the real port.
+ * Fails: as nd_listener_open(). Context: fiber.
+ */
+struct nd_error *nd_server_listen(struct nd_server *s, const struct nd_addr *addr,
+                                  const struct nd_listen_options *options, struct nd_tls_config *tls,
+                                  struct nd_addr *ret_addr) ND_CHECK_RESULT;
+
+/* Serve a connection that somebody else accepted (socket activation, tests). Owns the stream. */
+void nd_server_adopt(struct nd_server *s, struct nd_stream *stream, struct nd_tls_config *tls);
+
+/* Serve until stopped. Returns when the last connection is gone. Context: fiber. */
+struct nd_error *nd_server_run(struct nd_server *s) ND_CHECK_RESULT;
+
+/*
+ * Stop gracefully: no new connections, GOAWAY, running calls may end within `grace_ns`, then they
+ * are cancelled. A second call cancels at once. Context: fiber, loop.
+ */
+void nd_server_stop(struct nd_server *s, int64_t grace_ns);
+
+/* For metrics and leak checks. */
+struct nd_server_stats {
+    size_t connections; /* open now */
+    size_t calls; /* handlers running now */
+    uint64_t connections_total;
+    uint64_t calls_total;
+};
+void nd_server_get_stats(const struct nd_server *s, struct nd_server_stats *ret);
+
+#endif
