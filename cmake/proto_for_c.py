@@ -4,7 +4,7 @@
 protoc-c 1.4 lacks two things. It refuses proto3 `optional`; a oneof with that single member is the
 same on the wire and in C tells presence by its case, so `optional T name = n;` becomes
 `oneof name_presence { T name = n; }`. And it derives C names from the package alone; the option
-c_package gives them a short prefix. Services and options that C does not need stay as they are.
+c_package gives them a short prefix, unless the file sets one itself.
 """
 
 import argparse
@@ -15,8 +15,10 @@ OPTIONAL = re.compile(r"^(\s*)optional\s+([\w.]+)\s+(\w+)(\s*=\s*\d+[^;]*;)", re
 PACKAGE = re.compile(r"^package\s+[\w.]+;", re.M)
 
 
-def mend(text: str, c_package: str) -> str:
+def mend(text: str, c_package: str | None) -> str:
     text = OPTIONAL.sub(r"\1oneof \3_presence { \2 \3\4 }", text)
+    if c_package is None or "c_package" in text:
+        return text
     header = (
         'import "protobuf-c/protobuf-c.proto";\n'
         f'option (pb_c_file).c_package = "{c_package}";\n'
@@ -28,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--package", required=True)
+    parser.add_argument("--package")
     parser.add_argument("files", nargs="+")
     args = parser.parse_args()
     for name in args.files:
