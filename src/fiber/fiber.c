@@ -18,6 +18,7 @@
 #include "fiber/fiber.h"
 
 #include "base/alloc.h"
+
 #include "loop_priv.h"
 #include "switch_priv.h"
 
@@ -133,9 +134,11 @@ reap(struct nd_loop *loop, struct nd_fiber *f)
     give_stack(loop, f);
 }
 
-void
+const char *
 nd_fiber_enter(struct nd_loop *loop, struct nd_fiber *f)
 {
+    const char *doing;
+
     ND_INVARIANT(loop->current == NULL && f->state == ND_FIBER_READY);
     loop->current = f;
     f->state = ND_FIBER_RUNNING;
@@ -144,8 +147,10 @@ nd_fiber_enter(struct nd_loop *loop, struct nd_fiber *f)
     nd_switch(&loop->sp, f->sp);
     ND_SWITCH_FINISH(loop->fake_stack, NULL, NULL);
     loop->current = NULL;
+    doing = f->doing;
     if (f->state == ND_FIBER_ENDED)
         reap(loop, f);
+    return doing;
 }
 
 static struct nd_error *

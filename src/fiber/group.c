@@ -18,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+
 #include "loop_priv.h"
 
 static struct nd_group *

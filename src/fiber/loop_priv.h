@@ -36,7 +36,7 @@ enum nd_wake {
 };
 
 enum nd_park {
-    ND_PARK_CTX, /* the end of the context ends the wait */
+    ND_PARK_CTX,  /* the end of the context ends the wait */
     ND_PARK_JOIN, /* only what it waits for does */
 };
 
@@ -53,7 +53,7 @@ TAILQ_HEAD(nd_group_list, nd_group);
 
 /* Lives at the top of its own stack. */
 struct nd_fiber {
-    void *sp; /* where it was left */
+    void *sp;                     /* where it was left */
     STAILQ_ENTRY(nd_fiber) ready; /* queue membership; also the link in the pool of stacks */
     struct nd_loop *loop;
     void *fake_stack; /* sanitizer */
@@ -64,9 +64,9 @@ struct nd_fiber {
     enum nd_wake wake;
     bool cancelled;
     unsigned shield_depth;
-    struct nd_waiter *waiter; /* while WAITING in a queue */
-    int64_t own_deadline_ns; /* of the fiber */
-    int64_t scope_deadline_ns; /* narrowed by scopes, or the grace of a shield */
+    struct nd_waiter *waiter;       /* while WAITING in a queue */
+    int64_t own_deadline_ns;        /* of the fiber */
+    int64_t scope_deadline_ns;      /* narrowed by scopes, or the grace of a shield */
     struct nd_timer deadline_timer; /* armed or not; when armed, for the deadline in force */
     nd_fiber_fn *fn;
     void *arg;
@@ -90,10 +90,10 @@ struct nd_group {
     TAILQ_ENTRY(nd_group) in_owner;
     struct nd_fiber_list fibers;
     size_t n_fibers;
-    size_t n_spawning; /* callers inside nd_group_spawn() */
+    size_t n_spawning;      /* callers inside nd_group_spawn() */
     struct nd_error *error; /* the first failure */
     struct nd_cond changed; /* a fiber has ended: for wait and end */
-    struct nd_cond room; /* the same, for those that wait to spawn */
+    struct nd_cond room;    /* the same, for those that wait to spawn */
 };
 
 /* Something that a thread has for the loop: `fn(arg)` runs on the loop. */
@@ -107,17 +107,17 @@ struct nd_post {
 struct nd_loop {
     uv_loop_t uv;
     uv_async_t wakeup; /* posts have come */
-    uv_timer_t alarm; /* for the first timer of the heap */
+    uv_timer_t alarm;  /* for the first timer of the heap */
 
     struct nd_fiber *current; /* NULL: loop context */
-    void *sp; /* of the loop, while a fiber runs */
+    void *sp;                 /* of the loop, while a fiber runs */
     void *fake_stack;
     const void *stack_bottom;
     size_t stack_size;
 
     struct nd_fiber_queue ready;
     struct nd_fiber_queue yielded; /* ready in the next turn */
-    struct nd_fiber_queue pool; /* stacks without a fiber */
+    struct nd_fiber_queue pool;    /* stacks without a fiber */
     size_t n_pool;
     size_t n_fibers;
     uint64_t last_id;
@@ -135,13 +135,13 @@ struct nd_loop {
     bool virtual_clock;
     int64_t virtual_ns;
     size_t n_watches; /* descriptors and signals that may wake somebody */
-    size_t n_jobs; /* on threads */
+    size_t n_jobs;    /* on threads */
 
     int64_t turn_began_ns; /* 0: asleep */
-    int64_t stall_ns; /* longest turn since it was asked for */
+    int64_t stall_ns;      /* longest turn since it was asked for */
     int64_t stall_logged_ns;
     int64_t coarse_ns; /* coarse clock at the last change of fibers */
-    int64_t held_ns; /* the longest hold of this turn, by whom, doing what */
+    int64_t held_ns;   /* the longest hold of this turn, by whom, doing what */
     uint64_t held_id;
     const char *held_doing;
 
@@ -186,8 +186,8 @@ char *nd_loop_read_buf(struct nd_loop *loop);
 struct nd_error *nd_fiber_new(struct nd_loop *loop, nd_fiber_fn *fn, void *arg,
                               struct nd_fiber **ret) ND_CHECK_RESULT;
 
-/* Run it until it suspends or ends. Context: loop. */
-void nd_fiber_enter(struct nd_loop *loop, struct nd_fiber *fiber);
+/* Run it until it suspends or ends; tells what it said it was doing. Context: loop. */
+const char *nd_fiber_enter(struct nd_loop *loop, struct nd_fiber *fiber);
 
 /*
  * Suspend until nd_fiber_wake(). `waiter` is linked in a queue by the caller, or NULL. With

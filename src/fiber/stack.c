@@ -20,9 +20,9 @@
 
 /* Instrumented frames are larger. */
 #ifdef ND_ASAN
-#define STACK_BYTES ((size_t)ND_FIBER_STACK_BYTES * 4)
+#    define STACK_BYTES ((size_t)ND_FIBER_STACK_BYTES * 4)
 #else
-#define STACK_BYTES ((size_t)ND_FIBER_STACK_BYTES)
+#    define STACK_BYTES ((size_t)ND_FIBER_STACK_BYTES)
 #endif
 
 #define RECORD_BYTES ((sizeof(struct nd_fiber) + 63) & ~(size_t)63)

@@ -15,28 +15,29 @@ void nd_switch(void **save_sp, void *load_sp);
 void *nd_switch_prepare(void *bottom, void *top, void (*entry)(void));
 
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ND_ASAN 1
-#endif
+#    if __has_feature(address_sanitizer)
+#        define ND_ASAN 1
+#    endif
 #endif
 #if defined(__SANITIZE_ADDRESS__)
-#define ND_ASAN 1
+#    define ND_ASAN 1
 #endif
 
 #ifdef ND_ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
+#    include <sanitizer/asan_interface.h>
+#    include <sanitizer/common_interface_defs.h>
 /* Before a switch to the stack at `bottom`; `save` NULL: the stack that is left has ended. */
-#define ND_SWITCH_START(save, bottom, size) __sanitizer_start_switch_fiber((save), (bottom), (size))
+#    define ND_SWITCH_START(save, bottom, size) \
+        __sanitizer_start_switch_fiber((save), (bottom), (size))
 /* After arriving; the two results describe the stack that was left. */
-#define ND_SWITCH_FINISH(saved, ret_bottom, ret_size) \
-    __sanitizer_finish_switch_fiber((saved), (ret_bottom), (ret_size))
+#    define ND_SWITCH_FINISH(saved, ret_bottom, ret_size) \
+        __sanitizer_finish_switch_fiber((saved), (ret_bottom), (ret_size))
 /* A reused stack: forget the frames that were on it. */
-#define ND_STACK_CLEAN(bottom, size) __asan_unpoison_memory_region((bottom), (size))
+#    define ND_STACK_CLEAN(bottom, size) __asan_unpoison_memory_region((bottom), (size))
 #else
-#define ND_SWITCH_START(save, bottom, size)           ((void)0)
-#define ND_SWITCH_FINISH(saved, ret_bottom, ret_size) ((void)0)
-#define ND_STACK_CLEAN(bottom, size)                  ((void)0)
+#    define ND_SWITCH_START(save, bottom, size)           ((void)0)
+#    define ND_SWITCH_FINISH(saved, ret_bottom, ret_size) ((void)0)
+#    define ND_STACK_CLEAN(bottom, size)                  ((void)0)
 #endif
 
 #endif

@@ -6,12 +6,12 @@
  * in the frame of nd_switch() on that very stack; that of a new one stands at its top.
  */
 
-#include "switch_priv.h"
-
 #include <stdint.h>
 #include <ucontext.h>
 
 #include "base/defs.h"
+
+#include "switch_priv.h"
 
 void
 nd_switch(void **save_sp, void *load_sp)

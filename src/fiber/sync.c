@@ -11,6 +11,7 @@
 #include "fiber/sync.h"
 
 #include "base/alloc.h"
+
 #include "loop_priv.h"
 
 static void
@@ -96,7 +97,7 @@ struct nd_chan {
     size_t first;
     size_t count;
     bool closed;
-    struct nd_cond filled; /* receivers wait */
+    struct nd_cond filled;  /* receivers wait */
     struct nd_cond emptied; /* senders wait */
 };
 

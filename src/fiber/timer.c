@@ -7,6 +7,7 @@
  */
 
 #include "base/alloc.h"
+
 #include "loop_priv.h"
 
 #define HEAP_FIRST_CAP 64

@@ -51,6 +51,10 @@ enum nd_ctx_slot {
 void nd_ctx_set(enum nd_ctx_slot slot, void *value);
 void *nd_ctx_get(enum nd_ctx_slot slot);
 
+/* A name for the variable behind a scope macro, so that scopes may nest. */
+#define ND_SCOPE_NAME_AT_(name, line) name##line
+#define ND_SCOPE_NAME_(name, line)    ND_SCOPE_NAME_AT_(name, line)
+
 /*
  * Narrow the deadline until the scope ends (never widens it):
  *     ND_DEADLINE_IN(5 * ND_SECOND);
@@ -60,9 +64,10 @@ struct nd_deadline_scope {
 };
 struct nd_deadline_scope nd_deadline_begin(int64_t in_ns);
 void nd_deadline_endp(struct nd_deadline_scope *scope);
-#define ND_DEADLINE_IN(in_ns)                                              \
-    ND_AUTO(nd_deadline_endp)                                              \
-    struct nd_deadline_scope nd_deadline_scope_ = nd_deadline_begin(in_ns)
+#define ND_DEADLINE_IN(in_ns)                                                  \
+    ND_AUTO(nd_deadline_endp)                                                  \
+    struct nd_deadline_scope ND_SCOPE_NAME_(nd_deadline_scope_at_, __LINE__) = \
+        nd_deadline_begin(in_ns)
 
 /*
  * Put cancellation and deadline aside until the scope ends, and hold a grace of its own instead:
@@ -70,14 +75,14 @@ void nd_deadline_endp(struct nd_deadline_scope *scope);
  *     ND_SHIELDED(ND_SHIELD_GRACE_NS);
  */
 struct nd_shield_scope {
-    int64_t saved_ns; /* private */
+    int64_t saved_ns;     /* private */
     unsigned saved_depth; /* private */
 };
 struct nd_shield_scope nd_shield_begin(int64_t grace_ns);
 void nd_shield_endp(struct nd_shield_scope *scope);
-#define ND_SHIELDED(grace_ns)           \
-    ND_AUTO(nd_shield_endp)             \
-    struct nd_shield_scope nd_shield_scope_ = nd_shield_begin(grace_ns)
+#define ND_SHIELDED(grace_ns) \
+    ND_AUTO(nd_shield_endp)   \
+    struct nd_shield_scope ND_SCOPE_NAME_(nd_shield_scope_at_, __LINE__) = nd_shield_begin(grace_ns)
 
 /* A stretch that relies on not being suspended: checked at the end of the scope. */
 struct nd_no_suspend {
@@ -85,8 +90,8 @@ struct nd_no_suspend {
 };
 struct nd_no_suspend nd_no_suspend_begin(void);
 void nd_no_suspend_endp(struct nd_no_suspend *scope);
-#define ND_NO_SUSPEND()               \
-    ND_AUTO(nd_no_suspend_endp)       \
-    struct nd_no_suspend nd_no_suspend_ = nd_no_suspend_begin()
+#define ND_NO_SUSPEND()         \
+    ND_AUTO(nd_no_suspend_endp) \
+    struct nd_no_suspend ND_SCOPE_NAME_(nd_no_suspend_at_, __LINE__) = nd_no_suspend_begin()
 
 #endif

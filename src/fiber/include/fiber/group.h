@@ -32,8 +32,7 @@ struct nd_group *nd_group_begin_independent(const char *name, unsigned width)
  * of its fibers has failed already.
  * Context: fiber.
  */
-struct nd_error *nd_group_spawn(struct nd_group *group, nd_fiber_fn *fn,
-                                void *arg) ND_CHECK_RESULT;
+struct nd_error *nd_group_spawn(struct nd_group *group, nd_fiber_fn *fn, void *arg) ND_CHECK_RESULT;
 
 /* The same without waiting: ND_EXHAUSTED when the group is full. Context: fiber, loop. */
 struct nd_error *nd_group_spawn_now(struct nd_group *group, nd_fiber_fn *fn,

@@ -45,7 +45,7 @@ struct nd_deferred {
     void (*fn)(void *arg);
     void *arg;
     struct nd_deferred *next; /* private */
-    bool queued; /* private */
+    bool queued;              /* private */
 };
 void nd_deferred_add(struct nd_deferred *d);
 void nd_deferred_remove(struct nd_deferred *d);
@@ -55,8 +55,8 @@ struct nd_timer {
     void (*fn)(void *arg); /* loop context */
     void *arg;
     struct nd_mono at; /* private from here on */
-    size_t heap_pos; /* 0: not armed */
-    uint64_t seq; /* equal times fire in the order of arming */
+    size_t heap_pos;   /* 0: not armed */
+    uint64_t seq;      /* equal times fire in the order of arming */
 };
 void nd_timer_arm(struct nd_timer *t, struct nd_mono at); /* again: moves it */
 void nd_timer_disarm(struct nd_timer *t);

@@ -11,11 +11,11 @@ struct nd_process;
 
 struct nd_process_options {
     const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH without '/' */
-    const char *const *env; /* NULL: ours */
-    const char *cwd; /* NULL: ours */
-    int fds[6]; /* what the child has as 0, 1, 2, ...; -1: /dev/null; borrowed */
-    size_t n_fds; /* 0 means three times /dev/null */
-    bool new_session; /* setsid */
+    const char *const *env;  /* NULL: ours */
+    const char *cwd;         /* NULL: ours */
+    int fds[6];              /* what the child has as 0, 1, 2, ...; -1: /dev/null; borrowed */
+    size_t n_fds;            /* 0 means three times /dev/null */
+    bool new_session;        /* setsid */
 };
 
 /* Start. Fails: ND_NOT_FOUND (no such program), ND_DENIED. Context: fiber. */
@@ -35,8 +35,10 @@ void nd_process_freep(struct nd_process **p);
 
 /* Signals as a queue. From opening to closing, the listed ones are caught. */
 struct nd_signals;
-struct nd_error *nd_signals_open(const int *signos, size_t n, struct nd_signals **ret) ND_CHECK_RESULT;
-struct nd_error *nd_signals_next(struct nd_signals *s, int *ret) ND_CHECK_RESULT; /* Context: fiber */
+struct nd_error *nd_signals_open(const int *signos, size_t n,
+                                 struct nd_signals **ret) ND_CHECK_RESULT;
+struct nd_error *nd_signals_next(struct nd_signals *s,
+                                 int *ret) ND_CHECK_RESULT; /* Context: fiber */
 void nd_signals_close(struct nd_signals *s);
 void nd_signals_closep(struct nd_signals **s);
 

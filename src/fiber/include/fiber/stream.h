@@ -28,8 +28,8 @@ struct nd_peer {
  */
 struct nd_addr {
     enum nd_peer_kind kind; /* UNIX or TCP */
-    char path[108]; /* UNIX; abstract names begin with '@' */
-    char host[256]; /* TCP */
+    char path[108];         /* UNIX; abstract names begin with '@' */
+    char host[256];         /* TCP */
     uint16_t port;
 };
 
@@ -44,8 +44,12 @@ struct nd_error *nd_addr_parse(struct nd_str text, struct nd_addr *ret) ND_CHECK
 struct nd_error *nd_dial(const struct nd_addr *addr, struct nd_stream **ret) ND_CHECK_RESULT;
 
 /*
- * Take over a descriptor that poll can wait for (socket, pipe, FIFO, terminal): it becomes
- * non-blocking and is closed with the stream. On failure it stays the caller's. Context: fiber.
+ * Take over a descriptor: socket, pipe, FIFO, terminal, and files and devices that cannot be waited
+ * for and are always ready. It becomes close-on-exec and non-blocking (what it was is restored at
+ * the end: others may share it) and is closed with the stream. A FIFO ends when its last writer has
+ * gone; as long as none was there, it waits.
+ * Fails: ND_INVALID when it is none of these or is watched already; it stays the caller's then.
+ * Context: fiber.
  */
 struct nd_error *nd_stream_from_fd(int fd, struct nd_stream **ret) ND_CHECK_RESULT;
 
@@ -76,7 +80,7 @@ void nd_stream_closep(struct nd_stream **s);
 struct nd_listener;
 struct nd_listen_options {
     mode_t unix_mode; /* of the socket file; 0 means 0660 */
-    uid_t unix_uid; /* owner, when chown_unix */
+    uid_t unix_uid;   /* owner, when chown_unix */
     gid_t unix_gid;
     bool chown_unix;
 };
@@ -86,10 +90,17 @@ struct nd_listen_options {
  * takes a free one (nd_listener_addr()).
  * Fails: ND_EXISTS when somebody listens there already. Context: fiber.
  */
-struct nd_error *nd_listener_open(const struct nd_addr *addr, const struct nd_listen_options *options,
+struct nd_error *nd_listener_open(const struct nd_addr *addr,
+                                  const struct nd_listen_options *options,
                                   struct nd_listener **ret) ND_CHECK_RESULT;
 
-/* The next connection, the caller's. Context: fiber. */
+/*
+ * Take over a socket that listens already (socket activation). On failure it stays the caller's.
+ * Fails: ND_INVALID when it is none. Context: fiber.
+ */
+struct nd_error *nd_listener_from_fd(int fd, struct nd_listener **ret) ND_CHECK_RESULT;
+
+/* The next connection, the caller's. Waits while descriptors are exhausted. Context: fiber. */
 struct nd_error *nd_listener_accept(struct nd_listener *l, struct nd_stream **ret) ND_CHECK_RESULT;
 const struct nd_addr *nd_listener_addr(const struct nd_listener *l);
 
@@ -97,7 +108,10 @@ const struct nd_addr *nd_listener_addr(const struct nd_listener *l);
 void nd_listener_close(struct nd_listener *l);
 void nd_listener_closep(struct nd_listener **l);
 
-/* Wait until a descriptor is ready; a descriptor has one waiter at a time. Context: fiber. */
+/*
+ * Wait until a descriptor is ready; it becomes non-blocking. A descriptor has one waiter at a time.
+ * Fails: ND_INVALID when it cannot be waited for. Context: fiber.
+ */
 enum nd_fd_event { ND_FD_READ = 1, ND_FD_WRITE = 2 };
 struct nd_error *nd_fd_wait(int fd, enum nd_fd_event event) ND_CHECK_RESULT;
 

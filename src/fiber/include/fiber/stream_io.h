@@ -22,11 +22,12 @@ struct nd_stream_reader {
 
 struct nd_stream_ops {
     void (*start)(struct nd_stream *s); /* bytes may flow; idempotent */
-    void (*stop)(struct nd_stream *s); /* none after it returns; idempotent */
-    void (*write)(struct nd_stream *s, struct nd_str bytes); /* copies what it cannot write at once */
+    void (*stop)(struct nd_stream *s);  /* none after it returns; idempotent */
+    void (*write)(struct nd_stream *s,
+                  struct nd_str bytes);          /* copies what it cannot write at once */
     size_t (*unsent)(const struct nd_stream *s); /* queued bytes */
-    void (*shutdown)(struct nd_stream *s); /* after the queue */
-    void (*close)(struct nd_stream *s); /* frees it, perhaps later; no callback after it */
+    void (*shutdown)(struct nd_stream *s);       /* after the queue */
+    void (*close)(struct nd_stream *s);          /* frees it, perhaps later; no callback after it */
 };
 
 struct nd_stream {
@@ -37,6 +38,7 @@ struct nd_stream {
      * reader's on_end tells why). */
     void (*on_drain)(void *arg);
     void *drain_arg;
+    bool failed;                         /* set by the ops: what is written goes nowhere any more */
     struct nd_stream_blocking *blocking; /* private to fiber/stream.h's functions */
 };
 

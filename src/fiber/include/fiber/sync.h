@@ -15,18 +15,18 @@ TAILQ_HEAD(nd_waiters, nd_waiter);
 
 struct nd_cond {
     struct nd_waiters waiters; /* private */
-    bool ready; /* private: the head is initialised */
+    bool ready;                /* private: the head is initialised */
 };
 
 /* Suspend until signalled. Spurious wake-ups do not occur, but re-check. Context: fiber. */
 struct nd_error *nd_cond_wait(struct nd_cond *cond) ND_CHECK_RESULT;
-void nd_cond_signal(struct nd_cond *cond); /* the longest waiting one; fiber, loop */
+void nd_cond_signal(struct nd_cond *cond);    /* the longest waiting one; fiber, loop */
 void nd_cond_broadcast(struct nd_cond *cond); /* all; fiber, loop */
 
 /* First come, first served. */
 struct nd_mutex {
     struct nd_cond cond; /* private */
-    bool locked; /* private */
+    bool locked;         /* private */
 };
 struct nd_error *nd_mutex_lock(struct nd_mutex *mutex) ND_CHECK_RESULT; /* Context: fiber */
 void nd_mutex_unlock(struct nd_mutex *mutex);

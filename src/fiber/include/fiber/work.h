@@ -8,11 +8,13 @@
  * the context ends during the job, the call still returns only after it, with success.
  */
 
+#include <sys/types.h>
+
 #include "fiber/fiber.h"
 
 enum nd_work_kind {
     ND_WORK_SHORT, /* milliseconds: files, fsync, getaddrinfo */
-    ND_WORK_BULK, /* seconds: file trees, hashing, inflating */
+    ND_WORK_BULK,  /* seconds: file trees, hashing, inflating */
 };
 
 /*
