@@ -46,9 +46,9 @@
     })
 #define ND_MAX(a, b)                       \
     __extension__({                        \
-        __typeof__(a) nd_a_ = (a);         \
-        __typeof__(b) nd_b_ = (b);         \
-        (nd_a_ > nd_b_) ? nd_a_ : nd_b_;   \
+        __typeof__(a) nd_c_ = (a);         \
+        __typeof__(b) nd_d_ = (b);         \
+        (nd_c_ > nd_d_) ? nd_c_ : nd_d_;   \
     })
 
 /*

@@ -57,7 +57,7 @@ struct nd_str nd_str_trim(struct nd_str s);
 
 /*
  * Cut the next piece up to `sep` off the front of `*rest`. Returns false when nothing is left.
- * "a,,b" gives "a", "", "b"; the empty text gives nothing.
+ * "a,,b" gives "a", "", "b"; the empty text gives nothing, nor does what follows a last `sep`.
  */
 bool nd_str_next(struct nd_str *rest, char sep, struct nd_str *ret_piece);
 
