@@ -87,7 +87,7 @@ size_t
 nd_wall_format_full(struct nd_wall at, char dst[ND_RFC3339_SIZE])
 {
     int64_t days = floor_div(at.sec, DAY_SECONDS);
-    int in_day = (int)(at.sec - days * DAY_SECONDS);
+    int in_day = (int)((at.sec % DAY_SECONDS + DAY_SECONDS) % DAY_SECONDS);
     struct date d = date_of(days);
     int len;
 
