@@ -119,6 +119,14 @@ struct cursor {
     const char *end;
 };
 
+static struct cursor
+cursor_of(struct nd_str text)
+{
+    const char *start = text.ptr != NULL ? text.ptr : "";
+
+    return (struct cursor){start, start + text.len};
+}
+
 static bool
 take_char(struct cursor *c, char want)
 {
@@ -230,7 +238,7 @@ take_clock(struct cursor *c, int *ret_seconds)
 struct nd_error *
 nd_wall_parse(struct nd_str text, struct nd_wall *ret)
 {
-    struct cursor c = {text.ptr, text.ptr != NULL ? text.ptr + text.len : NULL};
+    struct cursor c = cursor_of(text);
     int seconds, offset;
     struct date date;
     int32_t nsec;
@@ -259,7 +267,8 @@ struct nd_wall
 nd_wall_add(struct nd_wall at, int64_t duration_ns)
 {
     int64_t sec = floor_div(duration_ns, NS_PER_SECOND);
-    int64_t nsec = duration_ns - sec * NS_PER_SECOND + at.nsec;
+    int64_t rest = (duration_ns % NS_PER_SECOND + NS_PER_SECOND) % NS_PER_SECOND;
+    int64_t nsec = rest + at.nsec;
 
     sec += nsec / NS_PER_SECOND;
     nsec %= NS_PER_SECOND;
@@ -332,7 +341,7 @@ take_part(struct cursor *c, uint64_t *sum)
 struct nd_error *
 nd_duration_parse(struct nd_str text, int64_t *ret_ns)
 {
-    struct cursor c = {text.ptr, text.ptr != NULL ? text.ptr + text.len : NULL};
+    struct cursor c = cursor_of(text);
     bool negative = take_char(&c, '-');
     uint64_t sum = 0;
     bool ok;
