@@ -225,6 +225,7 @@ static void
 push(struct nd_stream *base, struct nd_str bytes)
 {
     struct fd_stream *s = of(base);
+    struct nd_error *err;
 
     if (base->failed || s->closed || bytes.len == 0)
         return;
@@ -236,8 +237,11 @@ push(struct nd_stream *base, struct nd_str bytes)
         bytes = nd_str_from(bytes, write_now(s, bytes));
     if (base->failed || bytes.len == 0)
         return;
-    nd_buf_put(&s->queue, bytes);
-    update_watch(s);
+    err = nd_buf_add(&s->queue, bytes);
+    if (err != NULL)
+        fail(s, nd_error_wrap(err, "queue for %s", base->peer.name));
+    else
+        update_watch(s);
 }
 
 static void
@@ -374,7 +378,7 @@ new_stream(int fd)
     s->fd = fd;
     s->old_flags = -1;
     s->can_read = s->can_write = true;
-    s->queue = ND_BUF_INIT(SIZE_MAX);
+    s->queue = ND_BUF_INIT(ND_STREAM_QUEUE_BYTES);
     s->later = (struct nd_deferred){.fn = do_later, .arg = s};
     return s;
 }

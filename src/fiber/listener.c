@@ -82,6 +82,7 @@ static struct nd_error *
 clear_stale(const struct sockaddr_storage *at, socklen_t len, const char *path)
 {
     ND_AUTO(nd_closep) int fd = new_socket(AF_UNIX);
+    struct stat st;
 
     if (fd < 0)
         return nd_error_errno(errno, "make a socket");
@@ -92,6 +93,8 @@ clear_stale(const struct sockaddr_storage *at, socklen_t len, const char *path)
     }
     if (path[0] == '@')
         return nd_error_new(ND_EXISTS, "the abstract name is taken");
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return nd_error_new(ND_EXISTS, "the file is not a socket"); /* this too says "refused" */
     if (unlink(path) < 0 && errno != ENOENT)
         return nd_error_errno(errno, "remove the stale socket");
     nd_info("stale socket removed", ND_KV("path", path));

@@ -60,30 +60,41 @@ stop(struct nd_stream *base)
     of(base)->flowing = false;
 }
 
+/* Takes `err`. */
 static void
-fail(struct end *e, const char *why)
+fail(struct end *e, struct nd_error *err)
 {
     if (!e->base.failed)
-        e->failure = nd_error_new(ND_UNAVAILABLE, "write to %s: %s", e->base.peer.name, why);
+        e->failure = nd_error_wrap(err, "write to %s", e->base.peer.name);
+    else
+        nd_error_free(err);
     e->base.failed = true;
     nd_deferred_add(&e->later);
+}
+
+static struct nd_error *
+add_to(struct end *e, struct nd_str bytes)
+{
+    if (e->other == NULL)
+        return nd_error_new(ND_UNAVAILABLE, "the other end is closed");
+    if (e->shut)
+        return nd_error_new(ND_INVALID, "it was shut down");
+    return nd_buf_add(&e->other->incoming, bytes);
 }
 
 static void
 push(struct nd_stream *base, struct nd_str bytes)
 {
     struct end *e = of(base);
+    struct nd_error *err;
 
-    if (bytes.len == 0 || e->closed)
+    if (bytes.len == 0 || e->closed || base->failed)
         return;
-    if (e->other == NULL) {
-        fail(e, "the other end is closed");
-    } else if (e->shut) {
-        fail(e, "it was shut down");
-    } else {
-        nd_buf_put(&e->other->incoming, bytes);
+    err = add_to(e, bytes);
+    if (err != NULL)
+        fail(e, err);
+    else
         nd_deferred_add(&e->other->later);
-    }
 }
 
 static void
@@ -160,7 +171,7 @@ do_later(void *arg)
 static void
 drop_excess(struct end *e)
 {
-    struct nd_buf kept = ND_BUF_INIT(SIZE_MAX);
+    struct nd_buf kept = ND_BUF_INIT(ND_STREAM_QUEUE_BYTES);
 
     if (e->incoming.len <= e->capacity)
         return;
@@ -181,7 +192,7 @@ part(struct end *closed, struct end *stays)
     nd_deferred_add(&stays->later);
     if (was_queued) {
         stays->drain_due = true;
-        fail(stays, "the other end is closed");
+        fail(stays, nd_error_new(ND_UNAVAILABLE, "the other end is closed"));
     }
 }
 
@@ -214,7 +225,7 @@ new_end(size_t capacity)
     e->base.peer.kind = ND_PEER_MEMORY;
     snprintf(e->base.peer.name, sizeof(e->base.peer.name), "memory");
     e->capacity = capacity;
-    e->incoming = ND_BUF_INIT(SIZE_MAX);
+    e->incoming = ND_BUF_INIT(ND_STREAM_QUEUE_BYTES);
     e->later = (struct nd_deferred){.fn = do_later, .arg = e};
     return e;
 }

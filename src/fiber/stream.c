@@ -115,7 +115,7 @@ blocking(struct nd_stream *s)
     ND_INVARIANT(s->reader.on_bytes == NULL);
     b = nd_new(struct nd_stream_blocking);
     b->stream = s;
-    b->left = ND_BUF_INIT(SIZE_MAX);
+    b->left = ND_BUF_INIT(ND_STREAM_QUEUE_BYTES);
     s->blocking = b;
     nd_stream_attach(s,
                      &(struct nd_stream_reader){.on_bytes = on_bytes, .on_end = on_end, .arg = b},
@@ -206,10 +206,19 @@ check_writable(const struct nd_stream *s)
     return NULL;
 }
 
+/* Until the queue is empty; after a failure, until the end has told the reason. */
+static bool
+is_pending(const struct nd_stream *s)
+{
+    if (s->failed)
+        return !s->blocking->ended;
+    return s->blocking->err == NULL && nd_stream_unsent(s) != 0;
+}
+
 static struct nd_error *
 await_drain(struct nd_stream *s)
 {
-    while (nd_stream_unsent(s) != 0 && s->blocking->err == NULL && !s->failed)
+    while (is_pending(s))
         ND_TRY(nd_cond_wait(&s->blocking->drained));
     return check_writable(s);
 }

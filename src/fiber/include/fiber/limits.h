@@ -9,8 +9,9 @@
 #define ND_FIBER_STALL_MS     20     /* a turn of the loop that takes longer is logged */
 #define ND_WORK_SHORT_THREADS 2u
 #define ND_WORK_BULK_THREADS  2u
-#define ND_SHIELD_GRACE_NS    (30 * ND_SECOND) /* default time for undo steps */
-#define ND_STREAM_READ_BYTES  (64u * 1024u)    /* read at once from a descriptor */
+#define ND_SHIELD_GRACE_NS    (30 * ND_SECOND)       /* default time for undo steps */
+#define ND_STREAM_READ_BYTES  (64u * 1024u)          /* read at once from a descriptor */
+#define ND_STREAM_QUEUE_BYTES (256u * 1024u * 1024u) /* unsent at once; above, the stream fails */
 #define ND_LISTEN_BACKLOG     511
 
 #endif
