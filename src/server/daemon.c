@@ -1,0 +1,207 @@
+/*
+ * The wiring: host, services, listeners; what runs beside the server; and the way down.
+ *
+ *   signals ──stop──▶ server ◀── listeners (Unix sockets, TCP with TLS)
+ *                       │
+ *     health ◀── containerd checker        services ──▶ engine ──▶ containerd
+ *
+ * The first fiber makes everything and then runs the server. Beside it, in one group: the health check of
+ * containerd, the watcher of containers that remove themselves, and the signals. When the server has
+ * stopped (drained after the first SIGTERM, at once after the second) the group is cancelled, and what
+ * was made is taken apart in the opposite order by scope.
+ *
+ * Liveness is the loop itself; the readiness of each service follows containerd, so that a slow or
+ * restarting containerd never makes an orchestrator kill a healthy daemon.
+ */
+
+#include "daemon.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "container/containers.h"
+#include "fiber/group.h"
+#include "fiber/process.h"
+#include "grpc/health.h"
+#include "grpc/reflection.h"
+#include "grpc/server.h"
+#include "host/host.h"
+#include "interceptors/interceptors.h"
+#include "nerdctl_methods.h"
+#include "services/services.h"
+#include "services/version.h"
+
+struct daemon {
+    const struct nd_options *options;
+    struct nd_server *server;
+    struct nd_health *health;
+    struct nd_services services;
+};
+
+/* The helper stands beside this program unless the options say otherwise. */
+static struct nd_error *
+find_helper(const struct nd_options *o, char path[PATH_MAX])
+{
+    static const char name[] = "nerdctl-grpc-helper";
+    struct nd_str dir;
+    ssize_t n;
+
+    if (o->helper != NULL) {
+        ND_TRY(nd_str_copy(path, PATH_MAX, nd_str(o->helper), "path of the helper"));
+    } else {
+        n = readlink("/proc/self/exe", path, PATH_MAX - sizeof(name));
+        if (n < 0)
+            return nd_error_errno(errno, "find this program");
+        dir = nd_str_n(path, (size_t)n);
+        memcpy(path + nd_str_rfind(dir, '/') + 1, name, sizeof(name));
+    }
+    if (path[0] != '/')
+        return nd_error_new(ND_INVALID, "--helper %s: the path must be absolute", path);
+    if (access(path, X_OK) < 0)
+        return nd_error_hint(nd_error_errno(errno, "helper %s", path),
+                             "install nerdctl-grpc-helper beside nerdctl-grpcd, or name it by --helper");
+    return NULL;
+}
+
+static struct nd_error *
+make_host(const struct nd_options *o, struct nd_host **ret)
+{
+    char helper[PATH_MAX];
+    struct nd_host_settings settings = {
+        .containerd_address = o->containerd_address,
+        .data_root = o->data_root,
+        .default_namespace = o->ns,
+        .snapshotter = o->snapshotter,
+        .cgroup_manager = o->cgroup_manager,
+        .runtime = o->runtime,
+        .helper_path = helper,
+    };
+
+    ND_TRY(find_helper(o, helper));
+    return nd_host_new(&settings, ret);
+}
+
+/* What each service says about itself follows containerd; the whole server serves as long as it runs. */
+static void
+on_containerd(void *arg, bool up)
+{
+    struct nd_health *health = arg;
+
+    for (const char *const *name = nd_services_names(); *name != NULL; name++)
+        nd_health_set(health, nd_str(*name), up ? ND_HEALTH_SERVING : ND_HEALTH_NOT_SERVING);
+}
+
+/* The folder of a socket file, as the default address needs it. */
+static void
+make_socket_folder(const struct nd_addr *addr)
+{
+    char dir[sizeof(addr->path)];
+    size_t slash = nd_str_rfind(nd_str(addr->path), '/');
+
+    if (addr->kind != ND_PEER_UNIX || addr->path[0] != '/' || slash == 0)
+        return;
+    memcpy(dir, addr->path, slash);
+    dir[slash] = '\0';
+    (void)mkdir(dir, 0755); /* when it cannot be made, binding says why */
+}
+
+static struct nd_error *
+listen_all(struct daemon *d)
+{
+    const struct nd_options *o = d->options;
+    struct nd_listen_options unix_options = {.unix_mode = 0660};
+    struct nd_tls_options tls_options = {.cert_file = o->tls_cert,
+                                         .key_file = o->tls_key,
+                                         .ca_file = o->tls_ca,
+                                         .require_client_cert = true};
+    ND_AUTO(nd_tls_config_unrefp) struct nd_tls_config *tls = NULL;
+    uint64_t gid;
+
+    if (o->socket_group != NULL) {
+        ND_TRY_DOING(nd_parse_u64(nd_str(o->socket_group), UINT32_MAX - 1, &gid), "--socket-group");
+        unix_options.unix_gid = (gid_t)gid;
+        unix_options.chown_unix = true;
+    }
+    if (o->tls_cert != NULL)
+        ND_TRY(nd_tls_config_server(&tls_options, &tls));
+    for (size_t i = 0; i < o->n_listen; i++) {
+        bool tcp = o->addrs[i].kind == ND_PEER_TCP;
+
+        make_socket_folder(&o->addrs[i]);
+        ND_TRY_DOING(nd_server_listen(d->server, &o->addrs[i], &unix_options, tcp ? tls : NULL, NULL),
+                     "listen on %s", o->listen[i]);
+        nd_info("listening", ND_KV("address", o->listen[i]), ND_KV("tls", tcp && tls != NULL));
+    }
+    return NULL;
+}
+
+/* SIGTERM and SIGINT: drain; again: at once. */
+static struct nd_error *
+watch_signals(void *arg)
+{
+    struct daemon *d = arg;
+    static const int signos[] = {SIGTERM, SIGINT};
+    ND_AUTO(nd_signals_closep) struct nd_signals *signals = NULL;
+    int signo;
+
+    ND_TRY(nd_signals_open(signos, ND_LEN(signos), &signals));
+    for (;;) {
+        ND_TRY(nd_signals_next(signals, &signo));
+        nd_info("stopping", ND_KV("signal", signo));
+        nd_health_shutdown(d->health);
+        nd_server_stop(d->server, d->options->shutdown_grace_ns);
+    }
+}
+
+/* Serve, with everything that runs beside the server in one group around it. */
+static struct nd_error *
+serve(struct daemon *d)
+{
+    ND_AUTO(nd_group_endp) struct nd_group *beside = nd_group_begin_independent("daemon", 0);
+
+    ND_TRY(nd_group_spawn(beside, watch_signals, d));
+    ND_TRY(nd_group_spawn(beside, nd_ctrd_run, nd_host_ctrd(d->services.host)));
+    ND_TRY(nd_group_spawn(beside, nd_containers_watch, d->services.containers));
+    ND_TRY(listen_all(d));
+    nd_info("ready", ND_KV("version", ND_VERSION), ND_KV("containerd", d->options->containerd_address));
+    return nd_server_run(d->server);
+}
+
+static struct nd_error *
+offer_services(struct daemon *d, struct nd_reflection *reflection)
+{
+    nd_health_set(d->health, ND_STR(""), ND_HEALTH_SERVING);
+    on_containerd(d->health, false);
+    nd_ctrd_listen(nd_host_ctrd(d->services.host),
+                   (struct nd_ctrd_listener){.on_change = on_containerd, .arg = d->health});
+    nd_server_intercept(d->server, nd_intercept_log());
+    nd_server_intercept(d->server, nd_intercept_known_fields());
+    nd_services_add_to(d->server, &d->services);
+    nd_health_add_to(d->health, d->server);
+    nd_reflection_add_to(reflection, d->server);
+    return NULL;
+}
+
+struct nd_error *
+nd_daemon_run(void *options)
+{
+    const struct nd_options *o = options;
+    const struct nd_str descriptors = nd_str_n(nerdctl_descriptors, NERDCTL_DESCRIPTORS_SIZE);
+    struct nd_server_options server_options = {.max_connections = o->max_connections,
+                                               .encode_details = nd_services_encode_details};
+    ND_AUTO(nd_host_freep) struct nd_host *host = NULL;
+    ND_AUTO(nd_containers_freep) struct nd_containers *containers = NULL;
+    ND_AUTO(nd_health_freep) struct nd_health *health = nd_health_new();
+    ND_AUTO(nd_reflection_freep) struct nd_reflection *reflection = NULL;
+    ND_AUTO(nd_server_freep) struct nd_server *server = nd_server_new(&server_options);
+    struct daemon d = {.options = o, .server = server, .health = health};
+
+    ND_TRY(make_host(o, &host));
+    ND_TRY(nd_containers_new(host, &containers));
+    ND_TRY(nd_reflection_new(&descriptors, 1, &reflection));
+    d.services = (struct nd_services){.host = host, .containers = containers};
+    ND_TRY(offer_services(&d, reflection));
+    return serve(&d);
+}
