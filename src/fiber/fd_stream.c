@@ -143,6 +143,14 @@ update_watch(struct fd_stream *s)
 
 /* --- reading --- */
 
+/* The kernel tells an error once and says "end" from then on: nothing is read after it. */
+static void
+fail_reading(struct fd_stream *s, int errnum)
+{
+    s->can_read = false;
+    fail(s, io_error(s, errnum, "read from"));
+}
+
 /* False when there was nothing to read. */
 static bool
 read_once(struct fd_stream *s)
@@ -157,7 +165,7 @@ read_once(struct fd_stream *s)
     else if (errno == EAGAIN || errno == EINTR)
         return false;
     else
-        fail(s, io_error(s, errno, "read from"));
+        fail_reading(s, errno);
     return true;
 }
 

@@ -10,9 +10,9 @@
  * not sleep; otherwise it sleeps until the first timer, or for good: an idle loop costs nothing.
  *
  * With the virtual clock, time stands still while anything can run and then jumps to the first
- * timer. Jobs on threads hold it; descriptors get a millisecond of real time to report what is
- * already on its way. When nothing is left that could wake anybody, the loop says so and aborts
- * instead of hanging a test.
+ * timer. Jobs on threads hold it, unless they wait for the loop themselves; descriptors get a
+ * millisecond of real time to report what is already on its way; other processes get none. When
+ * nothing is left that could wake anybody, the loop says so and aborts instead of hanging a test.
  *
  * The watch over stalls reads the precise clock twice per turn, and the coarse one (3 ns) at every
  * change of fibers, which is enough to name the one that held a long turn.
@@ -271,16 +271,29 @@ can_run(const struct nd_loop *loop)
            loop->deferred_head != NULL;
 }
 
+void
+nd_loop_job_waits(struct nd_loop *loop, bool waits)
+{
+    if (!loop->virtual_clock)
+        return;
+    if (waits)
+        loop->n_jobs_waiting++;
+    else
+        loop->n_jobs_waiting--;
+    uv_async_send(&loop->wakeup);
+}
+
 static void
 look_virtual(struct nd_loop *loop)
 {
     int64_t next_ns = nd_timers_next_ns(loop);
+    bool is_busy = loop->n_jobs > loop->n_jobs_waiting;
 
     if (next_ns <= loop->virtual_ns) {
         uv_run(&loop->uv, UV_RUN_NOWAIT);
         return;
     }
-    if (loop->n_jobs != 0 || (next_ns == INT64_MAX && loop->n_watches != 0)) {
+    if (is_busy || (next_ns == INT64_MAX && loop->n_watches != 0)) {
         uv_run(&loop->uv, UV_RUN_ONCE);
         return;
     }

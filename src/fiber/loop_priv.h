@@ -134,8 +134,9 @@ struct nd_loop {
 
     bool virtual_clock;
     int64_t virtual_ns;
-    size_t n_watches; /* descriptors and signals that may wake somebody */
-    size_t n_jobs;    /* on threads */
+    size_t n_watches;              /* descriptors and signals that may wake somebody */
+    size_t n_jobs;                 /* on threads */
+    _Atomic size_t n_jobs_waiting; /* of these, for something that the loop has to give */
 
     int64_t turn_began_ns; /* 0: asleep */
     int64_t stall_ns;      /* longest turn since it was asked for */
@@ -176,6 +177,9 @@ void nd_loop_woke(struct nd_loop *loop);
 /* Any thread. The post must stay until it ran or was taken back. */
 void nd_loop_post(struct nd_loop *loop, struct nd_post *post);
 void nd_loop_unpost(struct nd_loop *loop, struct nd_post *post);
+
+/* A job begins to wait for the loop (on its thread), or goes on (on the loop). */
+void nd_loop_job_waits(struct nd_loop *loop, bool waits);
 
 /* The buffer for reading. */
 char *nd_loop_read_buf(struct nd_loop *loop);

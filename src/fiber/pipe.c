@@ -30,7 +30,8 @@ struct nd_pipe {
     bool wants_room; /* the fiber asked to be woken */
     bool finished;
     bool failed;
-    bool stopped; /* by the taker */
+    bool stopped;     /* by the taker */
+    bool taker_waits; /* for bytes: counted in the loop, see look_virtual() */
 };
 
 static void
@@ -76,6 +77,26 @@ nd_pipe_freep(struct nd_pipe **pipe)
     nd_pipe_free(ND_TAKE(*pipe));
 }
 
+/* On the thread: say that the job waits for the loop. The lock is held. */
+static void
+note_waiting(struct nd_pipe *p)
+{
+    if (p->taker_waits)
+        return;
+    p->taker_waits = true;
+    nd_loop_job_waits(p->loop, true);
+}
+
+/* On the loop: there is something to take. The lock is held. */
+static void
+wake_taker(struct nd_pipe *p)
+{
+    if (p->taker_waits)
+        nd_loop_job_waits(p->loop, false);
+    p->taker_waits = false;
+    pthread_cond_signal(&p->changed);
+}
+
 /* Copy in what there is room for. The lock is held. */
 static size_t
 fill(struct nd_pipe *p, struct nd_str bytes)
@@ -89,7 +110,7 @@ fill(struct nd_pipe *p, struct nd_str bytes)
     memcpy(p->ring + at, bytes.ptr, to_end);
     memcpy(p->ring, bytes.ptr + to_end, n - to_end);
     p->len += n;
-    pthread_cond_signal(&p->changed);
+    wake_taker(p);
     return n;
 }
 
@@ -140,7 +161,7 @@ nd_pipe_finish(struct nd_pipe *p, bool failed)
     pthread_mutex_lock(&p->lock);
     p->finished = true;
     p->failed = failed;
-    pthread_cond_signal(&p->changed);
+    wake_taker(p);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -174,8 +195,10 @@ nd_pipe_take(struct nd_pipe *p, void *dst, size_t cap)
     ssize_t n;
 
     pthread_mutex_lock(&p->lock);
-    while (p->len == 0 && !p->finished)
+    while (p->len == 0 && !p->finished) {
+        note_waiting(p);
         pthread_cond_wait(&p->changed, &p->lock);
+    }
     if (p->failed)
         n = -1;
     else

@@ -1,6 +1,8 @@
 /* Listening and dialling: Unix and TCP, who is there, stale files, modes, refusals. */
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,6 +240,31 @@ IN_LOOP(a_name_that_does_not_resolve_is_unavailable)
     return NULL;
 }
 
+IN_LOOP(a_reset_connection_is_an_error_and_no_end)
+{
+    struct nd_addr addr = {.kind = ND_PEER_TCP, .host = "127.0.0.1"};
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    ND_AUTO(nd_listener_closep) struct nd_listener *l = NULL;
+    ND_AUTO(nd_stream_closep) struct nd_stream *s = NULL;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char byte;
+    size_t n = 4711;
+
+    ND_TRY(nd_listener_open(&addr, NULL, &l));
+    to.sin_port = htons(nd_listener_addr(l)->port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    ND_TRY(nd_listener_accept(l, &s));
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+    close(fd);
+    expect_code(nd_stream_read(s, &byte, 1, &n), ND_UNAVAILABLE);
+    expect_code(nd_stream_read(s, &byte, 1, &n), ND_UNAVAILABLE);
+    expect_code(nd_stream_write(s, ND_STR("x")), ND_UNAVAILABLE);
+    assert_int_equal(n, 4711);
+    return NULL;
+}
+
 static struct nd_error *
 accept_one(void *arg)
 {
@@ -347,6 +374,7 @@ main(void)
         cmocka_unit_test(the_file_of_a_successor_is_left_alone),
         cmocka_unit_test(dialling_nobody_is_unavailable_and_says_where),
         cmocka_unit_test(a_name_that_does_not_resolve_is_unavailable),
+        cmocka_unit_test(a_reset_connection_is_an_error_and_no_end),
         cmocka_unit_test(accepting_ends_with_cancelling_and_deadline),
         cmocka_unit_test(dialling_ends_with_the_deadline),
         cmocka_unit_test(waiting_acceptors_share_the_connections),

@@ -267,6 +267,23 @@ IN_LOOP(a_pipe_carries_all_bytes_in_order)
     return NULL;
 }
 
+IN_LOOP(time_goes_on_while_the_taker_waits_for_bytes)
+{
+    ND_AUTO(nd_pipe_freep) struct nd_pipe *p = nd_pipe_new(100);
+    struct consumer c = {.pipe = p, .cap = 50};
+    ND_AUTO(nd_group_endp) struct nd_group *g = nd_group_begin("g", 0);
+
+    ND_TRY(nd_group_spawn(g, run_consumer, &c));
+    for (int i = 0; i < 3; i++) {
+        ND_TRY(nd_fiber_sleep(ND_HOUR));
+        ND_TRY(nd_pipe_put(p, nd_str_n("", 1)));
+    }
+    nd_pipe_finish(p, false);
+    ND_TRY(nd_group_wait(g));
+    assert_int_equal(c.taken, 3);
+    return NULL;
+}
+
 IN_LOOP(a_failed_finish_reaches_the_taker)
 {
     ND_AUTO(nd_pipe_freep) struct nd_pipe *p = nd_pipe_new(1000);
@@ -324,6 +341,7 @@ main(void)
         cmocka_unit_test(a_job_that_waits_ends_with_the_deadline),
         cmocka_unit_test(many_jobs_of_many_fibers_all_return),
         cmocka_unit_test(a_pipe_carries_all_bytes_in_order),
+        cmocka_unit_test(time_goes_on_while_the_taker_waits_for_bytes),
         cmocka_unit_test(a_failed_finish_reaches_the_taker),
         cmocka_unit_test(a_taker_that_stops_ends_the_putting),
         cmocka_unit_test(putting_ends_with_cancelling_and_deadline),
