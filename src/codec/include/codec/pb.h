@@ -1,0 +1,68 @@
+#ifndef CODEC_PB_H
+#define CODEC_PB_H
+
+/*
+ * Protocol buffers on arenas: check, decode, encode, copy.
+ *
+ * Messages are protobuf-c's generated structs. A decoded message and all that it points at lives in
+ * the arena it was decoded into and is never freed alone.
+ * Context of everything here: any.
+ */
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/defs.h"
+#include "base/error.h"
+#include "base/str.h"
+
+/* 0 in a member means the default of codec/limits.h. */
+struct nd_pb_limits {
+    size_t max_depth;
+    size_t max_decoded; /* bytes in memory, estimated before decoding */
+};
+
+/*
+ * Whether `bytes` are a message of that type that can be decoded: one pass, nothing is kept.
+ * `limits` NULL: the defaults. What `desc` does not know is passed over if it is well formed.
+ *
+ * Fails: ND_INVALID    broken wire format, a wrong wire type, a string with a NUL inside or that is
+ *                      not UTF-8, a group; the field is named as in the proto: "labels[2].key"
+ *        ND_EXHAUSTED  nested too deeply, or too large in memory
+ */
+struct nd_error *nd_pb_check(const ProtobufCMessageDescriptor *desc, struct nd_str bytes,
+                             const struct nd_pb_limits *limits) ND_CHECK_RESULT;
+
+/*
+ * Check with the default limits and decode into `arena`. Nothing points into `bytes` afterwards.
+ * Fails: as nd_pb_check(), and ND_EXHAUSTED when the arena is at its maximum.
+ */
+struct nd_error *nd_pb_decode(const ProtobufCMessageDescriptor *desc, struct nd_str bytes,
+                              struct nd_arena *arena, ProtobufCMessage **ret) ND_CHECK_RESULT;
+
+/* Append the encoded message. Fails: ND_EXHAUSTED over the maximum of `buf`. `message` is any
+ * generated struct; const void so that no call needs a cast. */
+struct nd_error *nd_pb_encode(const void *message, struct nd_buf *buf) ND_CHECK_RESULT;
+
+/* An empty message in the arena. Never NULL. */
+void *nd_pb_new(const ProtobufCMessageDescriptor *desc, struct nd_arena *arena)
+    __attribute__((__returns_nonnull__));
+
+/*
+ * A deep copy in the arena. Fails: ND_EXHAUSTED when the arena is at its maximum, ND_INVALID when
+ * the message holds what nd_pb_check() refuses.
+ */
+struct nd_error *nd_pb_copy(const void *message, struct nd_arena *arena,
+                            ProtobufCMessage **ret) ND_CHECK_RESULT;
+
+/*
+ * Whether the decoded message holds, at any depth, a field that this program does not know. If so
+ * its place is appended to `path`, as far as it fits: "spec.mounts[2].15".
+ */
+bool nd_pb_unknown_field(const void *message, struct nd_buf *path);
+
+/* protobuf-c's allocator on an arena, for its functions that take one; free does nothing. */
+ProtobufCAllocator nd_pb_allocator(struct nd_arena *arena);
+
+#endif
