@@ -1,0 +1,86 @@
+# The front door for people; CMake does the building. `make help` tells what there is.
+
+BUILD      := build
+ASAN       := build-asan
+FUZZ       := build-fuzz
+PYTHON     := /usr/bin/python3
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+JOBS       ?= $(shell nproc)
+N          ?= 1000
+SEED       ?= 1
+FUZZ_SECONDS ?= 30
+PYTEST_ARGS ?=
+
+export DESTDIR
+
+.DEFAULT_GOAL := build
+.PHONY: build packages run check check-unit check-integration bench lint lint-fast format fuzz soak \
+        install clean help conformance check-matrix
+
+build: $(BUILD)/build.ninja ## Build the three programs into build/ (the default)
+	@ninja -C $(BUILD) -j $(JOBS)
+
+# CMake is told again only when it has to be: ninja follows changed CMakeLists by itself.
+$(BUILD)/build.ninja: CMakePresets.json
+	@scripts/install-packages build
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+
+$(ASAN)/build.ninja: CMakePresets.json
+	@scripts/install-packages build
+	@cmake --preset asan
+
+$(FUZZ)/build.ninja: CMakePresets.json
+	@scripts/install-packages build lint
+	@cmake --preset fuzz
+
+packages: ## Install the Debian packages that are missing
+	@scripts/install-packages
+
+run: ## Start a private containerd and the daemon, run a demo container, serve until Ctrl-C (ONCE=1: then stop)
+	@scripts/run
+
+check: ## All tests: unit tests under sanitizers, then end-to-end tests with a real containerd
+	@$(MAKE) --no-print-directory check-unit
+	@$(MAKE) --no-print-directory check-integration
+
+check-unit: $(ASAN)/build.ninja ## Unit tests, built with AddressSanitizer and UBSan
+	@ninja -C $(ASAN) -j $(JOBS)
+	@ctest --test-dir $(ASAN) -j $(JOBS) --output-on-failure
+
+check-integration: build ## End-to-end tests (PYTEST_ARGS="-k name" chooses)
+	@scripts/install-packages run test
+	@$(PYTHON) -m pytest tests/integration $(PYTEST_ARGS)
+
+bench: build ## Measure against floors built in the same run; prints ratios
+	@scripts/install-packages run test
+	@$(PYTHON) bench/run --build $(BUILD)
+
+lint: lint-fast $(BUILD)/build.ninja ## Formatting, banned calls, allowed headers, clang-tidy, buf
+	@scripts/lint tidy
+
+lint-fast: ## The part of lint that takes seconds (no clang-tidy)
+	@scripts/lint fast
+
+format: ## Let clang-format rewrite our C files
+	@scripts/lint format
+
+fuzz: $(FUZZ)/build.ninja ## Each fuzz target for FUZZ_SECONDS seconds
+	@ninja -C $(FUZZ) -j $(JOBS)
+	@scripts/fuzz $(FUZZ) $(FUZZ_SECONDS)
+
+soak: build ## N detached containers (SEED=): every log byte arrives. Continues where it was stopped
+	@scripts/install-packages run test
+	@$(PYTHON) tests/soak/logs_exact.py --build $(BUILD) -n $(N) --seed $(SEED)
+
+conformance check-matrix:
+	@echo "make $@: not part of this version" >&2; exit 1
+
+install: build ## Install below DESTDIR/PREFIX (PREFIX=/usr/local)
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean: ## Remove what was built
+	@rm -rf $(BUILD) $(ASAN) $(FUZZ) build-debug
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
