@@ -6,7 +6,7 @@
  * Follows: contracts/seccomp.md. Context: any.
  */
 
-#include "codec/json.h"
+#include "codec/json_writer.h"
 #include "oci/capability.h"
 
 struct nd_seccomp_input {
@@ -15,7 +15,7 @@ struct nd_seccomp_input {
     const char *arch; /* "amd64", "arm64", ...: as platforms name it */
 };
 
-/* The object for linux.seccomp. The caller owns it. */
-struct nd_json *nd_seccomp_default(const struct nd_seccomp_input *input);
+/* Write the object for linux.seccomp. */
+void nd_seccomp_write(const struct nd_seccomp_input *input, struct nd_json_writer *w);
 
 #endif

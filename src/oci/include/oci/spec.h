@@ -4,19 +4,19 @@
 /*
  * The OCI runtime spec of a container, from plain values. Everything that needs the host (users, paths,
  * sizes, the kernel) has been found out before; this is a function of its input.
- * Follows: the OCI runtime specification 1.0.2; contracts/nerdctl-interop.md section 4. Context: any.
+ * Follows: the OCI runtime specification; contracts/nerdctl-interop.md section 4. Context: any.
  */
 
 #include "base/buf.h"
-#include "codec/json.h"
+#include "codec/json_writer.h"
 #include "oci/capability.h"
 
 #define ND_SPEC_MAX_BYTES (4u * 1024u * 1024u) /* of the JSON text */
 
 enum nd_ns_mode {
     ND_NS_PRIVATE, /* a new namespace */
-    ND_NS_HOST, /* none: the host's */
-    ND_NS_PATH, /* the one at a path */
+    ND_NS_HOST,    /* none: the host's */
+    ND_NS_PATH,    /* the one at a path */
 };
 
 struct nd_spec_ns {
@@ -35,7 +35,7 @@ struct nd_spec_mount {
 
 struct nd_spec_device {
     const char *path; /* in the container */
-    char type; /* 'c', 'b' or 'p' */
+    char type;        /* 'c', 'b' or 'p' */
     int64_t major, minor;
     uint32_t mode; /* permission bits */
     uint32_t uid, gid;
@@ -73,7 +73,7 @@ struct nd_spec_resources {
     int64_t cpu_rt_runtime; /* both are always written */
     uint64_t cpu_rt_period;
     const char *cpuset_cpus, *cpuset_mems; /* NULL or "": not set */
-    int64_t pids_limit; /* > 0: set */
+    int64_t pids_limit;                    /* > 0: set */
     uint32_t blkio_weight;
 };
 
@@ -98,7 +98,7 @@ struct nd_spec_input {
 
     /* root and names */
     bool readonly_root;
-    const char *hostname; /* NULL: left out */
+    const char *hostname;   /* NULL: left out */
     const char *domainname; /* NULL or "": left out */
     const char *cgroups_path;
 
@@ -108,10 +108,9 @@ struct nd_spec_input {
     /* confinement */
     bool privileged;
     bool seccomp_unconfined;
-    const struct nd_json *seccomp_profile; /* custom; NULL: the default profile */
+    const char *seccomp_profile; /* custom, JSON text that was checked; NULL: the default profile */
     unsigned kernel_major, kernel_minor;
     const char *arch;
-    bool writable_sysfs; /* of a privileged container */
 
     /* limits and devices */
     struct nd_spec_resources resources;
@@ -137,6 +136,7 @@ struct nd_spec_input {
  * Append the JSON text of the spec. Fails: ND_EXHAUSTED over the buffer's maximum; ND_INVALID for two
  * user mounts at one destination.
  */
-struct nd_error *nd_spec_build(const struct nd_spec_input *input, struct nd_buf *ret) ND_CHECK_RESULT;
+struct nd_error *nd_spec_build(const struct nd_spec_input *input,
+                               struct nd_buf *ret) ND_CHECK_RESULT;
 
 #endif
