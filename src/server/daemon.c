@@ -29,9 +29,10 @@
 #include "grpc/server.h"
 #include "host/host.h"
 #include "interceptors/interceptors.h"
-#include "nerdctl_methods.h"
 #include "services/services.h"
 #include "services/version.h"
+
+#include "nerdctl_methods.h"
 
 struct daemon {
     const struct nd_options *options;
@@ -60,8 +61,9 @@ find_helper(const struct nd_options *o, char path[PATH_MAX])
     if (path[0] != '/')
         return nd_error_new(ND_INVALID, "--helper %s: the path must be absolute", path);
     if (access(path, X_OK) < 0)
-        return nd_error_hint(nd_error_errno(errno, "helper %s", path),
-                             "install nerdctl-grpc-helper beside nerdctl-grpcd, or name it by --helper");
+        return nd_error_hint(
+            nd_error_errno(errno, "helper %s", path),
+            "install nerdctl-grpc-helper beside nerdctl-grpcd, or name it by --helper");
     return NULL;
 }
 
@@ -130,8 +132,9 @@ listen_all(struct daemon *d)
         bool tcp = o->addrs[i].kind == ND_PEER_TCP;
 
         make_socket_folder(&o->addrs[i]);
-        ND_TRY_DOING(nd_server_listen(d->server, &o->addrs[i], &unix_options, tcp ? tls : NULL, NULL),
-                     "listen on %s", o->listen[i]);
+        ND_TRY_DOING(
+            nd_server_listen(d->server, &o->addrs[i], &unix_options, tcp ? tls : NULL, NULL),
+            "listen on %s", o->listen[i]);
         nd_info("listening", ND_KV("address", o->listen[i]), ND_KV("tls", tcp && tls != NULL));
     }
     return NULL;
@@ -165,7 +168,8 @@ serve(struct daemon *d)
     ND_TRY(nd_group_spawn(beside, nd_ctrd_run, nd_host_ctrd(d->services.host)));
     ND_TRY(nd_group_spawn(beside, nd_containers_watch, d->services.containers));
     ND_TRY(listen_all(d));
-    nd_info("ready", ND_KV("version", ND_VERSION), ND_KV("containerd", d->options->containerd_address));
+    nd_info("ready", ND_KV("version", ND_VERSION),
+            ND_KV("containerd", d->options->containerd_address));
     return nd_server_run(d->server);
 }
 

@@ -8,9 +8,10 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "daemon.h"
 #include "fiber/loop.h"
 #include "services/version.h"
+
+#include "daemon.h"
 
 /* An error for a person at a terminal: the message, then what to do. */
 static void

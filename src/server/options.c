@@ -19,7 +19,7 @@ typedef struct nd_error *read_fn(struct nd_options *o, const char *value);
 
 struct option {
     const char *name;
-    const char *env; /* NULL: none */
+    const char *env;   /* NULL: none */
     const char *value; /* what the help calls it; NULL: a switch */
     read_fn *read;
     const char *help;
@@ -71,20 +71,18 @@ read_grace(struct nd_options *o, const char *value)
     return NULL;
 }
 
-#define TEXT_READER(field)                                     \
-    static struct nd_error *read_##field(struct nd_options *o, \
-                                         const char *value)    \
-    {                                                          \
-        o->field = value;                                      \
-        return NULL;                                           \
+#define TEXT_READER(field)                                                        \
+    static struct nd_error *read_##field(struct nd_options *o, const char *value) \
+    {                                                                             \
+        o->field = value;                                                         \
+        return NULL;                                                              \
     }
-#define SWITCH_READER(field)                                   \
-    static struct nd_error *read_##field(struct nd_options *o, \
-                                         const char *value)    \
-    {                                                          \
-        (void)value;                                           \
-        o->field = true;                                       \
-        return NULL;                                           \
+#define SWITCH_READER(field)                                                      \
+    static struct nd_error *read_##field(struct nd_options *o, const char *value) \
+    {                                                                             \
+        (void)value;                                                              \
+        o->field = true;                                                          \
+        return NULL;                                                              \
     }
 
 TEXT_READER(socket_group)
@@ -212,8 +210,8 @@ check_listeners(const struct nd_options *o)
                              o->listen[i]),
                 "give --tls-cert, --tls-key and --tls-ca, or listen on a Unix socket");
         if (!is_loopback(o->addrs[i].host))
-            return nd_error_new(ND_INVALID, "--listen %s: --insecure is for loopback addresses only",
-                                o->listen[i]);
+            return nd_error_new(
+                ND_INVALID, "--listen %s: --insecure is for loopback addresses only", o->listen[i]);
     }
     return NULL;
 }

@@ -21,8 +21,8 @@ struct nd_options {
     const char *data_root;
     const char *snapshotter;
     const char *cgroup_manager; /* NULL: found out */
-    const char *runtime; /* NULL: runc's shim */
-    const char *helper; /* NULL: beside this program */
+    const char *runtime;        /* NULL: runc's shim */
+    const char *helper;         /* NULL: beside this program */
     const char *tls_cert, *tls_key, *tls_ca;
     bool insecure; /* cleartext on loopback addresses */
     enum nd_log_level log_level;

@@ -99,7 +99,8 @@ add_field(struct details *d, const struct nd_error *err)
     Pb__FieldError field = PB__FIELD_ERROR__INIT, *fields = &field;
     Pb__ValidationError validation = PB__VALIDATION_ERROR__INIT;
     Google__Rpc__BadRequest__FieldViolation violation =
-        GOOGLE__RPC__BAD_REQUEST__FIELD_VIOLATION__INIT, *violations = &violation;
+                                                GOOGLE__RPC__BAD_REQUEST__FIELD_VIOLATION__INIT,
+                                            *violations = &violation;
     Google__Rpc__BadRequest bad = GOOGLE__RPC__BAD_REQUEST__INIT;
     const char *reason = nd_error_get_reason(err);
 
