@@ -60,6 +60,7 @@ lint: lint-fast $(BUILD)/build.ninja ## Formatting, banned calls, allowed header
 	@scripts/lint tidy
 
 lint-fast: ## The part of lint that takes seconds (no clang-tidy)
+	@scripts/install-packages build lint
 	@scripts/lint fast
 
 format: ## Let clang-format rewrite our C files
