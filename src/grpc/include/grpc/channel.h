@@ -24,13 +24,17 @@ enum nd_channel_state {
 };
 
 struct nd_channel_options {
-    struct nd_tls_config *tls; /* NULL: cleartext; referenced */
-    const char *authority; /* NULL: from the address ("localhost" on Unix sockets) */
-    const char *user_agent; /* NULL: ours */
-    size_t max_message_bytes; /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
+    struct nd_tls_config *tls;  /* NULL: cleartext; referenced */
+    const char *authority;      /* NULL: from the address ("localhost" on Unix sockets) */
+    const char *user_agent;     /* NULL: ours */
+    size_t max_message_bytes;   /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
     int64_t backoff_initial_ns; /* 0 means the defaults of grpc/limits.h */
     int64_t backoff_max_ns;
     int64_t connect_timeout_ns;
+
+    /* Make the byte stream, instead of connecting to the address (tunnels, tests). Context: fiber. */
+    struct nd_error *(*dial)(void *arg, struct nd_stream **ret);
+    void *dial_arg;
 
     /* Called on every change of state, in loop or fiber context; must not suspend. */
     void (*on_state)(void *arg, enum nd_channel_state state);
@@ -59,7 +63,7 @@ struct nd_error *nd_channel_connect(struct nd_channel *ch) ND_CHECK_RESULT;
 
 struct nd_call_options {
     const struct nd_metadata *metadata; /* sent with the call; NULL: none */
-    bool wait_for_ready; /* wait through reconnects instead of failing with ND_UNAVAILABLE */
+    bool wait_for_ready;      /* wait through reconnects instead of failing with ND_UNAVAILABLE */
     size_t max_message_bytes; /* received; 0: the channel's */
 };
 

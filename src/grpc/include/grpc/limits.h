@@ -7,6 +7,11 @@
 #define ND_GRPC_MAX_STREAMS            256u /* per connection, running handlers count too */
 #define ND_GRPC_MAX_CONNECTIONS        10000u
 #define ND_GRPC_MAX_CALLS              16000u /* handlers running at once */
+#define ND_GRPC_MAX_HEADER_LIST        16384u /* name + value + 32 over a received header block */
+#define ND_GRPC_CLIENT_MAX_HEADER_LIST (64u * 1024u)   /* the same for responses: error details */
+#define ND_GRPC_CLIENT_STREAM_WINDOW   (1024u * 1024u) /* received and not yet taken, per call */
+#define ND_GRPC_MAX_REPEATS            4u    /* of a call that the server has certainly not seen */
+#define ND_GRPC_MAX_FOREIGN_BODY       1024u /* of a response that is not gRPC: quoted in the error */
 #define ND_GRPC_MAX_STATUS_MESSAGE     1024u /* bytes of grpc-message, encoded */
 #define ND_GRPC_MAX_DETAILS_BYTES      4096u
 #define ND_GRPC_BACKOFF_INITIAL_NS     (50 * ND_MILLISECOND)

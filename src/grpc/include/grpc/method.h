@@ -23,7 +23,7 @@ struct nd_method_desc {
     const char *name; /* "List" */
     enum nd_call_kind kind;
     bool no_side_effects; /* option idempotency_level = NO_SIDE_EFFECTS */
-    bool idempotent; /* IDEMPOTENT, or no side effects */
+    bool idempotent;      /* IDEMPOTENT, or no side effects */
     const ProtobufCMessageDescriptor *input;
     const ProtobufCMessageDescriptor *output;
 };

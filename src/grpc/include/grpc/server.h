@@ -43,11 +43,11 @@ struct nd_interceptor {
 struct nd_error *nd_interceptor_next(const struct nd_interceptor_chain *next) ND_CHECK_RESULT;
 
 struct nd_server_options {
-    const char *user_agent; /* for logs; static text */
-    size_t max_message_bytes; /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
-    uint32_t max_streams; /* per connection; 0 means the default in grpc/limits.h */
-    uint32_t max_connections; /* 0 means the default */
-    uint32_t max_calls; /* handlers running at once; 0 means the default */
+    const char *user_agent;     /* for logs; static text */
+    size_t max_message_bytes;   /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
+    uint32_t max_streams;       /* per connection; 0 means the default in grpc/limits.h */
+    uint32_t max_connections;   /* 0 means the default */
+    uint32_t max_calls;         /* handlers running at once; 0 means the default */
     int64_t default_timeout_ns; /* of unary calls without a deadline; 0: none */
 
     /*
@@ -84,7 +84,8 @@ const struct nd_service_desc *nd_server_service(const struct nd_server *s, size_
  * Fails: as nd_listener_open(). Context: fiber.
  */
 struct nd_error *nd_server_listen(struct nd_server *s, const struct nd_addr *addr,
-                                  const struct nd_listen_options *options, struct nd_tls_config *tls,
+                                  const struct nd_listen_options *options,
+                                  struct nd_tls_config *tls,
                                   struct nd_addr *ret_addr) ND_CHECK_RESULT;
 
 /* Serve a connection that somebody else accepted (socket activation, tests). Owns the stream. */
@@ -102,7 +103,7 @@ void nd_server_stop(struct nd_server *s, int64_t grace_ns);
 /* For metrics and leak checks. */
 struct nd_server_stats {
     size_t connections; /* open now */
-    size_t calls; /* handlers running now */
+    size_t calls;       /* handlers running now */
     uint64_t connections_total;
     uint64_t calls_total;
 };

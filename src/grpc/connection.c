@@ -1,0 +1,118 @@
+/*
+ * A connection of the server: a session, who is at its other end, and how many calls it has. Calls may
+ * outlive the session (a handler that unwinds after its client has gone), therefore references.
+ *
+ * Handlers are counted, not streams: a client that opens and resets streams as fast as it can keeps
+ * its places occupied until the handlers have really returned (contracts/grpc-wire.md 2.9).
+ */
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "net/tls.h"
+
+#include "server_priv.h"
+
+void
+nd_conn_ref(struct nd_conn *conn)
+{
+    conn->refs++;
+}
+
+void
+nd_conn_unref(struct nd_conn *conn)
+{
+    if (--conn->refs == 0)
+        nd_free(conn);
+}
+
+/* The session has gone or goes now: forget it and close it. */
+static void
+drop_session(struct nd_conn *conn)
+{
+    struct nd_session *session = ND_TAKE(conn->session);
+
+    LIST_REMOVE(conn, link);
+    nd_session_free(session);
+    nd_server_conn_gone(conn->server);
+    nd_conn_unref(conn);
+}
+
+void
+nd_conn_kill(struct nd_conn *conn)
+{
+    drop_session(conn);
+}
+
+static struct nd_h2_stream *
+on_open(void *arg)
+{
+    struct nd_conn *conn = arg;
+
+    if (conn->n_calls >= conn->server->options.max_streams)
+        return NULL;
+    return &nd_server_call_new(conn)->h2;
+}
+
+static void
+on_gone(void *arg, const struct nd_error *err)
+{
+    struct nd_conn *conn = arg;
+
+    nd_debug("connection closed", ND_KV("peer", (const char *)conn->peer.name), ND_KV("why", err));
+    drop_session(conn);
+}
+
+/* Only now, because a TLS handshake comes first. */
+static void
+on_ready(void *arg)
+{
+    struct nd_conn *conn = arg;
+    const struct nd_tls_peer *peer = nd_tls_peer(nd_session_stream(conn->session));
+
+    if (peer == NULL)
+        return;
+    conn->identity.cert_subject = peer->subject;
+    conn->identity.cert_common_name = peer->common_name;
+    conn->identity.cert_spiffe = peer->spiffe;
+}
+
+static struct nd_session *
+make_session(struct nd_conn *conn, struct nd_stream *stream)
+{
+    const struct nd_session_options options = {
+        .role = ND_SESSION_SERVER,
+        .any_authority = conn->peer.kind == ND_PEER_UNIX,
+        .max_streams = conn->server->options.max_streams,
+    };
+    const struct nd_session_handler handler = {
+        .arg = conn,
+        .on_open = on_open,
+        .on_ready = on_ready,
+        .on_gone = on_gone,
+    };
+
+    return nd_session_new(stream, &options, &handler);
+}
+
+void
+nd_server_adopt(struct nd_server *s, struct nd_stream *stream, struct nd_tls_config *tls)
+{
+    struct nd_conn *conn;
+
+    if (s->stopping || s->ran || s->n_conns >= s->options.max_connections) {
+        nd_stream_close(stream);
+        return;
+    }
+    conn = nd_new(struct nd_conn);
+    conn->server = s;
+    conn->refs = 1;
+    conn->peer = *nd_stream_peer(stream);
+    conn->identity.peer = &conn->peer;
+    conn->identity.tls = tls != NULL;
+    if (tls != NULL)
+        stream = nd_tls_accept(stream, tls);
+    LIST_INSERT_HEAD(&s->conns, conn, link);
+    s->n_conns++;
+    s->conns_total++;
+    conn->session = make_session(conn, stream);
+}

@@ -1,0 +1,124 @@
+/*
+ * gRPC's framing: one byte of flags, four of length, the message. Received bytes are appended to one
+ * buffer and taken from its front; what was taken is dropped when it makes up half of the buffer, so
+ * many small messages cost no quadratic copying. The buffer grows with the bytes that really came, never
+ * with the length that a prefix announces.
+ *
+ * No codec is implemented, so a compressed message is always an error; the place for one is
+ * nd_frames_next(), between the check and the return.
+ */
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "frame_priv.h"
+
+#define KEEP_BYTES 4096u
+#define SEND_MAX   INT32_MAX
+
+void
+nd_frames_init(struct nd_frames *f, size_t max_message)
+{
+    *f = (struct nd_frames){.buf = ND_BUF_INIT(SIZE_MAX / 8), .max_message = max_message};
+}
+
+void
+nd_frames_fini(struct nd_frames *f)
+{
+    nd_buf_fini(&f->buf);
+    f->pos = 0;
+}
+
+void
+nd_frames_reuse(struct nd_frames *f)
+{
+    if (f->buf.cap > KEEP_BYTES)
+        nd_buf_fini(&f->buf);
+    nd_buf_clear(&f->buf);
+    f->pos = 0;
+}
+
+size_t
+nd_frames_pending(const struct nd_frames *f)
+{
+    return f->buf.len - f->pos;
+}
+
+static void
+compact(struct nd_frames *f)
+{
+    if (f->pos == 0 || f->pos < nd_frames_pending(f))
+        return;
+    nd_buf_drop(&f->buf, f->pos);
+    f->pos = 0;
+}
+
+void
+nd_frames_feed(struct nd_frames *f, struct nd_str bytes)
+{
+    compact(f);
+    nd_buf_put(&f->buf, bytes);
+}
+
+static size_t
+announced(const unsigned char *prefix)
+{
+    return (size_t)prefix[1] << 24 | (size_t)prefix[2] << 16 | (size_t)prefix[3] << 8 | prefix[4];
+}
+
+struct nd_error *
+nd_frames_check(const struct nd_frames *f, bool *ret_complete)
+{
+    const unsigned char *prefix;
+
+    *ret_complete = false;
+    if (nd_frames_pending(f) < ND_FRAME_PREFIX)
+        return NULL;
+    prefix = (const unsigned char *)f->buf.ptr + f->pos;
+    if (prefix[0] > 1)
+        return nd_error_new(ND_INTERNAL, "grpc: unexpected payload format %u", prefix[0]);
+    if (prefix[0] == 1)
+        return nd_error_new(ND_INTERNAL,
+                            "grpc: compressed flag set with identity or empty encoding");
+    if (announced(prefix) > f->max_message)
+        return nd_error_new(ND_EXHAUSTED, "grpc: received message larger than max (%zu vs. %zu)",
+                            announced(prefix), f->max_message);
+    *ret_complete = nd_frames_pending(f) - ND_FRAME_PREFIX >= announced(prefix);
+    return NULL;
+}
+
+size_t
+nd_frames_first_size(const struct nd_frames *f)
+{
+    return ND_FRAME_PREFIX + announced((const unsigned char *)f->buf.ptr + f->pos);
+}
+
+struct nd_error *
+nd_frames_next(struct nd_frames *f, struct nd_str *ret, bool *ret_found)
+{
+    ND_TRY(nd_frames_check(f, ret_found));
+    if (!*ret_found)
+        return NULL;
+    ret->len = announced((const unsigned char *)f->buf.ptr + f->pos);
+    ret->ptr = f->buf.ptr + f->pos + ND_FRAME_PREFIX;
+    f->pos += ND_FRAME_PREFIX + ret->len;
+    return NULL;
+}
+
+struct nd_error *
+nd_frame_put(struct nd_buf *queue, const void *message)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    uint8_t *prefix;
+
+    if (size > SEND_MAX)
+        return nd_error_new(ND_EXHAUSTED, "a message of %zu bytes is too large to send", size);
+    ND_TRY(nd_buf_reserve(queue, ND_FRAME_PREFIX + size));
+    prefix = (uint8_t *)queue->ptr + queue->len;
+    prefix[0] = 0;
+    for (int i = 0; i < 4; i++)
+        prefix[1 + i] = (uint8_t)(size >> (24 - 8 * i));
+    protobuf_c_message_pack(message, prefix + ND_FRAME_PREFIX);
+    queue->len += ND_FRAME_PREFIX + size;
+    queue->ptr[queue->len] = '\0';
+    return NULL;
+}

@@ -1,0 +1,149 @@
+#ifndef GRPC_SERVER_PRIV_H
+#define GRPC_SERVER_PRIV_H
+
+/*
+ * What the files of the server share: server.c (registration, run, stop), connection.c, server_call.c
+ * (from a stream to a handler and back), call.c (what handlers use).
+ */
+
+#include <sys/queue.h>
+
+#include "base/map.h"
+#include "fiber/group.h"
+#include "fiber/loop.h"
+#include "fiber/sync.h"
+#include "grpc/limits.h"
+#include "grpc/server.h"
+#include "net/session.h"
+
+#include "frame_priv.h"
+#include "metadata_priv.h"
+
+struct nd_method_entry {
+    const struct nd_method_desc *desc;
+    nd_handler *handler;
+    void *user;
+};
+
+/* A service as registered; its methods are in the server's map. */
+struct nd_service_entry {
+    const struct nd_service_desc *desc;
+    struct nd_method_entry *methods; /* desc->n_methods of them */
+};
+
+struct nd_port {
+    struct nd_server *server;
+    struct nd_listener *listener;
+    struct nd_tls_config *tls;
+    LIST_ENTRY(nd_port) link;
+};
+
+/* Lives while the connection or one of its calls does. */
+struct nd_conn {
+    struct nd_server *server;
+    struct nd_session *session; /* NULL: gone */
+    struct nd_peer peer;
+    struct nd_identity identity;
+    unsigned refs;
+    uint32_t n_calls; /* streams and handlers, also those whose stream has gone */
+    LIST_ENTRY(nd_conn) link;
+};
+
+struct nd_call {
+    struct nd_h2_stream h2; /* first: calls are found through it */
+    struct nd_server *server;
+    struct nd_conn *conn;
+    const struct nd_method_entry *method;
+    unsigned refs; /* the session's and the fiber's */
+
+    struct nd_arena *arena;
+    struct nd_arena *message_arena; /* streams: of the message received last; NULL before it */
+    struct nd_metadata metadata;
+    struct nd_metadata headers;
+    struct nd_metadata trailers;
+    const void *request;
+    void *reply;
+
+    struct nd_frames in;
+    size_t owed; /* bytes of `in` whose credit was not given back */
+    struct nd_cond readable;
+    struct nd_cond writable;
+
+    struct nd_fiber *fiber;         /* while its function runs */
+    struct nd_timer deadline_timer; /* until the handler starts; then it is the fiber's */
+    int64_t deadline_ns;
+
+    /* What the request's header block says. */
+    struct nd_str path;
+    struct nd_str content_type;
+    struct nd_str encoding;
+    int64_t timeout_ns;
+    unsigned n_authorities;
+    bool is_post : 1;
+    bool bad_timeout : 1;
+    bool bad_binary : 1;
+
+    bool reader_waits : 1;
+    bool half_closed : 1;      /* the client has sent everything */
+    bool answered : 1;         /* the status is queued */
+    bool closed : 1;           /* the stream is gone */
+    bool listed : 1;           /* in the list of pending ones */
+    TAILQ_ENTRY(nd_call) link; /* pending or free */
+};
+TAILQ_HEAD(nd_call_list, nd_call);
+
+struct nd_server {
+    struct nd_server_options options;
+    struct nd_map *methods; /* path -> struct nd_method_entry */
+    struct nd_service_entry *services;
+    size_t n_services;
+    struct nd_interceptor *interceptors;
+    size_t n_interceptors;
+
+    LIST_HEAD(, nd_port) ports;
+    LIST_HEAD(, nd_conn) conns;
+    size_t n_conns;
+    size_t n_calls;
+    uint64_t conns_total;
+    uint64_t calls_total;
+
+    struct nd_group *calls; /* NULL: not running */
+    struct nd_group *acceptors;
+    struct nd_call_list pending; /* for the start of run */
+    struct nd_call_list free_calls;
+    size_t n_free_calls;
+
+    bool stopping; /* no new connections */
+    bool forced;   /* handlers are cancelled */
+    bool ran;      /* run has ended */
+    struct nd_timer stop_timer;
+    struct nd_cond changed; /* a connection has gone, or stopping */
+};
+
+/* --- server.c --- */
+
+/* One connection less. */
+void nd_server_conn_gone(struct nd_server *s);
+
+/* --- connection.c --- */
+
+void nd_conn_ref(struct nd_conn *conn);
+void nd_conn_unref(struct nd_conn *conn);
+
+/* Close it now. */
+void nd_conn_kill(struct nd_conn *conn);
+
+/* --- server_call.c --- */
+
+struct nd_call *nd_server_call_new(struct nd_conn *conn);
+
+/* Start the handler of a complete request, or of a stream. */
+void nd_server_call_start(struct nd_call *call);
+
+/* Queue the response's header block if that has not been done. */
+void nd_server_call_send_headers(struct nd_call *call);
+
+/* Really free what nd_server_call_new() made; they are kept for reuse. */
+void nd_server_free_calls(struct nd_server *s);
+
+#endif

@@ -1,0 +1,110 @@
+#ifndef NET_SESSION_PRIV_H
+#define NET_SESSION_PRIV_H
+
+/* What the files of a session share: session.c (life), session_in.c, session_out.c. */
+
+#include <nghttp2/nghttp2.h>
+
+#include "fiber/loop.h"
+#include "fiber/stream_io.h"
+#include "net/limits.h"
+#include "net/session.h"
+
+TAILQ_HEAD(nd_h2_stream_list, nd_h2_stream);
+
+enum nd_session_state {
+    ND_SESSION_OPEN,
+    ND_SESSION_TERMINATING, /* a last GOAWAY is on its way out; input is dropped */
+    ND_SESSION_LINGERING,   /* our side is shut down; waits for the peer's end */
+};
+
+/* So many events per second, at most. */
+struct nd_meter {
+    int64_t since_ns;
+    uint32_t count;
+};
+
+struct nd_session {
+    nghttp2_session *h2;
+    struct nd_stream *stream;
+    struct nd_session_handler handler;
+    enum nd_session_role role;
+    enum nd_session_state state;
+    bool own_checks; /* nghttp2 does not check messages: see header_check.c */
+    bool reading;    /* inside nghttp2_session_mem_recv() */
+    bool writing;    /* inside nghttp2_session_mem_send() */
+    bool ready;      /* the peer's SETTINGS have come */
+    bool draining;   /* client: no new streams; server: the notice is out */
+    bool drained;    /* server: the final GOAWAY is submitted */
+    bool told_goaway;
+    bool last_words; /* TERMINATING: the GOAWAY has been written */
+    bool ended;      /* the byte stream is over, for `end_err` */
+    struct nd_error *end_err;
+    const char *drain_reason;
+    struct nd_h2_stream_list streams;
+    size_t n_streams;
+    uint32_t max_header_list;
+
+    struct nd_deferred flush;
+    struct nd_timer timer; /* handshake, then drain, then linger */
+
+    /* Defence; see net/limits.h. */
+    int64_t ping_interval_ns;
+    int64_t last_ping_ns;
+    uint32_t ping_strikes;
+    struct nd_meter idle_meter;
+    struct nd_meter rapid_resets;
+    struct nd_meter own_resets;
+
+    /* While writing: where frames are collected. */
+    char *chunk;
+    size_t chunk_len;
+};
+
+/* --- session.c --- */
+
+/* Write, and look whether the session is over, at the end of this turn. */
+void nd_session_kick(struct nd_session *session);
+
+/* Forget the stream: nghttp2 will not name it any more. */
+void nd_session_detach(struct nd_session *session, struct nd_h2_stream *s);
+
+/* Forget it and tell its user. */
+void nd_session_close_stream(struct nd_session *session, struct nd_h2_stream *s,
+                             const struct nd_h2_close *why);
+
+/* Count an event; false when there are more than `max` in this second. */
+bool nd_meter_take(struct nd_meter *meter, uint32_t max);
+
+/* The second step of a server's drain. */
+void nd_session_drain_finally(struct nd_session *session);
+
+/* --- session_in.c --- */
+
+void nd_session_set_receiving(nghttp2_session_callbacks *callbacks);
+void nd_session_feed(struct nd_session *session, struct nd_str bytes);
+
+/* --- session_out.c --- */
+
+void nd_session_set_sending(nghttp2_session_callbacks *callbacks);
+void nd_session_write(struct nd_session *session);
+
+/* --- header_check.c --- */
+
+/*
+ * The checks of one field of a request, where nghttp2 makes none. False: do not show it to the user
+ * (it is dropped, or the request is malformed: then s->malformed is set).
+ */
+bool nd_header_check(struct nd_h2_stream *s, struct nd_str name, struct nd_str value);
+
+/* The block is complete: false when something is missing. */
+bool nd_header_check_end(const struct nd_h2_stream *s);
+
+/* The codes of nghttp2 are small negative numbers, its text is fine for people. */
+static inline struct nd_str
+nd_h2_text(const uint8_t *ptr, size_t len)
+{
+    return nd_str_n(ptr, len);
+}
+
+#endif

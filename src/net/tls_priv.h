@@ -1,0 +1,24 @@
+#ifndef NET_TLS_PRIV_H
+#define NET_TLS_PRIV_H
+
+/* What the files of TLS share: tls_config.c, tls_stream.c, tls_peer.c. */
+
+#include <openssl/ssl.h>
+
+#include "net/tls.h"
+
+struct nd_tls_config {
+    SSL_CTX *ctx;
+    unsigned refs; /* the loop's thread only */
+    bool server;
+    bool skip_verify;
+};
+
+/* An error with the text of OpenSSL's queue, which is emptied. */
+struct nd_error *nd_tls_error(enum nd_code code, const char *what) ND_NEW_ERROR;
+
+/* Who the verified peer of `ssl` is; the texts are the caller's: nd_tls_peer_fini(). */
+void nd_tls_peer_init(struct nd_tls_peer *peer, SSL *ssl);
+void nd_tls_peer_fini(struct nd_tls_peer *peer);
+
+#endif

@@ -1,0 +1,131 @@
+/* The four shapes of a call, over streams that cut the bytes in every possible way. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+static void
+send_text(struct nd_client_call *call, const char *text)
+{
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+
+    req.text = (char *)text;
+    expect_ok(nd_client_call_send(call, &req));
+}
+
+static void
+unary_call(struct fixture *f)
+{
+    for (size_t size = 0; size < 40; size += 13)
+        expect_ok(fixture_echo(f, size));
+}
+
+static void
+server_stream(struct fixture *f)
+{
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    Echo__EchoReply *rsp;
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+
+    req.repeat = 20;
+    req.reply_size = 100;
+    expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_SERVER_STREAM, NULL, &call));
+    expect_ok(nd_client_call_send(call, &req));
+    expect_ok(nd_client_call_finish_sending(call));
+    for (unsigned i = 1; i <= 20; i++) {
+        nd_arena_reset(f->arena);
+        expect_ok(nd_client_call_recv(call, f->arena, &rsp));
+        assert_non_null(rsp);
+        assert_int_equal(rsp->count, i);
+        assert_int_equal(rsp->payload.len, 100);
+    }
+    expect_ok(nd_client_call_recv(call, f->arena, &rsp));
+    assert_null(rsp);
+}
+
+static void
+client_stream(struct fixture *f)
+{
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    Echo__EchoReply *rsp;
+
+    req.payload.data = (uint8_t *)"0123456789";
+    req.payload.len = 10;
+    expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_CLIENT_STREAM, NULL, &call));
+    for (int i = 0; i < 30; i++)
+        expect_ok(nd_client_call_send(call, &req));
+    expect_ok(nd_client_call_finish_sending(call));
+    expect_ok(nd_client_call_recv(call, f->arena, &rsp));
+    assert_int_equal(rsp->count, 30);
+    assert_int_equal(rsp->bytes, 300);
+    expect_ok(nd_client_call_recv(call, f->arena, &rsp));
+    assert_null(rsp);
+}
+
+static void
+bidi(struct fixture *f)
+{
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+    Echo__EchoReply *rsp;
+
+    expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_BIDI, NULL, &call));
+    for (int i = 0; i < 10; i++) {
+        send_text(call, i % 2 == 0 ? "ping" : "pong");
+        expect_ok(nd_client_call_recv(call, f->arena, &rsp));
+        assert_string_equal(rsp->text, i % 2 == 0 ? "ping" : "pong");
+    }
+    expect_ok(nd_client_call_finish_sending(call));
+    expect_ok(nd_client_call_recv(call, f->arena, &rsp));
+    assert_null(rsp);
+}
+
+static void
+all_shapes(const struct fixture_options *options)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(options);
+
+    unary_call(f);
+    server_stream(f);
+    client_stream(f);
+    bidi(f);
+}
+
+IN_LOOP(all_shapes_work_byte_by_byte)
+{
+    all_shapes(&(struct fixture_options){.capacity = CAPACITY_LEAST});
+    return NULL;
+}
+
+IN_LOOP(all_shapes_work_in_large_pieces)
+{
+    all_shapes(&(struct fixture_options){.capacity = CAPACITY_LARGE});
+    return NULL;
+}
+
+IN_REAL_LOOP(all_shapes_work_over_a_unix_socket)
+{
+    char path[] = "/tmp/nd-grpc-XXXXXX";
+    char socket[64];
+
+    assert_non_null(mkdtemp(path));
+    snprintf(socket, sizeof(socket), "%s/s", path);
+    all_shapes(&(struct fixture_options){.socket = socket});
+    assert_int_not_equal(access(socket, F_OK), 0);
+    assert_int_equal(rmdir(path), 0);
+    return NULL;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_shapes_work_byte_by_byte),
+        cmocka_unit_test(all_shapes_work_in_large_pieces),
+        cmocka_unit_test(all_shapes_work_over_a_unix_socket),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
