@@ -15,6 +15,9 @@
 
 #include "spec_priv.h"
 
+/* Far above what checked input can make; see nd_spec_build(). */
+#define SPEC_TEXT_MAX ((size_t)1 << 40)
+
 /* Of the runtime specification that this document follows; runc 1.1 refuses a newer minor version. */
 #define OCI_VERSION "1.0.2"
 
@@ -253,7 +256,7 @@ nd_spec_build(const struct nd_spec_input *input, struct nd_buf *ret)
 {
     /* Text of our own making is bounded by its input, which was checked against limits one by one; the
      * buffer is the writer's own, so that a spec that is too large leaves *ret alone. */
-    ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(SIZE_MAX / 2);
+    ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(SPEC_TEXT_MAX);
     struct nd_json_writer w = ND_JSON_WRITER(&text);
 
     nd_json_begin_object(&w);

@@ -15,7 +15,8 @@
 static void
 names_are_read_in_any_case_with_and_without_prefix(void **state)
 {
-    static const char *const spellings[] = {"SYS_ADMIN", "sys_admin", "CAP_SYS_ADMIN", "cap_Sys_Admin"};
+    static const char *const spellings[] = {"SYS_ADMIN", "sys_admin", "CAP_SYS_ADMIN",
+                                            "cap_Sys_Admin"};
 
     (void)state;
     for (size_t i = 0; i < ND_LEN(spellings); i++) {

@@ -70,10 +70,12 @@ wrong_users_are_refused(void **state)
         const char *text;
         enum nd_code code;
     } cases[] = {
-        {"nobody", ND_NOT_FOUND},     {"broken line", ND_NOT_FOUND}, {"bad", ND_NOT_FOUND},
-        {"web:nogroup", ND_NOT_FOUND}, {":", ND_INVALID},             {":bin", ND_INVALID},
-        {"web:", ND_INVALID},         {"4294967295", ND_INVALID},    {"99999999999", ND_INVALID},
-        {"0:4294967296", ND_INVALID}, {"big", ND_NOT_FOUND},         {"minus", ND_NOT_FOUND},
+        {"nobody", ND_NOT_FOUND},    {"broken line", ND_NOT_FOUND},
+        {"bad", ND_NOT_FOUND},       {"web:nogroup", ND_NOT_FOUND},
+        {":", ND_INVALID},           {":bin", ND_INVALID},
+        {"web:", ND_INVALID},        {"4294967295", ND_INVALID},
+        {"99999999999", ND_INVALID}, {"0:4294967296", ND_INVALID},
+        {"big", ND_NOT_FOUND},       {"minus", ND_NOT_FOUND},
     };
 
     (void)state;
@@ -98,8 +100,8 @@ added_groups_come_last_and_once(void **state)
     struct nd_user user;
 
     (void)state;
-    assert_null(nd_user_resolve(ND_STR("web"), nd_str(passwd), nd_str(group), add, ND_LEN(add), arena,
-                                &user));
+    assert_null(nd_user_resolve(ND_STR("web"), nd_str(passwd), nd_str(group), add, ND_LEN(add),
+                                arena, &user));
     assert_int_equal(user.n_gids, ND_LEN(want));
     assert_memory_equal(user.gids, want, sizeof(want));
 }
