@@ -1,0 +1,108 @@
+#ifndef CONTAINER_LIFECYCLE_H
+#define CONTAINER_LIFECYCLE_H
+
+/*
+ * What changes containers. Calls about one container are ordered, whoever makes them; each either
+ * happens or leaves the host as it was, also when the caller is cancelled in the middle.
+ * Context of everything here: fiber.
+ * Follows: contracts/nerdctl-interop.md 9; contracts/containerd-api.md 4.2, 4.3.
+ */
+
+#include "container/containers.h"
+#include "nerdctl/v1/container.pb-c.h"
+
+/*
+ * What a long call tells while it runs. Each member may be NULL. An error that one returns ends the
+ * call with it (the client is gone); a container that was started goes on running then.
+ */
+struct nd_container_feed {
+    struct nd_error *(*progress)(void *arg, const Pb__Progress *progress);
+    /* It runs now; comes before its first output. `warnings` is what the user should know. */
+    struct nd_error *(*started)(void *arg, const char *id, char *const *warnings,
+                                size_t n_warnings);
+    /* At most ND_OUTPUT_MAX_BYTES, borrowed for the call. */
+    struct nd_error *(*output)(void *arg, Pb__OutputStream stream, struct nd_str bytes);
+    void *arg;
+};
+
+struct nd_container_created {
+    const char *id;
+    char **warnings; /* what the user should know */
+    size_t n_warnings;
+};
+
+/*
+ * Make a container. The whole configuration is checked before anything is changed.
+ *
+ * Fails: ND_INVALID        a field, named as in the request: "config.mounts[2].target"
+ *        ND_UNIMPLEMENTED  a field that this version does not have, named
+ *        ND_NOT_FOUND      reason IMAGE_NOT_FOUND
+ *        ND_EXISTS         reason NAME_IN_USE, the owner's id in the meta "owner"
+ * `feed` may be NULL.
+ */
+struct nd_error *nd_container_create(struct nd_containers *cs, const char *ns,
+                                     const Pb__ContainerConfig *config,
+                                     const struct nd_container_feed *feed, struct nd_arena *arena,
+                                     struct nd_container_created *ret) ND_CHECK_RESULT;
+
+/*
+ * Start a container that does not run (one that runs: nothing happens). With `options->attach` its
+ * output is fed until it has ended, and `*ret_exit` says how; otherwise that is NULL.
+ *
+ * Fails: ND_PRECONDITION  reason CONTAINER_COMMAND_NOT_FOUND or CONTAINER_COMMAND_NOT_EXECUTABLE, with
+ *                         "127" or "126" in the meta "exit_code"; reason CONTAINER_START_FAILED, "125",
+ *                         for the rest; reason CONTAINER_PAUSED. The container stays, its label
+ *                         nerdctl/error says why.
+ */
+struct nd_error *nd_container_start(struct nd_containers *cs, const char *ns,
+                                    const Pb__StartOptions *options,
+                                    const struct nd_container_feed *feed, struct nd_arena *arena,
+                                    Pb__ExitStatus **ret_exit) ND_CHECK_RESULT;
+
+/*
+ * Create and start; attached unless `options->detach` (then `*ret_exit` is NULL). A container that
+ * cannot be started stays when it is not to be removed automatically, its id is in the meta "container".
+ * Fails: as nd_container_create() and nd_container_start().
+ */
+struct nd_error *nd_container_run(struct nd_containers *cs, const char *ns,
+                                  const Pb__RunOptions *options,
+                                  const struct nd_container_feed *feed, struct nd_arena *arena,
+                                  Pb__ExitStatus **ret_exit) ND_CHECK_RESULT;
+
+/*
+ * Wait until all have ended; `reply` is called once for each, in the order of the names, as soon as
+ * that is possible. A container that never ran has ended with code 0.
+ * Fails: ND_INVALID  no names, or more than ND_WAIT_MAX_CONTAINERS
+ */
+struct nd_error *nd_containers_wait(
+    struct nd_containers *cs, const char *ns, const Pb__ContainerServiceWaitRequest *req,
+    struct nd_error *(*reply)(void *arg, const Pb__ContainerServiceWaitResponse *rsp),
+    void *arg) ND_CHECK_RESULT;
+
+/* Ask it to end, and after a time make it. One that does not run is a success. */
+struct nd_error *nd_container_stop(struct nd_containers *cs, const char *ns,
+                                   const Pb__ContainerServiceStopRequest *req,
+                                   struct nd_arena *arena,
+                                   Pb__ContainerServiceStopResponse *rsp) ND_CHECK_RESULT;
+
+/* Signal its first process. Fails: ND_PRECONDITION, reason CONTAINER_NOT_RUNNING. */
+struct nd_error *nd_container_kill(struct nd_containers *cs, const char *ns,
+                                   const Pb__ContainerServiceKillRequest *req,
+                                   struct nd_arena *arena,
+                                   Pb__ContainerServiceKillResponse *rsp) ND_CHECK_RESULT;
+
+/*
+ * Pass on a signal of an attached client (Ctrl-C). Unlike nd_container_kill() this is no request to
+ * keep the container down, and one that has ended is a success.
+ * Fails: ND_INVALID about "signal".
+ */
+struct nd_error *nd_container_signal(struct nd_containers *cs, const char *ns,
+                                     const char *container, const char *signal) ND_CHECK_RESULT;
+
+/* Fails: ND_PRECONDITION, reason CONTAINER_RUNNING, without `force`. */
+struct nd_error *nd_container_remove(struct nd_containers *cs, const char *ns,
+                                     const Pb__ContainerServiceRemoveRequest *req,
+                                     struct nd_arena *arena,
+                                     Pb__ContainerServiceRemoveResponse *rsp) ND_CHECK_RESULT;
+
+#endif
