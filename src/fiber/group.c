@@ -151,19 +151,17 @@ nd_group_count(const struct nd_group *g)
 static void
 take_failure(struct nd_group *g, bool was_cancelled, struct nd_error *err)
 {
-    bool is_answer = was_cancelled && nd_error_code(err) == ND_CANCELLED;
+    bool is_cancel = nd_error_code(err) == ND_CANCELLED;
 
-    if (g->independent) {
-        if (nd_error_code(err) != ND_CANCELLED)
-            nd_warn("fiber failed", ND_KV("group", g->name), ND_KV("error", err));
+    if (g->independent && !is_cancel)
+        nd_warn("fiber failed", ND_KV("group", g->name), ND_KV("error", err));
+    if (g->independent || (is_cancel && was_cancelled) || g->error != NULL) {
         nd_error_free(err);
-    } else if (is_answer || g->error != NULL) {
-        nd_error_free(err);
-    } else {
-        g->error = err;
-        nd_group_cancel(g);
-        nd_cond_broadcast(&g->room);
+        return;
     }
+    g->error = err;
+    nd_group_cancel(g);
+    nd_cond_broadcast(&g->room);
 }
 
 void

@@ -330,20 +330,33 @@ look(struct nd_loop *loop)
     nd_loop_woke(loop);
 }
 
+/* Those that yielded in the last turn, behind those that became ready since. */
+static void
+take_yielded(struct nd_loop *loop)
+{
+    STAILQ_CONCAT(&loop->ready, &loop->yielded);
+}
+
+static void
+run_first(struct nd_loop *loop)
+{
+    struct nd_fiber *f = STAILQ_FIRST(&loop->ready);
+    uint64_t id = f->id;
+    const char *doing;
+
+    STAILQ_REMOVE_HEAD(&loop->ready, ready);
+    doing = nd_fiber_enter(loop, f);
+    note_hold(loop, id, doing);
+}
+
 static void
 run_fibers(struct nd_loop *loop)
 {
     int64_t until_ns = coarse_now_ns() + TURN_NS;
-    struct nd_fiber *f;
 
-    STAILQ_CONCAT(&loop->ready, &loop->yielded);
-    for (unsigned n = 0; n < TURN_FIBERS && (f = STAILQ_FIRST(&loop->ready)) != NULL; n++) {
-        uint64_t id = f->id;
-        const char *doing;
-
-        STAILQ_REMOVE_HEAD(&loop->ready, ready);
-        doing = nd_fiber_enter(loop, f);
-        note_hold(loop, id, doing);
+    take_yielded(loop);
+    for (unsigned n = 0; n < TURN_FIBERS && !STAILQ_EMPTY(&loop->ready); n++) {
+        run_first(loop);
         if (loop->coarse_ns > until_ns)
             break;
     }

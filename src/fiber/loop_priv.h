@@ -214,7 +214,7 @@ void nd_fiber_drop_pool(struct nd_loop *loop);
 /* Map a stack with its guard; NULL when the kernel refuses. `top` of it is the fiber. */
 struct nd_fiber *nd_stack_map(void);
 void nd_stack_unmap(struct nd_fiber *fiber);
-void *nd_stack_bottom(const struct nd_fiber *fiber);
+void *nd_stack_bottom(struct nd_fiber *fiber);
 size_t nd_stack_size(void);
 
 /* --- group.c --- */

@@ -113,7 +113,7 @@ static void
 deliver(struct end *e)
 {
     char *buf = nd_loop_read_buf(nd_loop_here());
-    size_t at_most = ND_MIN(e->capacity, (size_t)ND_STREAM_READ_BYTES);
+    size_t at_most = ND_MIN(e->capacity, ND_STREAM_READ_BYTES);
     size_t n = ND_MIN(e->incoming.len, at_most);
     bool was_queued = e->other != NULL && get_unsent(&e->other->base) != 0;
 

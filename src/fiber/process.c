@@ -131,8 +131,8 @@ check_cwd(const char *cwd)
 static struct nd_error *
 spawn(struct spawning *sp, const struct nd_process_options *options, pid_t *ret)
 {
-    char *const *argv = (char *const *)(uintptr_t)options->argv;
-    char *const *env = options->env != NULL ? (char *const *)(uintptr_t)options->env : environ;
+    char *const *argv = (char *const *)options->argv;
+    char *const *env = options->env != NULL ? (char *const *)options->env : environ;
     int rc;
 
     ND_TRY(check_cwd(options->cwd));

@@ -20,9 +20,9 @@
 
 /* Instrumented frames are larger. */
 #ifdef ND_ASAN
-#    define STACK_BYTES ((size_t)ND_FIBER_STACK_BYTES * 4)
+#    define STACK_BYTES (ND_FIBER_STACK_BYTES * 4)
 #else
-#    define STACK_BYTES ((size_t)ND_FIBER_STACK_BYTES)
+#    define STACK_BYTES ND_FIBER_STACK_BYTES
 #endif
 
 #define RECORD_BYTES ((sizeof(struct nd_fiber) + 63) & ~(size_t)63)
@@ -50,9 +50,9 @@ nd_stack_map(void)
 }
 
 void *
-nd_stack_bottom(const struct nd_fiber *fiber)
+nd_stack_bottom(struct nd_fiber *fiber)
 {
-    return (char *)(uintptr_t)fiber + RECORD_BYTES - STACK_BYTES;
+    return (char *)fiber + RECORD_BYTES - STACK_BYTES;
 }
 
 size_t

@@ -54,7 +54,7 @@ nd_timer_arm(struct nd_timer *t, struct nd_mono at)
     nd_timer_disarm(t);
     if (loop->n_timers + 1 >= loop->heap_cap) {
         loop->heap_cap = loop->heap_cap != 0 ? 2 * loop->heap_cap : HEAP_FIRST_CAP;
-        loop->heap = nd_realloc(loop->heap, loop->heap_cap, sizeof(loop->heap[0]));
+        loop->heap = nd_realloc(loop->heap, loop->heap_cap, sizeof(struct nd_timer *));
     }
     t->at = at;
     t->seq = loop->timer_seq++;

@@ -106,6 +106,15 @@ start_thread(struct pool *pool)
     return rc;
 }
 
+static void
+init_pool(struct pool *pool, size_t max_threads)
+{
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->more, NULL);
+    TAILQ_INIT(&pool->jobs);
+    pool->max_threads = max_threads;
+}
+
 static struct pool *
 pool_of(struct nd_loop *loop, enum nd_work_kind kind)
 {
@@ -117,14 +126,8 @@ pool_of(struct nd_loop *loop, enum nd_work_kind kind)
     ND_INVARIANT((unsigned)kind < WORK_KINDS);
     if (loop->pools == NULL) {
         loop->pools = nd_new(struct nd_work_pools);
-        for (size_t i = 0; i < WORK_KINDS; i++) {
-            struct pool *p = &loop->pools->pools[i];
-
-            pthread_mutex_init(&p->lock, NULL);
-            pthread_cond_init(&p->more, NULL);
-            TAILQ_INIT(&p->jobs);
-            p->max_threads = max_threads[i];
-        }
+        for (size_t i = 0; i < WORK_KINDS; i++)
+            init_pool(&loop->pools->pools[i], max_threads[i]);
     }
     return &loop->pools->pools[kind];
 }

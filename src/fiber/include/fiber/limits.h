@@ -3,15 +3,18 @@
 
 /* The limits of this room, with their units. */
 
-#define ND_FIBER_STACK_BYTES  (64u * 1024u) /* plus one guard page */
+#include <stddef.h>
+
+#define ND_FIBER_STACK_BYTES  ((size_t)64 * 1024) /* plus one guard page */
 #define ND_FIBER_MAX          20000u /* alive at once; vm.max_map_count allows about 32,000 */
 #define ND_FIBER_POOL_MAX     256u   /* stacks kept for reuse; above, they go back to the kernel */
 #define ND_FIBER_STALL_MS     20     /* a turn of the loop that takes longer is logged */
 #define ND_WORK_SHORT_THREADS 2u
 #define ND_WORK_BULK_THREADS  2u
-#define ND_SHIELD_GRACE_NS    (30 * ND_SECOND)       /* default time for undo steps */
-#define ND_STREAM_READ_BYTES  (64u * 1024u)          /* read at once from a descriptor */
-#define ND_STREAM_QUEUE_BYTES (256u * 1024u * 1024u) /* unsent at once; above, the stream fails */
-#define ND_LISTEN_BACKLOG     511
+#define ND_SHIELD_GRACE_NS    (30 * ND_SECOND)    /* default time for undo steps */
+#define ND_STREAM_READ_BYTES  ((size_t)64 * 1024) /* read at once from a descriptor */
+#define ND_STREAM_QUEUE_BYTES \
+    ((size_t)256 * 1024 * 1024) /* unsent at once; above, the stream fails */
+#define ND_LISTEN_BACKLOG 511
 
 #endif
