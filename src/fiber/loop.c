@@ -331,7 +331,7 @@ look(struct nd_loop *loop)
 }
 
 /* Those that yielded in the last turn, behind those that became ready since. */
-static void
+static void /* NOLINTNEXTLINE(readability-function-size): the blocks of the queue's macro */
 take_yielded(struct nd_loop *loop)
 {
     STAILQ_CONCAT(&loop->ready, &loop->yielded);
