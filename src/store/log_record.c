@@ -448,23 +448,26 @@ find_last_head(char *from, char *line_end)
 }
 
 /*
- * The line at `line` could not be read up to `failed_at`. Keep the whole record at its end, if there
- * is one. The bytes from failed_at - 1 on are as they were read: a text is only ever moved towards
- * the front. Leaves r->at at the newline unless a record was found.
+ * The line at `line` could not be read up to r->at. Keep the whole record at its end, if there is one.
+ * The bytes from r->at - 1 on are as they were read, as a text is only ever moved towards the front.
+ * Otherwise r->at is left at the newline. `*skipped` grows by what is given up.
  */
 static bool
-recover(struct record *r, const char *line, struct second_cache *cache)
+recover(struct record *r, const char *line, struct second_cache *cache, size_t *skipped)
 {
     char *from = r->at > line + 1 ? r->at - 1 : r->at;
-    char *line_end = memchr(from, '\n', SIZE_MAX / 2);
-    char *head = from > line ? find_last_head(from, line_end) : NULL;
+    char *line_end = rawmemchr(from, '\n');
+    char *head = find_last_head(from, line_end);
 
     if (head != NULL) {
         *r = (struct record){.at = head, .entry = {.stream = ND_LOG_STDOUT}};
-        if (parse_record(r, cache))
+        if (parse_record(r, cache)) {
+            *skipped += (size_t)(head - line);
             return true;
+        }
     }
     r->at = line_end;
+    *skipped += (size_t)(line_end + 1 - line);
     return false;
 }
 
@@ -480,16 +483,13 @@ nd_log_decode(char *text, size_t len, struct nd_log_entry *entries, size_t max, 
 
     while (p < end && d.n < max && d.payload < max_payload) {
         struct record r = {.at = p, .entry = {.stream = ND_LOG_STDOUT}};
-        char *line = p;
-        bool got = parse_record(&r, &cache) || recover(&r, line, &cache);
+        bool got = parse_record(&r, &cache) || recover(&r, p, &cache, &d.skipped);
 
         skip_space(&r.at);
         p = *r.at == '\n' ? r.at + 1 : r.at;
         if (got) {
             entries[d.n++] = r.entry;
             d.payload += r.entry.bytes.len;
-        } else {
-            d.skipped += (size_t)(p - line);
         }
     }
     d.consumed = (size_t)(p - text);

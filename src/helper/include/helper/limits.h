@@ -1,0 +1,35 @@
+#ifndef HELPER_LIMITS_H
+#define HELPER_LIMITS_H
+
+/* The limits of the helper, with their units. */
+
+#include "base/clock.h"
+
+/* A line longer than this becomes several entries, as with other json-file writers. */
+#define ND_LOGGER_PIECE_MAX (16u * 1024u)
+
+#define ND_LOGGER_READ_BYTES (64u * 1024u)  /* taken from a stream at once */
+#define ND_LOGGER_OUT_BYTES  (256u * 1024u) /* encoded, before it is written at the latest */
+#define ND_LOGGER_PIPE_BYTES (1024 * 1024)  /* asked of the kernel for each stream's pipe */
+
+/*
+ * The beginning of a line is written as an entry of its own when no more came for so long, or when it
+ * has waited for so long while more dribbled in.
+ */
+#define ND_LOGGER_PARTIAL_NS     (100 * ND_MILLISECOND)
+#define ND_LOGGER_PARTIAL_MAX_NS (1 * ND_SECOND)
+
+/* After output was dropped: how often writing is tried again when the container says nothing. */
+#define ND_LOGGER_RETRY_NS (1 * ND_SECOND)
+
+/* How long another logger of the container may hold the lock before it is no longer waited for. */
+#define ND_LOGGER_LOCK_NS       (10 * ND_SECOND)
+#define ND_LOGGER_LOCK_RETRY_NS (5 * ND_MILLISECOND)
+
+#define ND_LOGGER_SIZE_DEFAULT  (UINT64_C(100) * 1024 * 1024) /* of one log file; option max-size */
+#define ND_LOGGER_FILES_DEFAULT 2u     /* the current one and what was rotated; option max-file */
+#define ND_LOGGER_FILES_MAX     10000u /* numbers of rotated files that are looked at */
+#define ND_LOGGER_CONFIG_MAX    (128u * 1024u) /* bytes of log-config.json */
+#define ND_LOGGER_PATH_MAX      4096u
+
+#endif
