@@ -245,7 +245,7 @@ nd_json_as_str(const struct nd_json *value, struct nd_str *ret)
 {
     if (nd_json_type(value) != ND_JSON_STR)
         return not_a(value, "a string");
-    *ret = nd_json_text(value);
+    *ret = nd_json_string(value);
     return NULL;
 }
 
@@ -373,7 +373,7 @@ nd_json_real(const struct nd_json *value)
 }
 
 struct nd_str
-nd_json_text(const struct nd_json *value)
+nd_json_string(const struct nd_json *value)
 {
     const json_t *node = nd_json_node(value);
 

@@ -84,7 +84,7 @@ struct nd_error *nd_json_as_bool(const struct nd_json *value, bool *ret) ND_CHEC
 double nd_json_real(const struct nd_json *value);
 
 /* The text of a string, the empty slice for all else. Always UTF-8; NUL stands behind it. */
-struct nd_str nd_json_text(const struct nd_json *value);
+struct nd_str nd_json_string(const struct nd_json *value);
 
 /* Elements of an array, members of an object, 0 for all else. */
 size_t nd_json_count(const struct nd_json *value);
