@@ -20,6 +20,8 @@ function(nd_room name)
   list(TRANSFORM R_DEPENDS PREPEND nd_)
   list(TRANSFORM R_USES PREPEND nd_)
 
+  set_property(GLOBAL APPEND PROPERTY ND_ROOMS "${name} ${CMAKE_CURRENT_SOURCE_DIR}")
+
   add_library(nd_${name} STATIC ${R_SOURCES})
   target_include_directories(nd_${name} PUBLIC include PRIVATE .)
   target_link_libraries(nd_${name} PUBLIC ${R_DEPENDS} PRIVATE ${R_USES} ${R_LIBS} nd_flags)

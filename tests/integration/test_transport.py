@@ -1,325 +1,354 @@
-"""The gRPC server of our own against the official Python client, over each kind of listener.
-
-The client shares no code with us, so an error on both sides of our own stack cannot hide here. It
-needs the test server of the echo service (tests/interop); ND_ECHO_SERVER names another build of it.
-"""
+"""The wire: standard services, TLS, limits, stopping. Nothing here knows what a container is."""
 
 import concurrent.futures
-import importlib
-import os
-import pathlib
-import queue
 import signal
 import subprocess
-import sys
 import threading
-import time
 
+import grpc
 import pytest
 
-grpc = pytest.importorskip("grpc")
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERVER = pathlib.Path(os.environ.get("ND_ECHO_SERVER", ROOT / "build/tests/interop/echo_server"))
-DETAILS = "grpc-status-details-bin"
-
-
-@pytest.fixture(scope="module")
-def echo(tmp_path_factory):
-    """The generated stubs of echo.proto."""
-    out = tmp_path_factory.mktemp("stubs")
-    subprocess.run(
-        [
-            "protoc",
-            f"-I{ROOT / 'tests/interop'}",
-            f"--python_out={out}",
-            f"--grpc_python_out={out}",
-            "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
-            "echo.proto",
-        ],
-        check=True,
-    )
-    sys.path.insert(0, str(out))
-    try:
-        pb2 = importlib.import_module("echo_pb2")
-        pb2_grpc = importlib.import_module("echo_pb2_grpc")
-    finally:
-        sys.path.remove(str(out))
-    pb2.Stub = pb2_grpc.EchoServiceStub
-    return pb2
-
-
-def openssl(cwd, *args):
-    subprocess.run(["openssl", *args], cwd=cwd, check=True, capture_output=True)
-
-
-def issue(pki, name, subject, extension):
-    (pki / f"{name}.ext").write_text(extension)
-    openssl(pki, "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject)  # fmt: skip
-    openssl(pki, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-            "-CAcreateserial", "-days", "2", "-out", f"{name}.pem",
-            "-extfile", f"{name}.ext")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    """A certificate authority, and what it issued to a server and to a client."""
-    pki = tmp_path_factory.mktemp("pki")
-    openssl(pki, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test CA")  # fmt: skip
-    issue(pki, "server", "/CN=server", "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    issue(pki, "client", "/CN=client/O=tests", "subjectAltName=URI:spiffe://test/client\n")
-    return pki
-
-
-class Server:
-    """The test server with a Unix socket, a TCP and a TLS listener."""
-
-    def __init__(self, directory, pki):
-        if not SERVER.exists():
-            pytest.skip(f"{SERVER} is not built")
-        self.socket = directory / "echo.sock"
-        arguments = ["--cert", pki / "server.pem", "--key", pki / "server.key",
-                     "--ca", pki / "ca.pem", "--require"]  # fmt: skip
-        listeners = [f"unix://{self.socket}", "tcp://127.0.0.1:0", "tls+tcp://127.0.0.1:0"]
-        self.process = subprocess.Popen(
-            [SERVER, *arguments, *listeners], stdout=subprocess.PIPE, text=True
-        )
-        ports = [self.process.stdout.readline().split()[-1] for _ in listeners]
-        self.targets = {
-            "unix": f"unix:{self.socket}",
-            "tcp": f"127.0.0.1:{ports[1]}",
-            "tls": f"localhost:{ports[2]}",
-        }
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, pki):
-    server = Server(tmp_path_factory.mktemp("server"), pki)
-    yield server
-    assert server.stop() == 0
-
-
-def open_channel(server, pki, kind, options=()):
-    if kind != "tls":
-        return grpc.insecure_channel(server.targets[kind], options=options)
-    credentials = grpc.ssl_channel_credentials(
-        (pki / "ca.pem").read_bytes(),
-        (pki / "client.key").read_bytes(),
-        (pki / "client.pem").read_bytes(),
-    )
-    return grpc.secure_channel(server.targets[kind], credentials, options=options)
-
-
-@pytest.fixture(params=["unix", "tcp", "tls"])
-def stub(request, echo, server, pki):
-    options = [("grpc.max_receive_message_length", 64 << 20)]
-    with open_channel(server, pki, request.param, options) as channel:
-        yield echo.Stub(channel)
+import host
+import leaks
+import stubs
+
+SERVICES = {"nerdctl.v1.ContainerService", "nerdctl.v1.ImageService", "nerdctl.v1.NamespaceService",
+            "nerdctl.v1.SystemService"}
 
 
-def failure(call):
-    with pytest.raises(grpc.RpcError) as info:
-        call()
-    return info.value
+def check_health(api, service=""):
+    reply = api.health.Check(api.m.health.HealthCheckRequest(service=service), timeout=10)
+    return reply.status
 
 
-def test_unary(stub, echo):
-    reply = stub.Unary(echo.EchoRequest(text="héllo ☺", payload=b"\0\1\2"), timeout=10)
-    assert (reply.text, reply.payload) == ("héllo ☺", b"\0\1\2")
+def raw(api, path, kind="unary_unary"):
+    """A call of bytes to a path, past the stubs."""
+    return getattr(api.channel, kind)(path, lambda b: b, lambda b: b)
 
+
+@pytest.mark.parametrize("service", ["", *sorted(SERVICES)])
+def test_health_says_serving(api, service):
+    assert check_health(api, service) == api.m.health.HealthCheckResponse.SERVING
+
 
-def test_server_stream(stub, echo):
-    request = echo.EchoRequest(repeat=100, reply_size=1000)
-    replies = list(stub.ServerStream(request, timeout=10))
-    assert [r.count for r in replies] == list(range(1, 101))
-    assert {len(r.payload) for r in replies} == {1000}
-
-
-def test_server_stream_without_messages(stub, echo):
-    assert list(stub.ServerStream(echo.EchoRequest(), timeout=10)) == []
-
-
-def test_client_stream(stub, echo):
-    requests = (echo.EchoRequest(payload=bytes(i)) for i in range(200))
-    reply = stub.ClientStream(requests, timeout=10)
-    assert (reply.count, reply.bytes) == (200, sum(range(200)))
-
-
-def test_bidi_answers_before_the_next_request(stub, echo):
-    requests = queue.Queue()
-    replies = stub.Bidi(iter(requests.get, None), timeout=10)
-    for i in range(20):
-        requests.put(echo.EchoRequest(text=str(i)))
-        assert next(replies).text == str(i)
-    requests.put(None)
-    assert list(replies) == []
-
-
-def test_empty_bidi(stub):
-    assert list(stub.Bidi(iter([]), timeout=10)) == []
-
-
-def test_metadata_both_ways(stub, echo):
-    sent = [
-        ("echo-text", "one"),
-        ("echo-text", "two"),
-        ("echo-raw-bin", b"\x00\xff,\xab"),
-        ("trail-text", "end"),
-        ("trail-raw-bin", bytes(range(256))),
-    ]
-    _, call = stub.Unary.with_call(echo.EchoRequest(), metadata=sent, timeout=10)
-    initial = [tuple(m) for m in call.initial_metadata()]
-    trailing = [tuple(m) for m in call.trailing_metadata()]
-    for entry in sent:
-        assert tuple(entry) in (initial if entry[0].startswith("echo-") else trailing)
-    assert [v for k, v in initial if k == "echo-text"] == ["one", "two"]
-
-
-def test_server_sees_the_deadline(stub, echo):
-    begun = time.monotonic()
-    error = failure(lambda: stub.Unary(echo.EchoRequest(delay_ms=20000), timeout=0.2))
-    assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - begun < 10
-
-
-def test_cancel_ends_the_stream(stub, echo):
-    replies = stub.ServerStream(echo.EchoRequest(repeat=1000, delay_ms=5), timeout=30)
-    next(replies)
-    replies.cancel()
-    error = failure(lambda: list(replies))
-    assert error.code() == grpc.StatusCode.CANCELLED
-
-
-@pytest.mark.parametrize("code", range(1, 17))
-def test_status_codes(stub, echo, code):
-    error = failure(lambda: stub.Unary(echo.EchoRequest(code=code, message="why"), timeout=10))
-    assert (error.code().value[0], error.details()) == (code, "why")
-
-
-def test_status_message_with_every_kind_of_character(stub, echo):
-    message = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n 100% "
-    error = failure(lambda: stub.Unary(echo.EchoRequest(code=2, message=message), timeout=10))
-    assert (error.code(), error.details()) == (grpc.StatusCode.UNKNOWN, message)
-
-
-def test_status_details(stub, echo):
-    error = failure(lambda: stub.Unary(echo.EchoRequest(code=5, message="gone"), timeout=10))
-    details = dict(error.trailing_metadata())[DETAILS]
-    assert details == b"\x08\x05\x12\x04gone"
-
-
-def test_error_after_messages(stub, echo):
-    replies = stub.Bidi(
-        iter([echo.EchoRequest(text="a"), echo.EchoRequest(code=9, message="no")]), timeout=10
-    )
-    assert next(replies).text == "a"
-    error = failure(lambda: next(replies))
-    assert (error.code(), error.details()) == (grpc.StatusCode.FAILED_PRECONDITION, "no")
-
-
-def test_large_messages_both_ways(stub, echo):
-    payload = os.urandom(4 * 1024 * 1024 - 64)
-    assert stub.Unary(echo.EchoRequest(payload=payload), timeout=60).payload == payload
-    reply = stub.Unary(echo.EchoRequest(reply_size=20 << 20), timeout=60)
-    assert len(reply.payload) == 20 << 20
-
-
-def test_message_over_the_limit(stub, echo):
-    request = echo.EchoRequest(payload=bytes(4 * 1024 * 1024))
-    for call in (
-        lambda: stub.Unary(request, timeout=30),
-        lambda: stub.ClientStream(iter([request]), timeout=30),
-    ):
-        error = failure(call)
-        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert "received message larger than max (4194309 vs. 4194304)" in error.details()
-    assert stub.Unary(echo.EchoRequest(text="still"), timeout=10).text == "still"
-
-
-@pytest.mark.parametrize(
-    "path, text",
-    [
-        ("/nd.test.v1.EchoService/Nope", "unknown method Nope for service nd.test.v1.EchoService"),
-        ("/no.Such/Method", "unknown service no.Such"),
-    ],
-)
-def test_what_is_not_offered(server, pki, path, text):
-    with open_channel(server, pki, "unix") as channel:
-        call = channel.unary_unary(path)
-        error = failure(lambda: call(b"", timeout=10))
-    assert (error.code(), error.details()) == (grpc.StatusCode.UNIMPLEMENTED, text)
-
-
-def test_request_that_does_not_parse(server, pki):
-    with open_channel(server, pki, "unix") as channel:
-        call = channel.unary_unary("/nd.test.v1.EchoService/Unary")
-        error = failure(lambda: call(b"\x0a\x05ab", timeout=10))
-    assert error.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL)
-
-
-def test_compressed_request_is_refused_with_what_is_accepted(echo, server, pki):
-    with open_channel(server, pki, "unix") as channel:
-        stub = echo.Stub(channel)
-        request = echo.EchoRequest(text="x" * 1000)
-        error = failure(
-            lambda: stub.Unary(request, timeout=10, compression=grpc.Compression.Gzip)
-        )
-    assert error.code() == grpc.StatusCode.UNIMPLEMENTED
-
-
-def test_many_calls_at_once(stub, echo):
-    def one(i):
-        return stub.Unary(echo.EchoRequest(text=str(i), payload=bytes(i * 100)), timeout=60)
-
-    with concurrent.futures.ThreadPoolExecutor(50) as pool:
-        replies = list(pool.map(one, range(500)))
-    assert [r.text for r in replies] == [str(i) for i in range(500)]
-
-
-def test_a_stream_that_is_not_read_does_not_stop_others(stub, echo):
-    stuck = stub.ServerStream(echo.EchoRequest(repeat=1_000_000, reply_size=100_000), timeout=60)
-    next(stuck)
-    for i in range(50):
-        assert stub.Unary(echo.EchoRequest(text=str(i)), timeout=10).text == str(i)
-    stuck.cancel()
-
-
-def test_tls_demands_a_client_certificate(echo, server, pki):
-    credentials = grpc.ssl_channel_credentials((pki / "ca.pem").read_bytes())
-    with grpc.secure_channel(server.targets["tls"], credentials) as channel:
-        error = failure(lambda: echo.Stub(channel).Unary(echo.EchoRequest(), timeout=5))
-    assert error.code() == grpc.StatusCode.UNAVAILABLE
-
-
-def test_plaintext_to_a_tls_port_is_closed(echo, server):
-    with grpc.insecure_channel(server.targets["tls"].replace("localhost", "127.0.0.1")) as channel:
-        error = failure(lambda: echo.Stub(channel).Unary(echo.EchoRequest(), timeout=5))
-    assert error.code() == grpc.StatusCode.UNAVAILABLE
-
-
-def test_graceful_stop_lets_running_calls_end(echo, pki, tmp_path):
-    server = Server(tmp_path, pki)
-    with open_channel(server, pki, "tcp") as channel:
-        stub = echo.Stub(channel)
-        begun = threading.Event()
-        replies = []
-
-        def read():
-            request = echo.EchoRequest(repeat=20, delay_ms=50)
-            for reply in stub.ServerStream(request, timeout=30):
-                replies.append(reply.count)
-                begun.set()
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        assert begun.wait(10)
-        assert server.stop() == 0
-        reader.join(10)
-        assert replies == list(range(1, 21))
-    assert not server.socket.exists()
+def test_health_of_unknown_service_is_not_found(api):
+    failure = api.failure(lambda: check_health(api, "no.such.Service"))
+    assert failure.code == grpc.StatusCode.NOT_FOUND
+
+
+def test_health_watch_begins_with_the_state_and_ends_on_cancel(api):
+    watch = api.health.Watch(api.m.health.HealthCheckRequest(), timeout=10)
+    assert next(watch).status == api.m.health.HealthCheckResponse.SERVING
+    watch.cancel()
+    with pytest.raises(grpc.RpcError):
+        next(watch)
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+class TestReflection:
+    def ask(self, api, version, **question):
+        method = api.channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            api.m.reflection.ServerReflectionRequest.SerializeToString,
+            api.m.reflection.ServerReflectionResponse.FromString)
+        request = api.m.reflection.ServerReflectionRequest(**question)
+        return next(method(iter([request]), timeout=10))
+
+    def test_lists_services(self, api, version):
+        reply = self.ask(api, version, list_services="*")
+        names = {service.name for service in reply.list_services_response.service}
+        assert SERVICES <= names
+        assert "grpc.health.v1.Health" in names
+
+    def test_describes_a_symbol_with_all_it_imports(self, api, version):
+        from google.protobuf import descriptor_pb2, descriptor_pool
+        reply = self.ask(api, version, file_containing_symbol="nerdctl.v1.ContainerService")
+        files = [descriptor_pb2.FileDescriptorProto.FromString(data)
+                 for data in reply.file_descriptor_response.file_descriptor_proto]
+        known = {f.name: f for f in files}
+        while missing := {d for f in known.values() for d in f.dependency} - set(known):
+            for name in missing:
+                more = self.ask(api, version, file_by_filename=name)
+                for data in more.file_descriptor_response.file_descriptor_proto:
+                    parsed = descriptor_pb2.FileDescriptorProto.FromString(data)
+                    known[parsed.name] = parsed
+        pool = descriptor_pool.DescriptorPool()
+
+        def add(name):
+            for dependency in known[name].dependency:
+                add(dependency)
+            pool.Add(known[name])
+        add("nerdctl/v1/container.proto")
+        service = pool.FindServiceByName("nerdctl.v1.ContainerService")
+        assert "Run" in service.methods_by_name
+
+    def test_unknown_symbol_is_an_answer_not_a_failure(self, api, version):
+        reply = self.ask(api, version, file_containing_symbol="no.Such")
+        assert reply.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+
+
+@pytest.mark.parametrize("path", ["/nerdctl.v1.ContainerService/NoSuch", "/no.such.Service/List",
+                                  "/nerdctl.v1.ContainerService/list"])
+def test_unknown_method_is_unimplemented(api, path):
+    failure = api.failure(lambda: raw(api, path)(b"", timeout=10))
+    assert failure.code == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_garbage_message_is_refused_and_the_connection_lives(api):
+    failure = api.failure(lambda: raw(api, "/nerdctl.v1.SystemService/Events", "unary_stream")(
+        b"\xff\xff\xff\xff", timeout=10).__next__())
+    assert failure.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT)
+    assert check_health(api) == api.m.health.HealthCheckResponse.SERVING
+
+
+def test_message_over_the_limit_is_resource_exhausted(api):
+    failure = api.failure(lambda: raw(api, "/nerdctl.v1.ContainerService/Inspect")(
+        b"\x0a" + b"\x80\x80\x80\x03" + b"x" * (6 << 20), timeout=30))
+    assert failure.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_deadline_ends_a_stream(api):
+    events = api.system.Events(api.m.system.SystemServiceEventsRequest(), timeout=0.3)
+    failure = api.failure(lambda: list(events))
+    assert failure.code == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_many_calls_at_once(api):
+    ping = api.m.system.SystemServicePingRequest()
+    futures = [api.system.Ping.future(ping, timeout=30) for _ in range(300)]
+    assert all(future.result().time.seconds > 0 for future in futures)
+
+
+def test_many_connections_at_once(api_modules, box):
+    def one(_):
+        connection = stubs.Api(api_modules, box.daemon.target)
+        try:
+            return check_health(connection)
+        finally:
+            connection.close()
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(one, range(64))) == {1}
+
+
+def test_aborted_streams_leave_nothing(api, box):
+    """Rapid open and cancel: descriptors stay what they are."""
+    request = api.m.system.SystemServiceEventsRequest()
+    check_health(api)
+    holdings = leaks.Holdings(box.daemon.process.pid)
+    for _ in range(300):
+        api.system.Events(request, timeout=30).cancel()
+    assert check_health(api) == 1
+    holdings.assert_same()
+
+
+@pytest.mark.parametrize("name", ["-bad", "a b", "x" * 100, "UPPER/slash", "a..b"])
+def test_bad_namespace_names_the_field(api, name):
+    view = api.namespace(name)
+    failure = view.failure(api.container.List, api.m.container.ContainerServiceListRequest())
+    assert failure.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert list(failure.fields) == ["containerd-namespace"]
+
+
+class TestTls:
+    def credentials(self, pki, cert=True):
+        parts = [(pki / "ca.pem").read_bytes()]
+        if cert:
+            parts += [(pki / "client.key").read_bytes(), (pki / "client.pem").read_bytes()]
+        return grpc.ssl_channel_credentials(*parts)
+
+    def connect(self, api_modules, box, credentials):
+        return stubs.Api(api_modules, f"tcp://localhost:{box.port}", credentials)
+
+    def test_with_a_client_certificate(self, api_modules, box):
+        connection = self.connect(api_modules, box, self.credentials(box.pki))
+        assert check_health(connection) == 1
+        reply = connection.system.Version(connection.m.system.SystemServiceVersionRequest(),
+                                          timeout=10)
+        assert reply.version
+        connection.close()
+
+    def test_without_a_client_certificate(self, api_modules, box):
+        connection = self.connect(api_modules, box, self.credentials(box.pki, cert=False))
+        failure = connection.failure(lambda: check_health(connection))
+        assert failure.code == grpc.StatusCode.UNAVAILABLE
+        connection.close()
+
+    def test_with_a_certificate_of_another_authority(self, api_modules, box, tmp_path):
+        subprocess.run([host.ROOT / "scripts/dev-pki", tmp_path], check=True)
+        (tmp_path / "ca.pem").write_bytes((box.pki / "ca.pem").read_bytes())
+        connection = self.connect(api_modules, box, self.credentials(tmp_path))
+        failure = connection.failure(lambda: check_health(connection))
+        assert failure.code == grpc.StatusCode.UNAVAILABLE
+        connection.close()
+
+    def test_in_the_clear(self, api_modules, box):
+        connection = self.connect(api_modules, box, None)
+        failure = connection.failure(lambda: check_health(connection))
+        assert failure.code == grpc.StatusCode.UNAVAILABLE
+        connection.close()
+
+    def test_old_versions_are_refused(self, box):
+        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{box.port}", "-tls1_1"],
+                              input="", capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+
+    def test_h2_is_negotiated(self, box):
+        done = subprocess.run(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{box.port}", "-alpn", "h2", "-CAfile",
+             box.pki / "ca.pem", "-cert", box.pki / "client.pem", "-key", box.pki / "client.key",
+             "-brief"], input="", capture_output=True, text=True, check=False)
+        assert "TLSv1.3" in done.stderr
+
+    def test_the_cli(self, box):
+        done = subprocess.run(
+            [box.daemon.remote, "-H", f"tcp://127.0.0.1:{box.port}", "--tlscacert",
+             box.pki / "ca.pem", "--tlscert", box.pki / "client.pem", "--tlskey",
+             box.pki / "client.key", "version"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "Server:" in done.stdout
+
+
+class TestHttp:
+    """Plain HTTP/2 requests that are no gRPC get an answer, never a hang."""
+
+    def curl(self, box, *args):
+        return subprocess.run(["curl", "-s", "--max-time", "10", "--http2-prior-knowledge",
+                               "--unix-socket", str(box.daemon.socket), "-o", "/dev/null", "-w",
+                               "%{http_code}", *args], capture_output=True, text=True, check=False)
+
+    def test_get(self, box):
+        assert self.curl(box, "http://localhost/").stdout in ("404", "405", "415")
+
+    def test_wrong_content_type(self, box):
+        done = self.curl(box, "-H", "content-type: text/plain", "-d", "x",
+                         "http://localhost/grpc.health.v1.Health/Check")
+        assert done.stdout == "415"
+
+    def test_bad_timeout(self, box):
+        done = self.curl(box, "-H", "content-type: application/grpc", "-H", "te: trailers", "-H",
+                         "grpc-timeout: 1x", "--data-binary", "@/dev/null",
+                         "http://localhost/grpc.health.v1.Health/Check")
+        assert done.stdout in ("200", "400")
+
+    def test_http1_is_closed(self, box):
+        done = subprocess.run(["curl", "-s", "--max-time", "10", "--http1.1", "--unix-socket",
+                               str(box.daemon.socket), "http://localhost/"], capture_output=True,
+                              check=False)
+        assert done.returncode != 28  # no timeout
+
+
+def test_the_socket_is_for_its_owner(box):
+    mode = box.daemon.socket.stat().st_mode
+    assert mode & 0o007 == 0
+
+
+def test_listens_where_it_was_told_and_nowhere_else(box):
+    out = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+    ours = [line.split()[3] for line in out.splitlines() if f"pid={box.daemon.process.pid}," in line]
+    assert ours == [f"127.0.0.1:{box.port}"]
+    abstract = subprocess.run(["ss", "-Hlxnp"], capture_output=True, text=True, check=True).stdout
+    sockets = [line.split()[4] for line in abstract.splitlines()
+               if f"pid={box.daemon.process.pid}," in line]
+    assert all(not name.startswith("@") for name in sockets)
+
+
+def test_descriptors_are_not_inherited(box):
+    for descriptor in leaks.descriptors(box.daemon.process.pid):
+        if descriptor > 2:
+            text = open(f"/proc/{box.daemon.process.pid}/fdinfo/{descriptor}").read()
+            flags = int(text.split("flags:")[1].split()[0], 8)
+            assert flags & 0o2000000, f"descriptor {descriptor} is not close-on-exec"
+
+
+class TestProgram:
+    def grpcd(self, *args):
+        return subprocess.run([host.ROOT / "build/nerdctl-grpcd", *args], capture_output=True,
+                              text=True, timeout=20, check=False)
+
+    def test_version(self):
+        done = self.grpcd("--version")
+        assert done.returncode == 0
+        assert done.stdout.startswith("nerdctl-grpcd version ")
+
+    def test_check_config(self):
+        assert self.grpcd("--check-config").returncode == 0
+
+    @pytest.mark.parametrize("args, word", [
+        (["--listen", "tcp://127.0.0.1:9090"], "TLS"),
+        (["--listen", "tcp://0.0.0.0:9090", "--insecure"], "loopback"),
+        (["--listen", "ftp://x"], "--listen"),
+        (["--tls-cert", "/x.pem"], "--tls-key"),
+        (["--no-such"], "--no-such"),
+        (["--log-level", "loud"], "loud"),
+        (["--listen"], "--listen"),
+        (["--max-connections", "-1"], "--max-connections"),
+        (["--shutdown-grace", "soon"], "--shutdown-grace"),
+    ])
+    def test_wrong_options_are_said(self, args, word):
+        done = self.grpcd(*args, "--check-config")
+        assert done.returncode != 0
+        assert word in done.stderr
+
+    def test_missing_certificate_is_said(self, tmp_path):
+        done = self.grpcd("--listen", "tcp://127.0.0.1:0", "--tls-cert", "/no/such.pem", "--tls-key",
+                          "/no/such.key", "--tls-ca", "/no/ca.pem")
+        assert done.returncode == 1
+        assert "/no/" in done.stderr
+
+    def test_a_second_daemon_on_the_socket_is_refused(self, box):
+        done = self.grpcd(*box.daemon.options[:6])
+        assert done.returncode == 1
+        assert str(box.daemon.socket) in done.stderr
+
+
+@pytest.fixture
+def own_box(api_modules):
+    """A host for tests that stop or kill something."""
+    import conftest
+    own = host.Host(conftest.BUILD, prefix="nds")
+    own.start()
+    own.api = stubs.Api(api_modules, own.daemon.target)
+    yield own
+    own.api.close()
+    left = own.close()
+    assert not left, "; ".join(left)
+
+
+def test_sigterm_drains_and_exits_with_zero(own_box):
+    api = own_box.api
+    events = api.system.Events(api.m.system.SystemServiceEventsRequest(), timeout=60)
+    watch = api.health.Watch(api.m.health.HealthCheckRequest(), timeout=60)
+    assert next(watch).status == 1
+    ended = threading.Event()
+
+    def consume():
+        try:
+            for _ in events:
+                pass
+        except grpc.RpcError:
+            ended.set()
+    thread = threading.Thread(target=consume)
+    thread.start()
+    own_box.daemon.process.send_signal(signal.SIGTERM)
+    # Watchers learn it before the connection goes.
+    assert next(watch).status == api.m.health.HealthCheckResponse.NOT_SERVING
+    assert own_box.daemon.process.wait(20) == 0
+    thread.join(10)
+    assert ended.is_set()
+    assert not own_box.daemon.socket.exists()
+
+
+def test_second_sigterm_exits_at_once(own_box):
+    api = own_box.api
+    watch = api.health.Watch(api.m.health.HealthCheckRequest(), timeout=60)
+    assert next(watch).status == 1
+    own_box.daemon.process.send_signal(signal.SIGTERM)
+    assert next(watch).status == api.m.health.HealthCheckResponse.NOT_SERVING
+    own_box.daemon.process.send_signal(signal.SIGTERM)
+    own_box.daemon.process.wait(5)
+
+
+def test_starts_again_after_a_crash(own_box):
+    own_box.daemon.kill()
+    own_box.daemon.start()
+    assert check_health(own_box.api) == 1

@@ -1,0 +1,103 @@
+"""What the end-to-end tests stand on: one private containerd and daemon, stubs, a namespace per test.
+
+The stubs are generated from the protos at the start of the run, so that the client shares no code with
+the daemon. Each test gets a containerd namespace of its own; when it ends everything in it is removed
+through the API, and then nothing may be left: no record, snapshot, lease, file, mount or process.
+"""
+
+import itertools
+import os
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+import host  # noqa: E402
+import leaks  # noqa: E402
+import stubs  # noqa: E402
+
+BUILD = pathlib.Path(os.environ.get("ND_BUILD", ROOT / "build"))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--keep", action="store_true", help="do not wipe the host's folder at the end")
+
+
+@pytest.fixture(scope="session")
+def api_modules(tmp_path_factory):
+    return stubs.generate(ROOT, tmp_path_factory.mktemp("stubs"))
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """Archives for loading, made once: see archives.py."""
+    import archives
+    return archives.Archives(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def box(request, tmp_path_factory):
+    """The host most tests share. What it leaves behind at its end fails the run."""
+    pki = tmp_path_factory.mktemp("pki")
+    host.subprocess.run([ROOT / "scripts/dev-pki", pki], check=True)
+    port = host.free_port()
+    tls = ["--listen", f"tcp://127.0.0.1:{port}", "--tls-cert", f"{pki}/server.pem", "--tls-key",
+           f"{pki}/server.key", "--tls-ca", f"{pki}/ca.pem"]
+    shared = host.Host(BUILD, daemon_options=tls)
+    shared.pki = pki
+    shared.port = port
+    shared.start()
+    yield shared
+    if request.config.getoption("--keep"):
+        print(f"\nkept: {shared.folder}")
+        return
+    code = shared.daemon.stop()
+    left = shared.close()
+    assert code == 0, f"the daemon ended with {code}"
+    assert not left, "left at the end of the run: " + "; ".join(left)
+
+
+@pytest.fixture(scope="session")
+def api(api_modules, box):
+    """A connection to the shared daemon: see stubs.Api."""
+    connection = stubs.Api(api_modules, box.daemon.target)
+    yield connection
+    connection.close()
+
+
+COUNTER = itertools.count(1)
+
+
+@pytest.fixture
+def ns(api, box, request):
+    """The test's own containerd namespace, as a view of the API; empty again and checked afterwards."""
+    view = api.namespace(f"t{next(COUNTER)}")
+    view.box = box
+    yield view
+    failed = getattr(request.node, "failed", False)
+    view.clear()
+    left = leaks.of_namespace(box, view.name)
+    if not failed:
+        assert not left, f"left in namespace {view.name}: " + "; ".join(left)
+
+
+@pytest.fixture
+def ready(ns, images):
+    """A namespace that has the busybox image as "busybox:latest"."""
+    ns.load(images.busybox)
+    return ns
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        item.failed = True
+        # The last lines of the daemon's log are worth more than a second run.
+        shared = item.funcargs.get("box")
+        if shared is not None:
+            report.sections.append(("daemon's log", host.tail(shared.daemon.log, 30)))
