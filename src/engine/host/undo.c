@@ -5,6 +5,7 @@
  */
 
 #include "base/log.h"
+#include "fiber/limits.h"
 #include "host/host.h"
 
 void
