@@ -284,7 +284,6 @@ nd_log_file_write(struct nd_log_file *file, struct nd_str entries)
 void
 nd_log_file_close(struct nd_log_file *file)
 {
-    nd_log_file_settle(file);
     if (file->fd >= 0)
         close(file->fd);
     file->fd = -1;

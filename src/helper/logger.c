@@ -247,8 +247,11 @@ nd_logger_main(const char *store)
     say_ready();
     while (turn(l))
         continue;
-    nd_log_file_close(&l->file);
+
+    /* The lock goes first: closing the log wakes its followers, who then look at the lock. */
+    nd_log_file_settle(&l->file);
     if (l->setup.lock_fd >= 0)
         close(l->setup.lock_fd);
+    nd_log_file_close(&l->file);
     return 0;
 }
