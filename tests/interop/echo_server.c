@@ -1,5 +1,5 @@
 /*
- * A server of the echo service for other people's clients.
+ * A server of the echo service, with health and reflection, for other people's clients.
  *
  *     echo_server [--cert F --key F --ca F [--require]] ADDRESS...
  *
@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "fiber/group.h"
 #include "fiber/process.h"
+#include "grpc/health.h"
+#include "grpc/reflection.h"
 
 #include "echo_service.h"
 
@@ -24,6 +26,7 @@ struct program {
     char **argv;
     struct nd_tls_options tls;
     struct nd_server *server;
+    struct nd_health *health;
     struct echo_state echo;
 };
 
@@ -93,6 +96,7 @@ serve(struct program *p)
     ND_TRY(parse_arguments(p));
     ND_TRY(nd_group_spawn(group, run, p));
     ND_TRY(nd_signals_next(signals, &signo));
+    nd_health_shutdown(p->health);
     nd_server_stop(p->server, GRACE_NS);
     return nd_group_wait(group);
 }
@@ -102,10 +106,18 @@ body(void *arg)
 {
     struct program *p = arg;
     const struct nd_server_options options = {.encode_details = echo_encode_details};
+    const struct nd_str set = nd_str_n(echo_descriptors, ECHO_DESCRIPTORS_SIZE);
+    ND_AUTO(nd_health_freep) struct nd_health *health = nd_health_new();
+    ND_AUTO(nd_reflection_freep) struct nd_reflection *reflection = NULL;
     ND_AUTO(nd_server_freep) struct nd_server *server = nd_server_new(&options);
 
     p->server = server;
+    p->health = health;
+    ND_TRY(nd_reflection_new(&set, 1, &reflection));
     echo_add_to(&p->echo, server);
+    nd_health_add_to(health, server);
+    nd_health_set(health, ND_STR("nd.test.v1.EchoService"), ND_HEALTH_SERVING);
+    nd_reflection_add_to(reflection, server);
     return serve(p);
 }
 

@@ -1,7 +1,7 @@
 #ifndef GRPC_HEALTH_H
 #define GRPC_HEALTH_H
 
-/* grpc.health.v1.Health: Check and Watch. Follows: contracts/grpc-wire.md 4.1. */
+/* grpc.health.v1.Health: Check, Watch and List. Follows: contracts/grpc-wire.md 4.1. */
 
 #include "grpc/server.h"
 
@@ -13,6 +13,7 @@ enum nd_health_status {
     ND_HEALTH_NOT_SERVING = 2,
 };
 
+/* "" is SERVING, others are not known until they are set. Context: any. */
 struct nd_health *nd_health_new(void) __attribute__((__returns_nonnull__));
 void nd_health_free(struct nd_health *health); /* no call may use it any more; NULL is fine */
 void nd_health_freep(struct nd_health **health);

@@ -14,6 +14,8 @@
 #define ND_GRPC_MAX_FOREIGN_BODY       1024u /* of a response that is not gRPC: quoted in the error */
 #define ND_GRPC_MAX_STATUS_MESSAGE     1024u /* bytes of grpc-message, encoded */
 #define ND_GRPC_MAX_DETAILS_BYTES      4096u
+#define ND_GRPC_MAX_HEALTH_LIST        100u /* services that Health.List tells */
+#define ND_GRPC_MAX_DESCRIPTOR_DEPTH   32u  /* messages within messages, for reflection */
 #define ND_GRPC_BACKOFF_INITIAL_NS     (50 * ND_MILLISECOND)
 #define ND_GRPC_BACKOFF_MAX_NS         (1 * ND_SECOND)
 #define ND_GRPC_CONNECT_TIMEOUT_NS     (20 * ND_SECOND)
