@@ -34,6 +34,7 @@ struct nd_archive {
     uint64_t n_entries;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    bool at_end;
     bool in_content; /* the entry's content has not been read to its end */
     struct nd_archive_entry entry;
     struct nd_buf name;
@@ -201,16 +202,15 @@ nd_archive_read_all(struct nd_archive *archive, struct nd_buf *buf)
     if (archive->entry.size > ND_ARCHIVE_MAX_SMALL)
         return nd_error_new(ND_EXHAUSTED, "%s is longer than %llu bytes", archive->entry.name,
                             (unsigned long long)ND_ARCHIVE_MAX_SMALL);
-    for (size_t start = buf->len;;) {
+    for (size_t start = buf->len; archive->in_content;) {
         ND_TRY(nd_archive_read(archive, &piece, &offset));
         if (offset > ND_ARCHIVE_MAX_SMALL)
             return nd_error_new(ND_EXHAUSTED, "%s has a hole too large", archive->entry.name);
         while (buf->len - start < offset)
             ND_TRY_DOING(nd_buf_add(buf, nd_str_n("", 1)), "%s", archive->entry.name);
-        if (piece.len == 0)
-            return NULL;
         ND_TRY_DOING(nd_buf_add(buf, piece), "%s", archive->entry.name);
     }
+    return NULL;
 }
 
 static struct nd_error *
@@ -285,6 +285,17 @@ read_owner(struct archive_entry *from, struct nd_archive_entry *to)
     return NULL;
 }
 
+/* The place for an attribute of that name: the same name may occur in two spellings of the format. */
+static struct nd_archive_xattr *
+xattr_slot(struct nd_archive *a, const char *name)
+{
+    for (size_t i = 0; i < a->entry.n_xattrs; i++) {
+        if (strcmp(a->xattrs[i].name, name) == 0)
+            return &a->xattrs[i];
+    }
+    return a->entry.n_xattrs < ND_ARCHIVE_MAX_XATTRS ? &a->xattrs[a->entry.n_xattrs++] : NULL;
+}
+
 static struct nd_error *
 read_xattrs(struct nd_archive *a, struct archive_entry *from)
 {
@@ -292,16 +303,16 @@ read_xattrs(struct nd_archive *a, struct archive_entry *from)
     const void *value;
     size_t len;
 
-    a->entry.n_xattrs = 0;
     a->entry.xattrs = a->xattrs;
     archive_entry_xattr_reset(from);
     while (archive_entry_xattr_next(from, &name, &value, &len) == ARCHIVE_OK) {
-        if (a->entry.n_xattrs == ND_ARCHIVE_MAX_XATTRS || len > ND_ARCHIVE_MAX_XATTR)
-            return nd_error_new(
-                ND_EXHAUSTED,
-                "%s: more than %zu extended attributes, or one of more than %zu bytes",
-                a->entry.name, ND_ARCHIVE_MAX_XATTRS, ND_ARCHIVE_MAX_XATTR);
-        a->xattrs[a->entry.n_xattrs++] = (struct nd_archive_xattr){name, nd_str_n(value, len)};
+        struct nd_archive_xattr *slot = xattr_slot(a, name);
+
+        if (slot == NULL || len > ND_ARCHIVE_MAX_XATTR)
+            return nd_error_new(ND_EXHAUSTED,
+                                "%s: more than %zu extended attributes, or one over %zu bytes",
+                                a->entry.name, ND_ARCHIVE_MAX_XATTRS, ND_ARCHIVE_MAX_XATTR);
+        *slot = (struct nd_archive_xattr){name, nd_str_n(value, len)};
     }
     return NULL;
 }
@@ -342,6 +353,10 @@ nd_archive_next(struct nd_archive *archive, const struct nd_archive_entry **ret)
     int result;
 
     ND_TRY(pass_over_content(archive));
+    if (archive->at_end) {
+        *ret = NULL;
+        return NULL;
+    }
     before = uselocale(archive->locale);
     result = archive_read_next_header(archive->reader, &from);
     if (result == ARCHIVE_OK)
@@ -349,6 +364,7 @@ nd_archive_next(struct nd_archive *archive, const struct nd_archive_entry **ret)
     uselocale(before);
 
     if (result == ARCHIVE_EOF) {
+        archive->at_end = true;
         *ret = NULL;
         return NULL;
     }

@@ -277,7 +277,7 @@ check_message(struct check *check, const ProtobufCMessageDescriptor *desc, struc
         wrong = take_value(&c, &item);
         field = protobuf_c_message_descriptor_get_field(desc, item.number);
         if (wrong != NULL)
-            err = broken(desc, wrong);
+            err = field != NULL ? nd_error_new(ND_INVALID, "%s", wrong) : broken(desc, wrong);
         else if (field != NULL)
             err = check_field(check, field, &item, depth);
         else
