@@ -66,6 +66,11 @@ struct nd_error *nd_ctrd_stream(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope
                                 const struct nd_method_desc *method,
                                 struct nd_client_call **ret) ND_CHECK_RESULT;
 
+/* What a failure of such a stream's calls means: component, reason and hint as those of nd_ctrd_call().
+ * Takes `err` and returns it; NULL gives NULL. */
+struct nd_error *nd_ctrd_stream_error(const struct nd_ctrd *ctrd,
+                                      struct nd_error *err) ND_CHECK_RESULT;
+
 /* Version of the server, asked once per connection. `text` and `revision` live until the next. */
 struct nd_ctrd_version {
     unsigned major, minor;
@@ -85,7 +90,10 @@ struct nd_error *nd_lease_create(struct nd_ctrd *ctrd, const char *ns,
 struct nd_error *nd_lease_delete(struct nd_ctrd *ctrd, const char *ns, const struct nd_lease *lease,
                                  bool sync) ND_CHECK_RESULT;
 
-/* Append `value` to a filter, quoted and escaped: labels."nerdctl/name"=="web". */
+/*
+ * Append `value` to a filter, quoted and escaped: labels."nerdctl/name"=="web". It may need four bytes
+ * for each byte of `value`: `buf` must have the room.
+ */
 struct nd_buf;
 void nd_ctrd_filter_eq(struct nd_buf *buf, const char *field_path, struct nd_str value);
 

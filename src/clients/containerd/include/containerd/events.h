@@ -7,6 +7,7 @@
  */
 
 #include "containerd/client.h"
+#include "containerd/types.pb-c.h"
 
 struct nd_ctrd_events;
 
