@@ -6,20 +6,16 @@ layout do, with a place for each lie that a test wants to tell.
 
 import functools
 import gzip
-import hashlib
 import io
 import json
 import pathlib
 import subprocess
 import tarfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUSYBOX = "/bin/busybox"
+import make_image
+from make_image import sha256, zstd
+
 TYPES = "application/vnd.oci.image"
-
-
-def sha256(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def tar(*members):
@@ -53,10 +49,6 @@ def symlink(target):
 
 def hardlink(target):
     return {"type": tarfile.LNKTYPE, "linkname": target}
-
-
-def zstd(data):
-    return subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout
 
 
 class Image:
@@ -148,39 +140,14 @@ class Archives:
     def busybox(self):
         """By the image maker that users have."""
         out = self.folder / "busybox.tar"
-        subprocess.run(["/usr/bin/python3", ROOT / "tests/support/make_image.py", "--name",
-                        "busybox:latest", "--out", out], check=True)
+        subprocess.run(["/usr/bin/python3", make_image.__file__, "--tag", "busybox:latest", "--cmd",
+                        "sh", "--out", out], check=True)
         return out.read_bytes()
 
     @functools.cached_property
     def layer(self):
-        """A root file system of busybox and nothing else."""
-        applets = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True,
-                                 check=True).stdout.split()
-        program = pathlib.Path(BUSYBOX).read_bytes()
-        out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w") as archive:
-            for name in ("bin", "etc", "root", "dev", "proc", "sys", "tmp"):
-                info = tarfile.TarInfo(name)
-                info.type = tarfile.DIRTYPE
-                info.mode = 0o1777 if name == "tmp" else 0o755
-                archive.addfile(info)
-            for name, data, mode in (
-                    ("bin/busybox", program, 0o755),
-                    ("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n",
-                     0o644),
-                    ("etc/group", b"root:x:0:\nstaff:x:50:user\nuser:x:1000:\n", 0o644)):
-                info = tarfile.TarInfo(name)
-                info.size = len(data)
-                info.mode = mode
-                archive.addfile(info, io.BytesIO(data))
-            for applet in applets:
-                if applet != "busybox":
-                    info = tarfile.TarInfo(f"bin/{applet}")
-                    info.type = tarfile.SYMTYPE
-                    info.linkname = "busybox"
-                    archive.addfile(info)
-        return out.getvalue()
+        """A root file system of busybox, with the users root and user (1000, also in group 50)."""
+        return make_image.base_layer({})
 
     @functools.cached_property
     def image(self):

@@ -1,0 +1,262 @@
+"""What goes away and comes back: containerd, the daemon, the client. Each test has a host of its own."""
+
+import concurrent.futures
+import threading
+import time
+
+import grpc
+import pytest
+
+import conftest
+import host
+import leaks
+import stubs
+
+FOREVER = ("sleep", "100000")
+
+
+@pytest.fixture
+def own(api_modules, images):
+    """A host, an API in its namespace "r", the image loaded; wiped and checked at the end."""
+    machine = host.Host(conftest.BUILD, prefix="ndr")
+    machine.start()
+    api = stubs.Api(api_modules, machine.daemon.target)
+    ns = api.namespace("r")
+    ns.box = machine
+    ns.load(images.busybox)
+    yield ns
+    if machine.containerd.process is None or machine.containerd.process.poll() is not None:
+        machine.containerd.start()
+    if machine.daemon.process is None:
+        machine.daemon.start()
+    host.wait_until(lambda: can_list(ns), 10, "recovered")
+    ns.clear()
+    left = leaks.of_namespace(machine, "r")
+    api.close()
+    left += machine.close()
+    assert not left, "; ".join(left)
+
+
+def can_list(ns):
+    try:
+        ns.call(ns.api.system.Ping, ns.m.system.SystemServicePingRequest())
+        return True
+    except grpc.RpcError:
+        return False
+
+
+class TestContainerdStopped:
+    def test_error_says_who_is_missing_and_what_to_do(self, own):
+        own.box.containerd.stop()
+        begin = time.monotonic()
+        failure = own.api.failure(lambda: own.create("true"))
+        assert time.monotonic() - begin < 10
+        assert failure.code == grpc.StatusCode.UNAVAILABLE
+        assert "containerd" in failure.message
+        assert failure.reason == "CONTAINERD_UNAVAILABLE"
+        assert failure.detail.component == "containerd"
+        assert failure.suggestions
+
+    def test_health_of_services_follows_but_not_of_the_server(self, own):
+        health = own.m.health
+        watch = own.api.health.Watch(
+            health.HealthCheckRequest(service="nerdctl.v1.ContainerService"), timeout=60)
+        assert next(watch).status == health.HealthCheckResponse.SERVING
+        own.box.containerd.stop()
+        assert next(watch).status == health.HealthCheckResponse.NOT_SERVING
+        whole = own.api.health.Check(health.HealthCheckRequest(), timeout=10)
+        assert whole.status == health.HealthCheckResponse.SERVING
+        own.box.containerd.start()
+        assert next(watch).status == health.HealthCheckResponse.SERVING
+        watch.cancel()
+
+    def test_recovers_within_two_seconds(self, own):
+        running = own.run(*FOREVER, detach=True, name="survivor").id
+        for _ in range(3):
+            own.box.containerd.kill()
+            time.sleep(0.3)
+            own.box.containerd.start()
+            begin = time.monotonic()
+            host.wait_until(lambda: can_list(own), 10, "recovery")
+            assert time.monotonic() - begin < 2
+            assert own.state("survivor") == own.m.container.CONTAINER_STATE_RUNNING
+        assert own.inspect(running).container.pid > 0
+
+    def test_long_outage_is_recovered_from_as_fast(self, own):
+        """However long the backoff has grown."""
+        own.box.containerd.stop()
+        for _ in range(20):
+            assert not can_list(own)
+            time.sleep(0.3)
+        own.box.containerd.start()
+        begin = time.monotonic()
+        host.wait_until(lambda: can_list(own), 10, "recovery")
+        assert time.monotonic() - begin < 2
+
+    def test_events_go_on_after_a_gap(self, own):
+        events = own.call(own.api.system.Events, own.m.system.SystemServiceEventsRequest())
+        events.initial_metadata()
+        own.box.containerd.kill()
+        own.box.containerd.start()
+        host.wait_until(lambda: can_list(own), 10, "recovery")
+        topics = []
+        found = threading.Event()
+
+        def collect():
+            try:
+                for event in events:
+                    topics.append(event.topic)
+                    if event.topic == "/tasks/exit":
+                        found.set()
+            except grpc.RpcError:
+                pass
+        threading.Thread(target=collect, daemon=True).start()
+        host.wait_until(lambda: "/nerdctl-grpc/gap" in topics, 10, "the gap")
+        own.run("true")
+        assert found.wait(10), topics
+        events.cancel()
+
+    def test_wait_survives_the_outage(self, own):
+        done = own.run("sh", "-c", "sleep 4; exit 5", detach=True)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(lambda: own.wait(done.id))
+            time.sleep(0.5)
+            own.box.containerd.kill()
+            own.box.containerd.start()
+            try:
+                replies = waiting.result(30)
+                assert replies[0].exit.code == 5
+            except grpc.RpcError as error:
+                # Honest too: the wait is over, and asking again gives the code.
+                assert error.code() == grpc.StatusCode.UNAVAILABLE
+                host.wait_until(lambda: can_list(own), 10, "recovery")
+                assert own.wait(done.id)[0].exit.code == 5
+
+    def test_logs_follow_survives_the_outage(self, own):
+        done = own.run("sh", "-c", "i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; done",
+                       detach=True)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            following = pool.submit(lambda: own.logs(done.id, follow=True)[0])
+            time.sleep(0.5)
+            own.box.containerd.kill()
+            own.box.containerd.start()
+            out = following.result(30)
+        assert out == "".join(f"{i}\n" for i in range(60)).encode()
+
+    def test_killed_under_load(self, own):
+        """Calls fail honestly or succeed; afterwards every container is known and nothing hangs."""
+        stop = threading.Event()
+        outcomes = []
+
+        def work():
+            while not stop.is_set():
+                try:
+                    done = own.run("true")
+                    outcomes.append(done.code)
+                except grpc.RpcError as error:
+                    outcomes.append(error.code())
+                    time.sleep(0.05)
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            time.sleep(1)
+            own.box.containerd.kill()
+            own.box.containerd.start()
+        time.sleep(2)
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive()
+        host.wait_until(lambda: can_list(own), 10, "recovery")
+        assert outcomes[-1] == 0
+        assert set(outcomes) <= {0, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND,
+                                 grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL,
+                                 grpc.StatusCode.ABORTED, grpc.StatusCode.FAILED_PRECONDITION}
+        assert own.run("echo", "well").stdout == b"well\n"
+
+
+class TestDaemonKilled:
+    def test_containers_and_their_logs_live_on(self, own):
+        done = own.run("sh", "-c", "i=0; while [ $i -lt 100 ]; do echo $i; i=$((i+1)); sleep 0.03; done",
+                       detach=True, name="survivor")
+        for _ in range(3):
+            own.box.daemon.kill()
+            own.box.daemon.start()
+        assert own.wait("survivor")[0].exit.code == 0
+        assert own.logs(done.id)[0] == "".join(f"{i}\n" for i in range(100)).encode()
+
+    def test_auto_remove_is_kept_up(self, own):
+        """One that ended while no daemon ran is removed after its start."""
+        own.run("sleep", "0.5", detach=True, auto_remove=True)
+        own.box.daemon.kill()
+        time.sleep(1)
+        own.box.daemon.start()
+        host.wait_until(lambda: not own.list(all=True), 10, "removed")
+
+    def test_killed_while_creating(self, own):
+        """At any moment: what is left can be listed and removed."""
+        for delay in (0.0, 0.01, 0.02, 0.04, 0.08, 0.16):
+            with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                for _ in range(4):
+                    pool.submit(self.try_run, own)
+                time.sleep(delay)
+                own.box.daemon.kill()
+            own.box.daemon.start()
+        host.wait_until(lambda: can_list(own), 10, "recovery")
+        for container in own.list(all=True):
+            own.remove(container.id, force=True)
+        assert own.list(all=True) == []
+
+    def try_run(self, own):
+        try:
+            own.run("true")
+        except grpc.RpcError:
+            pass
+
+    def test_killed_while_loading(self, own, images):
+        import archives
+        data = archives.docker(archives.Image(images.layer, archives.tar(("big", bytes(20 << 20)))),
+                               "big:1")
+        for delay in (0.02, 0.1, 0.2):
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                pool.submit(self.try_load, own, data)
+                time.sleep(delay)
+                own.box.daemon.kill()
+            own.box.daemon.start()
+        host.wait_until(lambda: can_list(own), 10, "recovery")
+        own.load(data)
+        assert own.run("true", image="big:1").code == 0
+
+    def try_load(self, own, data):
+        try:
+            own.load(data)
+        except grpc.RpcError:
+            pass
+
+
+class TestTaskGone:
+    def test_shim_killed(self, own):
+        """The container's shim dies: it is shown as not running and can be removed."""
+        done = own.run(*FOREVER, detach=True)
+        shim = next(pid for pid, words in host.processes_of(own.box.folder).items()
+                    if "containerd-shim" in words and done.id in words)
+        host.kill_pid(shim)
+        host.wait_until(
+            lambda: own.state(done.id) != own.m.container.CONTAINER_STATE_RUNNING, 10, "noticed")
+        own.remove(done.id, force=True)
+        assert own.list(all=True) == []
+
+    def test_process_killed_from_outside(self, own):
+        done = own.run(*FOREVER, detach=True)
+        host.kill_pid(own.inspect(done.id).container.pid)
+        assert own.wait(done.id)[0].exit.code == 137
+
+    def test_helper_killed(self, own):
+        """The log writer dies: the container lives, can be stopped and removed."""
+        done = own.run("sh", "-c", "while :; do echo x; sleep 0.1; done", detach=True)
+        helper = next(pid for pid, words in host.processes_of(own.box.folder).items()
+                      if "nerdctl-grpc-helper" in words)
+        host.kill_pid(helper)
+        own.stop(done.id, timeout=1)
+        own.remove(done.id)

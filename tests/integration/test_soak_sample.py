@@ -1,0 +1,16 @@
+"""A hundredth of the soak tests, in every run of the tests."""
+
+import sys
+
+import pytest
+
+import host
+
+sys.path.insert(0, str(host.ROOT / "tests/soak"))
+
+import logs_exact  # noqa: E402
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_logs_are_exact(ready, number):
+    assert logs_exact.one_run(ready, 4711, number) is None
