@@ -66,7 +66,7 @@ def make_pki():
 def demonstrate(box, remote):
     """Load an image, run a container, list. Every command is shown as it is run."""
     archive = box.folder / "demo.tar"
-    subprocess.run(["/usr/bin/python3", ROOT / "tests/support/make_image.py", "--name", IMAGE,
+    subprocess.run(["/usr/bin/python3", ROOT / "tests/support/make_image.py", "--tag", IMAGE, "--cmd", "sh",
                     "--out", archive], check=True)
 
     def show(*args):
