@@ -210,23 +210,31 @@ nd_arena_str(struct nd_arena *arena, struct nd_str text)
     return copy;
 }
 
+/* The length of the formatted text, which goes to `dst` as far as it fits. */
+static size_t __attribute__((__format__(__printf__, 3, 0)))
+format(char *dst, size_t size, const char *fmt, va_list args)
+{
+    int len = vsnprintf(dst, size, fmt, args);
+
+    ND_INVARIANT(len >= 0);
+    return (size_t)len;
+}
+
 char *
 nd_arena_printf(struct nd_arena *arena, const char *fmt, ...)
 {
     va_list args;
+    size_t len;
     char *text;
-    int len;
 
     va_start(args, fmt);
-    len = vsnprintf(NULL, 0, fmt, args);
+    len = format(NULL, 0, fmt, args);
     va_end(args);
-    ND_INVARIANT(len >= 0);
 
-    text = nd_arena_alloc(arena, (size_t)len + 1);
+    text = nd_arena_alloc(arena, len + 1);
     va_start(args, fmt);
-    len = vsnprintf(text, (size_t)len + 1, fmt, args);
+    (void)format(text, len + 1, fmt, args);
     va_end(args);
-    ND_INVARIANT(len >= 0);
     return text;
 }
 

@@ -108,22 +108,30 @@ nd_buf_putc(struct nd_buf *buf, char c)
     nd_buf_put(buf, nd_str_n(&c, 1));
 }
 
+/* The length of the formatted text, which goes to `dst` as far as it fits. */
+static size_t __attribute__((__format__(__printf__, 3, 0)))
+format(char *dst, size_t size, const char *fmt, va_list args)
+{
+    int len = vsnprintf(dst, size, fmt, args);
+
+    ND_INVARIANT(len >= 0);
+    return (size_t)len;
+}
+
 void
 nd_buf_printf(struct nd_buf *buf, const char *fmt, ...)
 {
     va_list args;
-    int len;
+    size_t len;
 
     va_start(args, fmt);
-    len = vsnprintf(NULL, 0, fmt, args);
+    len = format(NULL, 0, fmt, args);
     va_end(args);
-    ND_INVARIANT(len >= 0 && make_room(buf, (size_t)len));
+    ND_INVARIANT(make_room(buf, len));
 
     va_start(args, fmt);
-    len = vsnprintf(buf->ptr + buf->len, (size_t)len + 1, fmt, args);
+    buf->len += format(buf->ptr + buf->len, len + 1, fmt, args);
     va_end(args);
-    ND_INVARIANT(len >= 0);
-    buf->len += (size_t)len;
 }
 
 struct nd_str

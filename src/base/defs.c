@@ -41,5 +41,6 @@ nd_closep(int *fd)
 
     if (*fd >= 0)
         close(*fd);
+    *fd = -1;
     errno = saved;
 }

@@ -222,7 +222,9 @@ static void
 add_pair(struct pairs *pairs, char *key, char *value)
 {
     pairs->at = nd_realloc(pairs->at, pairs->n + 1, sizeof(pairs->at[0]));
-    pairs->at[pairs->n++] = (struct pair){key, value};
+    pairs->at[pairs->n].key = key;
+    pairs->at[pairs->n].value = value;
+    pairs->n++;
 }
 
 struct nd_error *

@@ -89,9 +89,8 @@ nd_json_quote(struct nd_buf *buf, struct nd_str text)
     nd_buf_putc(buf, '"');
     while (i < text.len) {
         unsigned char c = (unsigned char)text.ptr[i];
-        size_t size = c == 0 || c < 0x20 || c == 0x7f || c == '"' || c == '\\'
-                          ? 0
-                          : valid_char(nd_str_from(text, i));
+        size_t size =
+            c < 0x20 || c == 0x7f || c == '"' || c == '\\' ? 0 : valid_char(nd_str_from(text, i));
 
         if (size > 0) {
             i += size;

@@ -106,7 +106,9 @@ hash_bytes(const struct nd_map *map, struct nd_str bytes)
 static struct key
 string_key(const struct nd_map *map, struct nd_str text)
 {
-    return (struct key){text.ptr != NULL ? text.ptr : "", text.len, hash_bytes(map, text)};
+    if (text.ptr == NULL)
+        text = ND_STR("");
+    return (struct key){text.ptr, text.len, hash_bytes(map, text)};
 }
 
 static struct key

@@ -21,10 +21,8 @@ nd_random(void *dst, size_t len)
     while (len > 0) {
         ssize_t n = getrandom(at, len, 0);
 
-        if (n < 0) {
-            ND_INVARIANT(errno == EINTR);
-            continue;
-        }
+        ND_INVARIANT(n >= 0 || errno == EINTR);
+        n = ND_MAX(n, 0);
         at += n;
         len -= (size_t)n;
     }

@@ -38,6 +38,17 @@ nd_digest_size(enum nd_digest_algorithm algorithm)
     return algorithms[algorithm].size;
 }
 
+/* The algorithm of that name, or NULL. */
+static const struct algorithm *
+find_algorithm(struct nd_str name)
+{
+    for (size_t i = 0; i < ND_LEN(algorithms); i++) {
+        if (nd_str_eqz(name, algorithms[i].name))
+            return &algorithms[i];
+    }
+    return NULL;
+}
+
 static struct nd_error *
 check_hex(struct nd_str text, struct nd_str hex, size_t size)
 {
@@ -53,22 +64,19 @@ nd_digest_parse(struct nd_str text, struct nd_digest *ret)
 {
     size_t colon = nd_str_find(text, ':');
     struct nd_str shown = nd_str_sub(text, 0, ND_DIGEST_TEXT_SIZE);
-    struct nd_str name = nd_str_sub(text, 0, colon);
+    const struct algorithm *algorithm = find_algorithm(nd_str_sub(text, 0, colon));
     struct nd_str hex;
 
     if (colon == SIZE_MAX || colon == 0 || colon + 1 == text.len)
         return nd_error_new(ND_INVALID, "\"%.*s\" is not a digest such as sha256:4e07...",
                             ND_STR_ARG(shown));
     hex = nd_str_from(text, colon + 1);
-    for (size_t i = 0; i < ND_LEN(algorithms); i++) {
-        if (nd_str_eqz(name, algorithms[i].name)) {
-            ND_TRY(check_hex(text, hex, algorithms[i].size));
-            *ret = (struct nd_digest){(enum nd_digest_algorithm)i, hex};
-            return NULL;
-        }
-    }
-    return nd_error_new(ND_UNIMPLEMENTED, "\"%.*s\" has an unknown digest algorithm",
-                        ND_STR_ARG(shown));
+    if (algorithm == NULL)
+        return nd_error_new(ND_UNIMPLEMENTED, "\"%.*s\" has an unknown digest algorithm",
+                            ND_STR_ARG(shown));
+    ND_TRY(check_hex(text, hex, algorithm->size));
+    *ret = (struct nd_digest){(enum nd_digest_algorithm)(algorithm - algorithms), hex};
+    return NULL;
 }
 
 void

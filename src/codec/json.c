@@ -21,7 +21,7 @@
 json_t *
 nd_json_node(const struct nd_json *value)
 {
-    return (json_t *)(uintptr_t)value;
+    return (json_t *)value;
 }
 
 static struct nd_json *

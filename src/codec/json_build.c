@@ -180,14 +180,18 @@ nd_json_edit_at(struct nd_json *array, size_t i)
 }
 
 struct member {
-    struct nd_str key;
+    char *key; /* may have a NUL inside */
+    size_t key_len;
     json_t *value;
 };
 
 static int
 by_key(const void *a, const void *b)
 {
-    return nd_str_cmp(((const struct member *)a)->key, ((const struct member *)b)->key);
+    const struct member *x = a;
+    const struct member *y = b;
+
+    return nd_str_cmp(nd_str_n(x->key, x->key_len), nd_str_n(y->key, y->key_len));
 }
 
 void
@@ -200,13 +204,16 @@ nd_json_sort(struct nd_json *object)
     void *pos = NULL;
     size_t i = 0;
 
-    for (; i < n && nd_json_next(object, &pos, &key, &value); i++)
-        members[i] =
-            (struct member){nd_str_n(nd_str_dup(key), key.len), json_incref(nd_json_node(value))};
+    for (; i < n && nd_json_next(object, &pos, &key, &value); i++) {
+        members[i].key = nd_str_dup(key);
+        members[i].key_len = key.len;
+        members[i].value = json_incref(nd_json_node(value));
+    }
     qsort(members, n, sizeof(members[0]), by_key);
     json_object_clear(nd_json_node(object));
     for (i = 0; i < n; i++) {
-        nd_json_set(object, members[i].key, value_of(members[i].value));
-        nd_free((void *)(uintptr_t)members[i].key.ptr);
+        nd_json_set(object, nd_str_n(members[i].key, members[i].key_len),
+                    value_of(members[i].value));
+        nd_free(members[i].key);
     }
 }

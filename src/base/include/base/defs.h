@@ -38,17 +38,17 @@
 /* The struct that embeds `ptr` as its member `member`. */
 #define ND_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
-#define ND_MIN(a, b)                       \
-    __extension__({                        \
-        __typeof__(a) nd_a_ = (a);         \
-        __typeof__(b) nd_b_ = (b);         \
-        (nd_a_ < nd_b_) ? nd_a_ : nd_b_;   \
+#define ND_MIN(a, b)                     \
+    __extension__({                      \
+        __typeof__(a) nd_a_ = (a);       \
+        __typeof__(b) nd_b_ = (b);       \
+        (nd_a_ < nd_b_) ? nd_a_ : nd_b_; \
     })
-#define ND_MAX(a, b)                       \
-    __extension__({                        \
-        __typeof__(a) nd_c_ = (a);         \
-        __typeof__(b) nd_d_ = (b);         \
-        (nd_c_ > nd_d_) ? nd_c_ : nd_d_;   \
+#define ND_MAX(a, b)                     \
+    __extension__({                      \
+        __typeof__(a) nd_c_ = (a);       \
+        __typeof__(b) nd_d_ = (b);       \
+        (nd_c_ > nd_d_) ? nd_c_ : nd_d_; \
     })
 
 /*
@@ -56,10 +56,10 @@
  * what each reporter says (see nd_invariant_reporter()), and aborts. Stays on in release builds.
  * Input, disks and peers never trigger it.
  */
-#define ND_INVARIANT(expr)                                     \
-    do {                                                       \
-        if (__builtin_expect(!(expr), 0))                      \
-            nd_invariant_failed(#expr, __FILE__, __LINE__);    \
+#define ND_INVARIANT(expr)                                  \
+    do {                                                    \
+        if (__builtin_expect(!(expr), 0))                   \
+            nd_invariant_failed(#expr, __FILE__, __LINE__); \
     } while (0)
 
 void nd_invariant_failed(const char *expr, const char *file, int line) ND_NORETURN;

@@ -15,12 +15,12 @@ enum nd_code {
     ND_OK = 0,
     ND_CANCELLED = 1,
     ND_UNKNOWN = 2,
-    ND_INVALID = 3, /* INVALID_ARGUMENT */
+    ND_INVALID = 3,  /* INVALID_ARGUMENT */
     ND_DEADLINE = 4, /* DEADLINE_EXCEEDED */
     ND_NOT_FOUND = 5,
-    ND_EXISTS = 6, /* ALREADY_EXISTS */
-    ND_DENIED = 7, /* PERMISSION_DENIED */
-    ND_EXHAUSTED = 8, /* RESOURCE_EXHAUSTED */
+    ND_EXISTS = 6,       /* ALREADY_EXISTS */
+    ND_DENIED = 7,       /* PERMISSION_DENIED */
+    ND_EXHAUSTED = 8,    /* RESOURCE_EXHAUSTED */
     ND_PRECONDITION = 9, /* FAILED_PRECONDITION */
     ND_ABORTED = 10,
     ND_OUT_OF_RANGE = 11,
@@ -74,7 +74,7 @@ struct nd_error *nd_error_meta(struct nd_error *err, const char *key,
 struct nd_error *nd_error_retry_in(struct nd_error *err, uint64_t retry_ms) ND_NEW_ERROR;
 
 /* Getters. Texts are borrowed and live as long as the error; NULL when not set. NULL err is fine. */
-enum nd_code nd_error_code(const struct nd_error *err); /* ND_OK for NULL */
+enum nd_code nd_error_code(const struct nd_error *err);   /* ND_OK for NULL */
 const char *nd_error_message(const struct nd_error *err); /* "" for NULL */
 const char *nd_error_get_field(const struct nd_error *err);
 const char *nd_error_get_reason(const struct nd_error *err);
@@ -93,11 +93,11 @@ void nd_error_free(struct nd_error *err); /* NULL is fine */
 void nd_error_freep(struct nd_error **err);
 
 /* Hand an unhandled failure to the caller as it is. */
-#define ND_TRY(call)                        \
-    do {                                    \
-        struct nd_error *nd_try_ = (call);  \
-        if (nd_try_ != NULL)                \
-            return nd_try_;                 \
+#define ND_TRY(call)                       \
+    do {                                   \
+        struct nd_error *nd_try_ = (call); \
+        if (nd_try_ != NULL)               \
+            return nd_try_;                \
     } while (0)
 
 /* The same, saying what was being done. */

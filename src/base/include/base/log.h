@@ -18,8 +18,8 @@
 
 enum nd_log_level {
     ND_LOG_DEBUG, /* the rest */
-    ND_LOG_INFO, /* what an operator would like to read, a few lines per call */
-    ND_LOG_WARN, /* we coped, look at it */
+    ND_LOG_INFO,  /* what an operator would like to read, a few lines per call */
+    ND_LOG_WARN,  /* we coped, look at it */
     ND_LOG_ERROR, /* somebody must act */
 };
 
@@ -68,7 +68,7 @@ nd_kv_err(const char *key, const struct nd_error *v)
 }
 
 /* The encoding follows the type of the value. Credentials have a type of their own: no ND_KV. */
-#define ND_KV(key, value)                    \
+#define ND_KV(key, value) \
     _Generic((value),                        \
         char *: nd_kv_text,                  \
         const char *: nd_kv_text,            \
@@ -100,12 +100,12 @@ bool nd_log_enabled(enum nd_log_level level);
 void nd_log_line(enum nd_log_level level, const char *message, const struct nd_kv *fields,
                  size_t n_fields);
 
-#define ND_LOG_AT(level, message, ...)                                                   \
-    do {                                                                                 \
-        if (nd_log_enabled(level)) {                                                     \
-            const struct nd_kv nd_kvs_[] = {{0}, ##__VA_ARGS__};                         \
-            nd_log_line((level), "" message, nd_kvs_ + 1, ND_LEN(nd_kvs_) - 1);          \
-        }                                                                                \
+#define ND_LOG_AT(level, message, ...)                                          \
+    do {                                                                        \
+        if (nd_log_enabled(level)) {                                            \
+            const struct nd_kv nd_kvs_[] = {{0}, ##__VA_ARGS__};                \
+            nd_log_line((level), "" message, nd_kvs_ + 1, ND_LEN(nd_kvs_) - 1); \
+        }                                                                       \
     } while (0)
 
 #define nd_debug(message, ...) ND_LOG_AT(ND_LOG_DEBUG, message, ##__VA_ARGS__)

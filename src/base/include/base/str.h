@@ -35,7 +35,7 @@ nd_str_n(const void *ptr, size_t len)
 }
 
 bool nd_str_eq(struct nd_str a, struct nd_str b);
-bool nd_str_eqz(struct nd_str a, const char *b); /* with a C string */
+bool nd_str_eqz(struct nd_str a, const char *b);         /* with a C string */
 bool nd_str_eq_nocase(struct nd_str a, struct nd_str b); /* ASCII */
 int nd_str_cmp(struct nd_str a, struct nd_str b);
 bool nd_str_starts(struct nd_str s, struct nd_str prefix);
