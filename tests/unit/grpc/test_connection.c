@@ -1,0 +1,461 @@
+/* Connections that come, go, break, stop and are full. */
+
+#include "fixture.h"
+
+struct job {
+    struct fixture *f;
+    bool wait_for_ready;
+    uint32_t repeat, delay_ms;
+    unsigned received;
+    unsigned done;
+    struct nd_error *err;
+};
+
+static struct nd_error *
+read_stream(void *arg)
+{
+    struct job *job = arg;
+    const struct nd_call_options options = {.wait_for_ready = job->wait_for_ready};
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    Echo__EchoReply *rsp = NULL;
+
+    req.repeat = job->repeat;
+    req.delay_ms = job->delay_ms;
+    req.reply_size = 1000;
+    job->err =
+        nd_client_call_begin(job->f->channel, ECHO_ECHO_SERVICE_SERVER_STREAM, &options, &call);
+    if (job->err == NULL)
+        job->err = nd_client_call_send(call, &req);
+    if (job->err == NULL)
+        job->err = nd_client_call_finish_sending(call);
+    while (job->err == NULL) {
+        nd_arena_reset(arena);
+        job->err = nd_client_call_recv(call, arena, &rsp);
+        if (job->err == NULL && rsp == NULL)
+            break;
+        job->received += job->err == NULL;
+    }
+    job->done = 1;
+    return NULL;
+}
+
+static void
+spawn_reader(struct nd_group *group, struct job *job)
+{
+    expect_ok(nd_group_spawn(group, read_stream, job));
+}
+
+/* --- stopping and starting --- */
+
+IN_LOOP(a_stopping_server_lets_running_calls_end)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    struct job job = {.f = f, .repeat = 50, .delay_ms = 10};
+
+    spawn_reader(group, &job);
+    fixture_until(&job.received, 3);
+    nd_server_stop(f->server, 60 * ND_SECOND);
+    fixture_until(&job.done, 1);
+    expect_ok(job.err);
+    assert_int_equal(job.received, 50);
+    return NULL;
+}
+
+IN_LOOP(a_stopping_server_takes_no_new_calls)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    struct job job = {.f = f, .repeat = 50, .delay_ms = 10};
+
+    spawn_reader(group, &job);
+    fixture_until(&job.received, 3);
+    nd_server_stop(f->server, 60 * ND_SECOND);
+    expect_ok(nd_fiber_sleep(ND_MILLISECOND));
+    expect_code(fixture_echo(f, 1), ND_UNAVAILABLE);
+    fixture_until(&job.done, 1);
+    expect_ok(job.err);
+    return NULL;
+}
+
+IN_LOOP(handlers_are_cancelled_at_the_end_of_the_grace)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    struct job job = {.f = f, .repeat = 1000, .delay_ms = 1000};
+
+    spawn_reader(group, &job);
+    fixture_until(&job.received, 1);
+    nd_server_stop(f->server, 2 * ND_SECOND);
+    fixture_until(&job.done, 1);
+    expect_code(job.err, ND_UNAVAILABLE);
+    assert_int_equal(f->echo.cancelled, 1);
+    return NULL;
+}
+
+IN_LOOP(a_second_stop_cancels_at_once)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    struct job job = {.f = f, .repeat = 1000, .delay_ms = 3600 * 1000};
+    int64_t begun_ns;
+
+    spawn_reader(group, &job);
+    fixture_until(&f->echo.started, 1);
+    begun_ns = nd_loop_now().ns;
+    nd_server_stop(f->server, ND_HOUR);
+    nd_server_stop(f->server, ND_HOUR);
+    fixture_until(&job.done, 1);
+    expect_code(job.err, ND_UNAVAILABLE);
+    assert_true(nd_loop_now().ns - begun_ns < ND_MINUTE);
+    return NULL;
+}
+
+IN_LOOP(the_channel_comes_back_after_a_restart_of_the_server)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+
+    for (unsigned i = 1; i <= 5; i++) {
+        expect_ok(fixture_echo(f, 10));
+        assert_int_equal(f->dials, i);
+        assert_int_equal(nd_channel_get_state(f->channel), ND_CHANNEL_READY);
+        fixture_restart_server(f);
+        assert_int_equal(nd_channel_get_state(f->channel), ND_CHANNEL_IDLE);
+    }
+    return NULL;
+}
+
+/* --- a server that is not there --- */
+
+struct late {
+    unsigned dials;
+    unsigned until; /* dials before this one fail */
+    struct fixture *f;
+};
+
+static struct nd_error *
+dial_late(void *arg, struct nd_stream **ret)
+{
+    struct late *late = arg;
+    struct nd_stream *theirs;
+
+    if (++late->dials < late->until)
+        return nd_error_new(ND_UNAVAILABLE, "refused");
+    nd_stream_pair(CAPACITY_LARGE, ret, &theirs);
+    nd_server_adopt(late->f->server, theirs, NULL);
+    return NULL;
+}
+
+static struct fixture *
+begin_late(struct late *late)
+{
+    late->f =
+        fixture_begin(&(struct fixture_options){.channel = {.dial = dial_late, .dial_arg = late}});
+    return late->f;
+}
+
+IN_LOOP(calls_fail_at_once_during_the_backoff)
+{
+    struct late late = {.until = 2};
+    ND_AUTO(fixture_endp) struct fixture *f = begin_late(&late);
+    struct nd_error *err = fixture_echo(f, 1);
+
+    assert_non_null(strstr(nd_error_message(err), "unix:/pair"));
+    assert_non_null(strstr(nd_error_message(err), "refused"));
+    expect_code(err, ND_UNAVAILABLE);
+    expect_code(fixture_echo(f, 1), ND_UNAVAILABLE);
+    assert_int_equal(late.dials, 1);
+    assert_int_equal(nd_channel_get_state(f->channel), ND_CHANNEL_FAILED);
+    expect_ok(nd_fiber_sleep(ND_SECOND));
+    expect_ok(fixture_echo(f, 1));
+    assert_int_equal(late.dials, 2);
+    return NULL;
+}
+
+IN_LOOP(connect_skips_the_backoff)
+{
+    struct late late = {.until = 3};
+    ND_AUTO(fixture_endp) struct fixture *f = begin_late(&late);
+
+    expect_code(nd_channel_connect(f->channel), ND_UNAVAILABLE);
+    expect_code(nd_channel_connect(f->channel), ND_UNAVAILABLE);
+    expect_ok(nd_channel_connect(f->channel));
+    expect_ok(nd_channel_connect(f->channel));
+    assert_int_equal(late.dials, 3);
+    return NULL;
+}
+
+IN_LOOP(a_call_that_waits_for_ready_goes_through_the_backoff)
+{
+    struct late late = {.until = 6};
+    ND_AUTO(fixture_endp) struct fixture *f = begin_late(&late);
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    struct job jobs[3];
+
+    for (size_t i = 0; i < ND_LEN(jobs); i++) {
+        jobs[i] = (struct job){.f = f, .repeat = 2, .wait_for_ready = true};
+        spawn_reader(group, &jobs[i]);
+    }
+    for (size_t i = 0; i < ND_LEN(jobs); i++) {
+        fixture_until(&jobs[i].done, 1);
+        expect_ok(jobs[i].err);
+    }
+    assert_int_equal(late.dials, 6);
+    return NULL;
+}
+
+IN_LOOP(waiting_for_ready_ends_with_the_deadline)
+{
+    struct late late = {.until = 1000};
+    ND_AUTO(fixture_endp) struct fixture *f = begin_late(&late);
+    struct job job = {.f = f, .wait_for_ready = true};
+    ND_DEADLINE_IN(ND_SECOND);
+
+    read_stream(&job);
+    expect_code(job.err, ND_DEADLINE);
+    return NULL;
+}
+
+/* --- a peer that says nothing --- */
+
+static struct nd_error *
+dial_silence(void *arg, struct nd_stream **ret)
+{
+    nd_stream_pair(CAPACITY_LARGE, ret, arg);
+    return NULL;
+}
+
+IN_LOOP(a_server_without_settings_is_given_up)
+{
+    struct nd_stream *silent = NULL;
+    ND_AUTO(fixture_endp)
+    struct fixture *f = fixture_begin(
+        &(struct fixture_options){.channel = {.dial = dial_silence, .dial_arg = &silent}});
+
+    expect_code(fixture_echo(f, 1), ND_UNAVAILABLE);
+    nd_stream_close(silent);
+    return NULL;
+}
+
+IN_LOOP(the_next_caller_takes_over_when_the_connecting_one_is_cancelled)
+{
+    struct nd_stream *silent = NULL;
+    ND_AUTO(fixture_endp)
+    struct fixture *f = fixture_begin(
+        &(struct fixture_options){.channel = {.dial = dial_silence, .dial_arg = &silent}});
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    struct job job = {.f = f};
+
+    {
+        ND_DEADLINE_IN(10 * ND_MILLISECOND);
+        expect_code(fixture_echo(f, 1), ND_DEADLINE);
+    }
+    nd_stream_close(silent);
+    spawn_reader(group, &job);
+    expect_ok(nd_fiber_sleep(10 * ND_MILLISECOND));
+    assert_int_equal(nd_channel_get_state(f->channel), ND_CHANNEL_CONNECTING);
+    nd_group_cancel(group);
+    fixture_until(&job.done, 1);
+    expect_code(job.err, ND_CANCELLED);
+    nd_stream_close(silent);
+    return NULL;
+}
+
+IN_LOOP(a_client_without_settings_is_cut_off)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    struct nd_server_stats stats;
+    struct nd_stream *mine, *theirs;
+
+    nd_stream_pair(CAPACITY_LARGE, &mine, &theirs);
+    nd_server_adopt(f->server, theirs, NULL);
+    nd_server_get_stats(f->server, &stats);
+    assert_int_equal(stats.connections, 1);
+    expect_ok(nd_fiber_sleep(ND_MINUTE));
+    nd_server_get_stats(f->server, &stats);
+    assert_int_equal(stats.connections, 0);
+    nd_stream_close(mine);
+    return NULL;
+}
+
+IN_LOOP(calls_end_when_the_channel_is_freed)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    struct job job = {.f = f, .repeat = 100, .delay_ms = 1000};
+
+    spawn_reader(group, &job);
+    fixture_until(&job.received, 2);
+    nd_channel_freep(&f->channel);
+    fixture_until(&job.done, 1);
+    expect_code(job.err, ND_UNAVAILABLE);
+    fixture_until(&f->echo.ended, 1);
+    assert_int_equal(f->echo.cancelled, 1);
+    return NULL;
+}
+
+/* --- many, large, and not read --- */
+
+IN_LOOP(messages_larger_than_every_window_arrive)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+
+    expect_ok(fixture_echo(f, 3 * 1024 * 1024));
+    expect_ok(fixture_echo(f, 4 * 1024 * 1024 - 100));
+    expect_code(fixture_echo(f, 4 * 1024 * 1024), ND_EXHAUSTED);
+    expect_ok(fixture_echo(f, 100));
+    assert_int_equal(f->dials, 1);
+    return NULL;
+}
+
+IN_LOOP(the_client_has_a_message_limit_of_its_own)
+{
+    ND_AUTO(fixture_endp)
+    struct fixture *f =
+        fixture_begin(&(struct fixture_options){.channel = {.max_message_bytes = 1000}});
+    struct nd_error *err = fixture_echo(f, 1000);
+
+    assert_non_null(strstr(nd_error_message(err), "received message larger than max (101"));
+    expect_code(err, ND_EXHAUSTED);
+    expect_ok(fixture_echo(f, 900));
+    return NULL;
+}
+
+IN_LOOP(one_stream_that_never_reads_stops_nobody)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *stuck = NULL;
+    static struct job jobs[99];
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+
+    req.repeat = UINT32_MAX;
+    req.reply_size = 50000;
+    expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_SERVER_STREAM, NULL, &stuck));
+    expect_ok(nd_client_call_send(stuck, &req));
+    expect_ok(nd_client_call_finish_sending(stuck));
+    for (size_t i = 0; i < ND_LEN(jobs); i++) {
+        jobs[i] = (struct job){.f = f, .repeat = 2000};
+        spawn_reader(group, &jobs[i]);
+    }
+    for (size_t i = 0; i < ND_LEN(jobs); i++) {
+        fixture_until(&jobs[i].done, 1);
+        expect_ok(jobs[i].err);
+        assert_int_equal(jobs[i].received, 2000);
+    }
+    assert_int_equal(f->echo.started - f->echo.ended, 1);
+    nd_client_call_end(ND_TAKE(stuck));
+    fixture_until(&f->echo.ended, f->echo.started);
+    assert_int_equal(f->echo.cancelled, 1);
+    return NULL;
+}
+
+IN_LOOP(calls_above_the_stream_limit_wait_their_turn)
+{
+    ND_AUTO(fixture_endp)
+    struct fixture *f = fixture_begin(&(struct fixture_options){.server = {.max_streams = 2}});
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    struct job jobs[20];
+
+    for (size_t i = 0; i < ND_LEN(jobs); i++) {
+        jobs[i] = (struct job){.f = f, .repeat = 3, .delay_ms = 10};
+        spawn_reader(group, &jobs[i]);
+    }
+    for (size_t i = 0; i < ND_LEN(jobs); i++) {
+        fixture_until(&jobs[i].done, 1);
+        expect_ok(jobs[i].err);
+        assert_int_equal(jobs[i].received, 3);
+    }
+    assert_int_equal(f->dials, 1);
+    return NULL;
+}
+
+IN_LOOP(calls_above_the_handler_limit_are_refused)
+{
+    ND_AUTO(fixture_endp)
+    struct fixture *f = fixture_begin(&(struct fixture_options){.server = {.max_calls = 1}});
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    struct job job = {.f = f, .repeat = 3, .delay_ms = 10};
+
+    spawn_reader(group, &job);
+    fixture_until(&job.received, 1);
+    expect_code(fixture_echo(f, 1), ND_EXHAUSTED);
+    fixture_until(&job.done, 1);
+    expect_ok(job.err);
+    expect_ok(fixture_echo(f, 1));
+    return NULL;
+}
+
+IN_LOOP(connections_above_the_limit_are_closed)
+{
+    ND_AUTO(fixture_endp)
+    struct fixture *f = fixture_begin(&(struct fixture_options){.server = {.max_connections = 1}});
+    struct nd_stream *mine, *theirs;
+    char byte;
+    size_t n = 1;
+
+    expect_ok(fixture_echo(f, 1));
+    nd_stream_pair(CAPACITY_LARGE, &mine, &theirs);
+    nd_server_adopt(f->server, theirs, NULL);
+    expect_ok(nd_stream_read(mine, &byte, 1, &n));
+    assert_int_equal(n, 0);
+    nd_stream_close(mine);
+    expect_ok(fixture_echo(f, 1));
+    return NULL;
+}
+
+/* A reset stream with unread bytes must not eat the connection's window. */
+IN_LOOP(reset_streams_give_their_window_back)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+
+    for (unsigned i = 1; i <= 300; i++) {
+        struct nd_client_call *call;
+        Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+        ND_AUTO(nd_freep) uint8_t *bytes = nd_new_array(40000, uint8_t);
+
+        req.payload.data = bytes;
+        req.payload.len = 40000;
+        req.delay_ms = 3600 * 1000;
+        expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_CLIENT_STREAM, NULL, &call));
+        expect_ok(nd_client_call_send(call, &req));
+        expect_ok(nd_client_call_send(call, &req));
+        expect_ok(nd_fiber_sleep(10 * ND_MILLISECOND));
+        nd_client_call_end(call);
+        fixture_until(&f->echo.ended, i);
+    }
+    expect_ok(fixture_echo(f, 4000000));
+    assert_int_equal(f->dials, 1);
+    return NULL;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stopping_server_lets_running_calls_end),
+        cmocka_unit_test(a_stopping_server_takes_no_new_calls),
+        cmocka_unit_test(handlers_are_cancelled_at_the_end_of_the_grace),
+        cmocka_unit_test(a_second_stop_cancels_at_once),
+        cmocka_unit_test(the_channel_comes_back_after_a_restart_of_the_server),
+        cmocka_unit_test(calls_fail_at_once_during_the_backoff),
+        cmocka_unit_test(connect_skips_the_backoff),
+        cmocka_unit_test(a_call_that_waits_for_ready_goes_through_the_backoff),
+        cmocka_unit_test(waiting_for_ready_ends_with_the_deadline),
+        cmocka_unit_test(a_server_without_settings_is_given_up),
+        cmocka_unit_test(the_next_caller_takes_over_when_the_connecting_one_is_cancelled),
+        cmocka_unit_test(a_client_without_settings_is_cut_off),
+        cmocka_unit_test(calls_end_when_the_channel_is_freed),
+        cmocka_unit_test(messages_larger_than_every_window_arrive),
+        cmocka_unit_test(the_client_has_a_message_limit_of_its_own),
+        cmocka_unit_test(one_stream_that_never_reads_stops_nobody),
+        cmocka_unit_test(calls_above_the_stream_limit_wait_their_turn),
+        cmocka_unit_test(calls_above_the_handler_limit_are_refused),
+        cmocka_unit_test(connections_above_the_limit_are_closed),
+        cmocka_unit_test(reset_streams_give_their_window_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
