@@ -112,6 +112,7 @@ nd_buf_putc(struct nd_buf *buf, char c)
 static size_t __attribute__((__format__(__printf__, 3, 0)))
 format(char *dst, size_t size, const char *fmt, va_list args)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the caller has started it */
     int len = vsnprintf(dst, size, fmt, args);
 
     ND_INVARIANT(len >= 0);

@@ -87,7 +87,7 @@ put_string(struct out *out, struct nd_str text)
 static void
 put_real(struct out *out, const json_t *node)
 {
-    double v = json_real_value(node);
+    double v = json_real_value(node) + 0.0; /* no -0: it would be read as an integer */
     char text[40];
 
     if (nd_json_is_big(node)) {
