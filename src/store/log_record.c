@@ -449,13 +449,14 @@ find_last_head(char *from, char *line_end)
 
 /*
  * The line at `line` could not be read up to r->at. Keep the whole record at its end, if there is one.
- * The bytes from r->at - 1 on are as they were read, as a text is only ever moved towards the front.
+ * Its beginning can be as early as two bytes before: its first quote looked like the end of the torn
+ * text. From there on the bytes are as they were read, as a text is only ever moved towards the front.
  * Otherwise r->at is left at the newline. `*skipped` grows by what is given up.
  */
 static bool
 recover(struct record *r, const char *line, struct second_cache *cache, size_t *skipped)
 {
-    char *from = r->at > line + 1 ? r->at - 1 : r->at;
+    char *from = r->at > line + 1 ? r->at - 2 : r->at;
     char *line_end = rawmemchr(from, '\n');
     char *head = find_last_head(from, line_end);
 

@@ -9,9 +9,9 @@
 
 #include "base/clock.h"
 #include "fiber/fiber.h"
+#include "store/dir_watch.h"
 #include "store/log_record.h"
 #include "store/root.h"
-#include "store/watch.h"
 
 #define ND_LOG_TAIL_ALL UINT64_MAX
 
@@ -32,7 +32,7 @@ struct nd_log_reader_options {
      * and may suspend. `logger_lock` is the path of the lock that the logger holds; NULL: there is none.
      */
     bool follow;
-    struct nd_watcher *watcher;
+    struct nd_dir_watcher *watcher;
     bool (*is_running)(void *arg);
     void *arg;
     const char *logger_lock;

@@ -12,7 +12,7 @@
 #include "base/str.h"
 
 struct nd_store;
-struct nd_watcher; /* store/watch.h */
+struct nd_dir_watcher; /* store/dir_watch.h */
 
 /*
  * Find the store and make its directories where they are missing (0700).
@@ -33,7 +33,7 @@ const char *nd_store_path(const struct nd_store *store);      /* "/var/lib/nerdc
 const char *nd_store_data_root(const struct nd_store *store); /* "/var/lib/nerdctl" */
 
 /* The one watcher of directories that all users of this store share. */
-struct nd_watcher *nd_store_watcher(struct nd_store *store);
+struct nd_dir_watcher *nd_store_watcher(struct nd_store *store);
 
 /*
  * The log URI for containers whose output `helper` (an absolute path) writes, in `arena`:
