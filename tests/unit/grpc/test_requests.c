@@ -1,0 +1,318 @@
+/* What the server answers to requests that no good client makes, and how interceptors see calls. */
+
+#include "net/session.h"
+
+#include "fixture.h"
+
+/* A client below gRPC: one request with any headers and body, and what came back. */
+struct raw {
+    struct nd_h2_stream h2;
+    struct nd_session *session;
+    bool ready;
+    bool closed;
+    uint32_t code;
+    char status[8]; /* :status */
+    char grpc_status[8];
+    char message[256];
+    char accept[64];
+    char type[64];
+};
+
+static void
+raw_header(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
+{
+    struct raw *r = (struct raw *)s;
+    const struct {
+        const char *name;
+        char *dst;
+        size_t size;
+    } kept[] = {
+        {":status", r->status, sizeof(r->status)},
+        {"grpc-status", r->grpc_status, sizeof(r->grpc_status)},
+        {"grpc-message", r->message, sizeof(r->message)},
+        {"grpc-accept-encoding", r->accept, sizeof(r->accept)},
+        {"content-type", r->type, sizeof(r->type)},
+    };
+
+    for (size_t i = 0; i < ND_LEN(kept); i++) {
+        if (nd_str_eqz(name, kept[i].name))
+            expect_ok(nd_str_copy(kept[i].dst, kept[i].size, value, "value"));
+    }
+}
+
+static void
+raw_headers(struct nd_h2_stream *s, bool end)
+{
+    (void)s, (void)end;
+}
+
+static void
+raw_data(struct nd_h2_stream *s, struct nd_str bytes)
+{
+    nd_h2_stream_consume(s, bytes.len);
+}
+
+static void
+raw_end(struct nd_h2_stream *s)
+{
+    (void)s;
+}
+
+static void
+raw_close(struct nd_h2_stream *s, const struct nd_h2_close *why)
+{
+    struct raw *r = (struct raw *)s;
+
+    r->closed = true;
+    r->code = why->code;
+}
+
+static void
+raw_ready(void *arg)
+{
+    ((struct raw *)arg)->ready = true;
+}
+
+static void
+raw_gone(void *arg, const struct nd_error *err)
+{
+    struct raw *r = arg;
+
+    (void)err;
+    nd_session_free(ND_TAKE(r->session));
+}
+
+static const struct nd_h2_stream_ops raw_ops = {
+    .on_header = raw_header,
+    .on_headers = raw_headers,
+    .on_data = raw_data,
+    .on_end = raw_end,
+    .on_writable = raw_end,
+    .on_close = raw_close,
+};
+
+/* Send it and wait for the end. */
+static void
+raw_request(struct fixture *f, struct raw *r, const struct nd_header *headers, size_t n,
+            struct nd_str body)
+{
+    const struct nd_session_options options = {.role = ND_SESSION_CLIENT};
+    const struct nd_session_handler handler = {
+        .arg = r, .on_ready = raw_ready, .on_gone = raw_gone};
+    struct nd_stream *mine, *theirs;
+
+    *r = (struct raw){0};
+    nd_stream_pair(CAPACITY_LARGE, &mine, &theirs);
+    nd_server_adopt(f->server, theirs, NULL);
+    r->session = nd_session_new(mine, &options, &handler);
+    while (!r->ready)
+        expect_ok(nd_fiber_yield());
+    nd_h2_stream_init(&r->h2, &raw_ops);
+    nd_buf_put(nd_h2_stream_queue(&r->h2), body);
+    expect_ok(nd_session_open(r->session, &r->h2, headers, n, true));
+    while (!r->closed)
+        expect_ok(nd_fiber_sleep(ND_MILLISECOND));
+    nd_session_free(ND_TAKE(r->session));
+    nd_h2_stream_fini(&r->h2);
+}
+
+#define UNARY_PATH "/nd.test.v1.EchoService/Unary"
+
+/* The headers of a good request, with one changed or added. */
+static size_t
+headers_with(struct nd_header dst[8], const char *name, const char *value)
+{
+    static const char *const usual[][2] = {
+        {":method", "POST"},
+        {":scheme", "http"},
+        {":path", UNARY_PATH},
+        {":authority", "localhost"},
+        {"content-type", "application/grpc"},
+        {"te", "trailers"},
+    };
+    bool used = name == NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < ND_LEN(usual); i++) {
+        bool change = name != NULL && strcmp(usual[i][0], name) == 0;
+
+        used = used || change;
+        dst[n++] = (struct nd_header){nd_str(usual[i][0]), nd_str(change ? value : usual[i][1])};
+    }
+    if (!used)
+        dst[n++] = (struct nd_header){nd_str(name), nd_str(value)};
+    return n;
+}
+
+IN_LOOP(requests_out_of_order_get_the_right_answer)
+{
+    static const struct {
+        const char *name, *value;
+        const char *status, *grpc_status, *message;
+    } cases[] = {
+        {NULL, NULL, "200", "0", ""},
+        {"content-type", "application/grpc+proto", "200", "0", ""},
+        {"grpc-encoding", "identity", "200", "0", ""},
+        {"grpc-timeout", "5S", "200", "0", ""},
+        {"x-bin", "Zg==,Zm8", "200", "0", ""},
+        {"content-type", "application/json", "415", "3",
+         "invalid gRPC request content-type \"application/json\""},
+        {"content-type", "application/grpc-web", "415", "3",
+         "invalid gRPC request content-type \"application/grpc-web\""},
+        {"grpc-timeout", "1x", "400", "13", "malformed grpc-timeout"},
+        {"grpc-timeout", "123456789S", "400", "13", "malformed grpc-timeout"},
+        {"grpc-timeout", "0n", "200", "4", "the deadline has passed already"},
+        {"x-bin", "!", "400", "13", "malformed binary metadata"},
+        {":method", "GET", "405", "13", "the HTTP method of a call is POST"},
+        {":path", "/x", "200", "12", "malformed method name: \"/x\""},
+        {":path", "/no.Such/M", "200", "12", "unknown service no.Such"},
+        {":path", "/nd.test.v1.EchoService/M", "200", "12",
+         "unknown method M for service nd.test.v1.EchoService"},
+        {"grpc-encoding", "zstd", "200", "12", "grpc: compressor \"zstd\" is not installed"},
+    };
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+
+    for (size_t i = 0; i < ND_LEN(cases); i++) {
+        struct nd_header headers[8];
+        struct raw r;
+
+        raw_request(f, &r, headers, headers_with(headers, cases[i].name, cases[i].value),
+                    ND_STR("\0\0\0\0\0"));
+        assert_string_equal(r.status, cases[i].status);
+        assert_string_equal(r.grpc_status, cases[i].grpc_status);
+        assert_string_equal(r.message, cases[i].message);
+        assert_int_equal(r.code, ND_H2_NO_ERROR);
+        assert_string_equal(r.accept, i + 1 == ND_LEN(cases) ? "identity" : "");
+        assert_string_equal(r.type, i == 1 ? "application/grpc+proto" : "application/grpc");
+    }
+    return NULL;
+}
+
+IN_LOOP(bodies_out_of_order_get_the_right_answer)
+{
+    static const struct {
+        struct nd_str body;
+        const char *grpc_status;
+    } cases[] = {
+        {{"\0\0\0\0\0", 5}, "0"},
+        {{"", 0}, "13"},
+        {{"\0\0\0", 3}, "13"},
+        {{"\0\0\0\0\3ab", 7}, "13"},
+        {{"\0\0\0\0\0\0\0\0\0\0", 10}, "13"},
+        {{"\0\0\0\0\0x", 6}, "13"},
+        {{"\1\0\0\0\0", 5}, "13"},
+        {{"\7\0\0\0\0", 5}, "13"},
+        {{"\0\xff\xff\xff\xff", 5}, "8"},
+        {{"\0\0\0\0\2\x0a\x05", 7}, "3"},
+        {{"\0\0\0\0\3\x0a\x01\xff", 8}, "3"},
+    };
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+
+    for (size_t i = 0; i < ND_LEN(cases); i++) {
+        struct nd_header headers[8];
+        struct raw r;
+
+        raw_request(f, &r, headers, headers_with(headers, NULL, NULL), cases[i].body);
+        assert_string_equal(r.status, "200");
+        assert_string_equal(r.grpc_status, cases[i].grpc_status);
+    }
+    assert_int_equal(f->echo.started, 1);
+    return NULL;
+}
+
+/* --- interceptors --- */
+
+struct watcher {
+    const char *name;
+    bool refuse;
+    struct watcher **log; /* in the order of being asked */
+    unsigned *n_log;
+    unsigned with_request;
+    enum nd_code outcome;
+};
+
+static struct nd_error *
+intercept(void *arg, struct nd_call *call, const void *in, const struct nd_interceptor_chain *next)
+{
+    struct watcher *w = arg;
+    struct nd_error *err;
+
+    w->log[(*w->n_log)++] = w;
+    w->with_request += in != NULL;
+    assert_non_null(nd_call_method(call));
+    assert_ptr_equal(nd_ctx_get(ND_CTX_CALL), call);
+    assert_int_equal(nd_call_identity(call)->peer->kind, ND_PEER_MEMORY);
+    if (w->refuse)
+        return nd_error_new(ND_DENIED, "refused by %s", w->name);
+    err = nd_interceptor_next(next);
+    w->outcome = nd_error_code(err);
+    return err;
+}
+
+static struct nd_error *
+run_server(void *arg)
+{
+    return nd_server_run(arg);
+}
+
+static struct nd_error *
+dial_server(void *arg, struct nd_stream **ret)
+{
+    struct nd_stream *theirs;
+
+    nd_stream_pair(CAPACITY_LARGE, ret, &theirs);
+    nd_server_adopt(arg, theirs, NULL);
+    return NULL;
+}
+
+IN_LOOP(interceptors_run_in_order_and_may_refuse)
+{
+    struct watcher *log[8];
+    unsigned n = 0;
+    struct watcher watchers[] = {
+        {.name = "first", .log = log, .n_log = &n},
+        {.name = "second", .log = log, .n_log = &n},
+    };
+    struct echo_state echo = {0};
+    const struct nd_addr addr = {.kind = ND_PEER_UNIX};
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_server_freep) struct nd_server *server = nd_server_new(NULL);
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("server", 0);
+    ND_AUTO(nd_channel_freep)
+    struct nd_channel *ch = nd_channel_new(
+        &addr, &(struct nd_channel_options){.dial = dial_server, .dial_arg = server});
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    Echo__EchoReply *rsp;
+
+    echo_add_to(&echo, server);
+    for (size_t i = 0; i < ND_LEN(watchers); i++)
+        nd_server_intercept(server, (struct nd_interceptor){intercept, &watchers[i]});
+    expect_ok(nd_group_spawn(group, run_server, server));
+
+    req.code = ND_ABORTED;
+    expect_code(nd_channel_unary(ch, ECHO_ECHO_SERVICE_UNARY, NULL, &req, arena, &rsp), ND_ABORTED);
+    assert_int_equal(n, 2);
+    assert_ptr_equal(log[0], &watchers[0]);
+    assert_ptr_equal(log[1], &watchers[1]);
+    assert_int_equal(watchers[0].outcome, ND_ABORTED);
+    assert_int_equal(watchers[0].with_request, 1);
+
+    watchers[1].refuse = true;
+    expect_code(nd_channel_unary(ch, ECHO_ECHO_SERVICE_UNARY, NULL, &req, arena, &rsp), ND_DENIED);
+    assert_int_equal(watchers[0].outcome, ND_DENIED);
+    assert_int_equal(echo.started, 1);
+    nd_server_stop(server, ND_SECOND);
+    return NULL;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_out_of_order_get_the_right_answer),
+        cmocka_unit_test(bodies_out_of_order_get_the_right_answer),
+        cmocka_unit_test(interceptors_run_in_order_and_may_refuse),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
