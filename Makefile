@@ -11,6 +11,7 @@ N          ?= 1000
 SEED       ?= 1
 FUZZ_SECONDS ?= 30
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 export DESTDIR
 
@@ -52,9 +53,9 @@ check-integration: build ## End-to-end tests (PYTEST_ARGS="-k name" chooses)
 	@scripts/install-packages run test
 	@$(PYTHON) -m pytest tests/integration $(PYTEST_ARGS)
 
-bench: build ## Measure against floors built in the same run; prints ratios
+bench: build ## Measure against floors built in the same run; prints ratios (BENCH_ARGS="--only logs")
 	@scripts/install-packages run test
-	@$(PYTHON) bench/run --build $(BUILD)
+	@$(PYTHON) bench/run --build $(BUILD) $(BENCH_ARGS)
 
 lint: lint-fast $(BUILD)/build.ninja ## Formatting, banned calls, allowed headers, clang-tidy, buf
 	@scripts/lint tidy

@@ -80,6 +80,7 @@ def ns(api, box, request):
     failed = getattr(request.node, "failed", False)
     view.clear()
     left = leaks.of_namespace(box, view.name)
+    host.remove_namespace_cgroups(view.name)
     if not failed:
         assert not left, f"left in namespace {view.name}: " + "; ".join(left)
 

@@ -6,6 +6,7 @@ One table of configs for Create; every row changes one thing of a good config. T
 import grpc
 import pytest
 
+import host
 import leaks
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -173,6 +174,7 @@ def shared(api, box, images):
     yield view
     view.clear()
     assert leaks.of_namespace(box, view.name) == []
+    host.remove_namespace_cgroups(view.name)
 
 
 def test_the_table_is_long_enough():
@@ -274,7 +276,7 @@ class TestOtherMethods:
         shared.remove(container)
         assert failure.code == grpc.StatusCode.ALREADY_EXISTS
         assert f'name "taken" is already used by ID "{container}"' in failure.message
-        assert failure.reason == "CONTAINER_NAME_IN_USE"
+        assert failure.reason == "NAME_IN_USE"
         assert failure.suggestions
         assert_untouched(shared)
 

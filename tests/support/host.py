@@ -256,6 +256,13 @@ def remove_cgroups(container_ids):
                 path.rmdir()
 
 
+def remove_namespace_cgroups(name):
+    """The folder of a namespace: runc removes what is in it, but not that."""
+    for path in pathlib.Path("/sys/fs/cgroup").glob(f"*/{name}"):
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
 def wipe(folder):
     """Kill, unmount and remove whatever is left of a host. Returns what there was, as sentences."""
     folder = pathlib.Path(folder)
@@ -304,6 +311,7 @@ class Host:
             with contextlib.suppress(subprocess.SubprocessError):
                 for name in self.containerd.namespaces():
                     self.containerd.clear_namespace(name)
+                    remove_namespace_cgroups(name)
         self.containerd.stop()
         return wipe(self.folder)
 

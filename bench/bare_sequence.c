@@ -1,0 +1,212 @@
+/*
+ * The floor of running a container: the calls that containerd needs, in the fastest order, and
+ * nothing else. No log, no names, no files, no hooks; null input and output.
+ *
+ *     bare_sequence ADDRESS NAMESPACE SNAPSHOTTER PARENT SPEC
+ *
+ * PARENT is the chain id of the unpacked image, SPEC a file with the JSON of the run spec. For each
+ * byte read from standard input one container runs; then a line with two numbers: nanoseconds from the
+ * first call until the exit was known, and until everything was removed.
+ *
+ * The order: the record first, because it keeps the snapshot from garbage collection; the wait is
+ * issued before the start, so that the exit is known without another round trip.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/random.h"
+#include "containerd/client.h"
+#include "containerd/containers.pb-c.h"
+#include "containerd/snapshots.pb-c.h"
+#include "containerd/tasks.pb-c.h"
+#include "fiber/group.h"
+#include "fiber/stream.h"
+
+#define SPEC_MAX_BYTES (1024u * 1024u)
+#define ID_BYTES       16u
+
+struct bare {
+    char **argv;
+    struct nd_ctrd *ctrd;
+    struct nd_ctrd_scope scope;
+    char *spec;
+    size_t spec_len;
+
+    /* of one round */
+    struct nd_arena *arena;
+    char id[2 * ID_BYTES + 1];
+    CtSnapshots__PrepareResponse *prepared;
+};
+
+static struct nd_error *
+call(struct bare *b, const struct nd_method_desc *method, const void *req, void *ret)
+{
+    return nd_ctrd_call(b->ctrd, b->scope, method, req, b->arena, ret);
+}
+
+static struct nd_error *
+create_record(struct bare *b)
+{
+    CtContainers__CreateRequest req = CT_CONTAINERS__CREATE_REQUEST__INIT;
+    CtContainers__Container container = CT_CONTAINERS__CONTAINER__INIT;
+    CtContainers__Runtime runtime = CT_CONTAINERS__RUNTIME__INIT;
+    Google__Protobuf__Any spec = GOOGLE__PROTOBUF__ANY__INIT;
+    CtContainers__CreateResponse *rsp;
+
+    spec.type_url = (char *)ND_TYPE_SPEC;
+    spec.value.data = (uint8_t *)b->spec;
+    spec.value.len = b->spec_len;
+    runtime.name = (char *)"io.containerd.runc.v2";
+    container.id = b->id;
+    container.runtime = &runtime;
+    container.spec = &spec;
+    container.snapshotter = b->argv[3];
+    container.snapshot_key = b->id;
+    req.container = &container;
+    return call(b, CT_CONTAINERS_CREATE, &req, &rsp);
+}
+
+static struct nd_error *
+prepare_snapshot(struct bare *b)
+{
+    CtSnapshots__PrepareRequest req = CT_SNAPSHOTS__PREPARE_REQUEST__INIT;
+
+    req.snapshotter = b->argv[3];
+    req.key = b->id;
+    req.parent = b->argv[4];
+    return call(b, CT_SNAPSHOTS_PREPARE, &req, &b->prepared);
+}
+
+static struct nd_error *
+create_task(struct bare *b)
+{
+    CtTasks__CreateRequest req = CT_TASKS__CREATE_REQUEST__INIT;
+    CtTasks__CreateResponse *rsp;
+
+    req.container_id = b->id;
+    req.n_rootfs = b->prepared->n_mounts;
+    req.rootfs = b->prepared->mounts;
+    return call(b, CT_TASKS_CREATE, &req, &rsp);
+}
+
+/* A fiber. */
+static struct nd_error *
+wait_for_exit(void *arg)
+{
+    struct bare *b = arg;
+    CtTasks__WaitRequest req = CT_TASKS__WAIT_REQUEST__INIT;
+    CtTasks__WaitResponse *rsp;
+
+    req.container_id = b->id;
+    return call(b, CT_TASKS_WAIT, &req, &rsp);
+}
+
+static struct nd_error *
+start_and_wait(struct bare *b)
+{
+    ND_AUTO(nd_group_endp) struct nd_group *g = nd_group_begin("wait", 1);
+    CtTasks__StartRequest req = CT_TASKS__START_REQUEST__INIT;
+    CtTasks__StartResponse *rsp;
+
+    ND_TRY(nd_group_spawn(g, wait_for_exit, b));
+    ND_TRY(nd_fiber_yield());
+    req.container_id = b->id;
+    ND_TRY(call(b, CT_TASKS_START, &req, &rsp));
+    return nd_group_wait(g);
+}
+
+static struct nd_error *
+remove_all(struct bare *b)
+{
+    CtTasks__DeleteRequest task = CT_TASKS__DELETE_REQUEST__INIT;
+    CtSnapshots__RemoveRequest snapshot = CT_SNAPSHOTS__REMOVE_REQUEST__INIT;
+    CtContainers__DeleteRequest record = CT_CONTAINERS__DELETE_REQUEST__INIT;
+    CtTasks__DeleteResponse *deleted;
+    Google__Protobuf__Empty *empty;
+
+    task.container_id = b->id;
+    ND_TRY(call(b, CT_TASKS_DELETE, &task, &deleted));
+    snapshot.snapshotter = b->argv[3];
+    snapshot.key = b->id;
+    ND_TRY(call(b, CT_SNAPSHOTS_REMOVE, &snapshot, &empty));
+    record.id = b->id;
+    return call(b, CT_CONTAINERS_DELETE, &record, &empty);
+}
+
+static struct nd_error *
+one_round(struct bare *b)
+{
+    struct nd_mono begin = nd_mono_now();
+    int64_t exit_ns;
+
+    ND_TRY_DOING(create_record(b), "create record");
+    ND_TRY_DOING(prepare_snapshot(b), "prepare snapshot");
+    ND_TRY_DOING(create_task(b), "create task");
+    ND_TRY_DOING(start_and_wait(b), "start");
+    exit_ns = nd_mono_now().ns - begin.ns;
+    ND_TRY_DOING(remove_all(b), "remove");
+    printf("%" PRId64 " %" PRId64 "\n", exit_ns, nd_mono_now().ns - begin.ns);
+    return fflush(stdout) == 0 ? NULL : nd_error_errno(errno, "write");
+}
+
+static struct nd_error *
+read_spec(struct bare *b)
+{
+    FILE *f = fopen(b->argv[5], "r");
+
+    if (f == NULL)
+        return nd_error_errno(errno, "open %s", b->argv[5]);
+    b->spec = nd_calloc(SPEC_MAX_BYTES, 1);
+    b->spec_len = fread(b->spec, 1, SPEC_MAX_BYTES, f);
+    (void)fclose(f);
+    return NULL;
+}
+
+static struct nd_error *
+run_rounds(void *arg)
+{
+    ND_AUTO(nd_stream_closep) struct nd_stream *in = NULL;
+    struct bare *b = arg;
+    struct nd_ctrd_options options = {.address = b->argv[1]};
+
+    ND_TRY(read_spec(b));
+    ND_TRY(nd_ctrd_new(&options, &b->ctrd));
+    ND_TRY(nd_stream_from_fd(0, &in));
+    b->scope.ns = b->argv[2];
+    for (;;) {
+        char go;
+        size_t n;
+        struct nd_error *err;
+
+        ND_TRY(nd_stream_read(in, &go, 1, &n));
+        if (n == 0)
+            break;
+        b->arena = nd_arena_new(0);
+        nd_random_hex(b->id, ID_BYTES);
+        err = one_round(b);
+        nd_arena_free(b->arena);
+        ND_TRY(err);
+    }
+    nd_ctrd_free(b->ctrd);
+    nd_free(b->spec);
+    return NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct bare b = {.argv = argv};
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+
+    if (argc != 6) {
+        (void)fputs("usage: bare_sequence ADDRESS NAMESPACE SNAPSHOTTER PARENT SPEC\n", stderr);
+        return 2;
+    }
+    err = nd_loop_run(run_rounds, &b, NULL);
+    if (err != NULL)
+        (void)fprintf(stderr, "bare_sequence: %s\n", nd_error_message(err));
+    return err != NULL;
+}
