@@ -1,0 +1,199 @@
+/*
+ * Loading an archive, as a sequence:
+ *
+ *   spool      what the client sends, to a file without a name
+ *   lease      what is made from here on lives as long as the lease, or as a name leads to it
+ *   scan       every file of the archive into the content store (scan.c)
+ *   describe   which images are there: an OCI layout's index (load_oci.c) or docker's list (load_docker.c)
+ *   link       each manifest gets labels that keep its config and layers
+ *   unpack     layers to snapshots, for the platforms that were asked for
+ *   name       the record in the image store: from here on it is an image
+ *
+ * Any failure, and a client that is gone, ends in the same place: the lease is deleted, shielded, and the
+ * collector takes what no name leads to. There is nothing else to undo.
+ */
+
+#include "base/log.h"
+#include "fiber/limits.h"
+#include "image/images.h"
+#include "image/limits.h"
+
+#include "load_priv.h"
+#include "present_priv.h"
+#include "records_priv.h"
+#include "spool_priv.h"
+#include "unpack_priv.h"
+
+#define PROGRESS_STEP (UINT64_C(8) << 20) /* bytes between two reports */
+
+/* A load that is going on. */
+struct load {
+    struct nd_host *host;
+    const Pb__LoadOptions *options;
+    const struct nd_image_load_io *io;
+    struct nd_ctrd_scope scope;
+    struct nd_lease lease;
+    struct nd_spool *spool;
+    struct nd_arena *arena;
+    uint64_t reported; /* bytes at the last report */
+    struct nd_undo_step drop_lease;
+};
+
+static struct nd_error *
+report(struct load *l, const char *id, const char *action, uint64_t current, uint64_t total)
+{
+    Pb__Progress progress = PB__PROGRESS__INIT;
+
+    progress.id = (char *)(uintptr_t)id;
+    progress.action = (char *)(uintptr_t)action;
+    progress.current = (int64_t)current;
+    progress.total = (int64_t)total;
+    return l->io->progress != NULL ? l->io->progress(l->io->arg, &progress) : NULL;
+}
+
+static struct nd_error *
+receive(struct load *l)
+{
+    for (;;) {
+        struct nd_str bytes;
+
+        ND_TRY(l->io->read(l->io->arg, &bytes));
+        if (bytes.len == 0)
+            break;
+        ND_TRY(nd_spool_add(l->spool, bytes));
+        if (nd_spool_size(l->spool) - l->reported < PROGRESS_STEP)
+            continue;
+        l->reported = nd_spool_size(l->spool);
+        ND_TRY(report(l, "archive", "receiving", l->reported, (uint64_t)l->options->total_bytes));
+    }
+    l->reported = 0;
+    if (nd_spool_size(l->spool) > 0)
+        return NULL;
+    return nd_archive_fault(nd_error_new(ND_INVALID, "the archive is empty"));
+}
+
+static struct nd_error *
+on_scan(void *arg, uint64_t done, uint64_t total)
+{
+    struct load *l = arg;
+
+    if (done - l->reported < PROGRESS_STEP)
+        return NULL;
+    l->reported = done;
+    return report(l, "archive", "loading", done, total);
+}
+
+static struct nd_error *
+drop_lease(void *arg)
+{
+    struct load *l = arg;
+
+    return nd_lease_delete(nd_host_ctrd(l->host), l->scope.ns, &l->lease, true);
+}
+
+/* Whether a manifest is one of those to unpack: of the platforms that were named, else of the host's. */
+static struct nd_error *
+is_wanted(const struct load *l, const struct nd_tree_manifest *m, bool *ret)
+{
+    struct nd_platform platform;
+
+    *ret = l->options->all_platforms;
+    if (l->options->n_platforms == 0 && !*ret) {
+        nd_platform_host(&platform);
+        *ret = nd_platform_runs(&platform, &m->platform);
+    }
+    for (size_t i = 0; i < l->options->n_platforms && !*ret; i++) {
+        ND_TRY_DOING(nd_platform_parse(nd_str(l->options->platforms[i]), &platform),
+                     "platforms[%zu]", i);
+        *ret = nd_platform_runs(&platform, &m->platform);
+    }
+    return NULL;
+}
+
+static struct nd_error *
+unpack_wanted(struct load *l, const char *name, const struct nd_tree *tree)
+{
+    for (size_t i = 0; i < tree->n; i++) {
+        const struct nd_tree_manifest *m = &tree->manifests[i];
+        struct nd_unpack unpack = {m->manifest, m->config,
+                                   m->manifest != NULL ? m->manifest->config.digest : NULL};
+        const char *chain_id;
+        bool wanted;
+
+        if (m->manifest == NULL || m->config == NULL)
+            continue;
+        ND_TRY(is_wanted(l, m, &wanted));
+        if (!wanted)
+            continue;
+        ND_TRY(report(l, name, "unpacking", 0, 0));
+        ND_TRY_DOING(nd_image_unpack(l->host, l->scope, &unpack, l->arena, &chain_id), "unpack %s",
+                     name);
+    }
+    return NULL;
+}
+
+/* One image of the archive: all its names. */
+static struct nd_error *
+finish_image(struct load *l, const struct nd_scan *scan, const struct nd_loaded *image)
+{
+    struct nd_tree tree;
+
+    ND_TRY(nd_load_link(nd_host_ctrd(l->host), l->scope, scan, &image->target, l->arena));
+    ND_TRY(nd_archive_fault(nd_tree_read(l->host, l->scope, &image->target, l->arena, &tree)));
+    if (!l->options->no_unpack)
+        ND_TRY(nd_archive_fault(unpack_wanted(l, image->names[0], &tree)));
+    for (size_t i = 0; i < image->n_names; i++) {
+        CtImages__Image *record;
+        Pb__Image *shown;
+
+        ND_TRY(
+            nd_record_put(l->host, l->scope, image->names[i], &image->target, l->arena, &record));
+        ND_TRY(nd_image_present(l->host, l->scope.ns, record, l->arena, &shown));
+        if (l->io->loaded != NULL)
+            ND_TRY(l->io->loaded(l->io->arg, shown));
+    }
+    return NULL;
+}
+
+static struct nd_error *
+load_scanned(struct load *l, const struct nd_scan *scan)
+{
+    struct nd_loaded_list list;
+
+    ND_TRY(
+        nd_archive_fault(nd_load_describe(nd_host_ctrd(l->host), l->scope, scan, l->arena, &list)));
+    for (size_t i = 0; i < list.n; i++)
+        ND_TRY(finish_image(l, scan, &list.images[i]));
+    return NULL;
+}
+
+static struct nd_error *
+load_under_lease(struct load *l)
+{
+    ND_AUTO(nd_undo_run) struct nd_undo undo = ND_UNDO_INIT;
+    ND_AUTO(nd_scan_fini) struct nd_scan scan = {0};
+
+    ND_TRY(nd_lease_create(nd_host_ctrd(l->host), l->scope.ns, &l->lease));
+    l->drop_lease =
+        (struct nd_undo_step){.fn = drop_lease, .arg = l, .what = "drop the lease of a load"};
+    nd_undo_push(&undo, &l->drop_lease);
+    l->scope.lease = l->lease.id;
+    ND_TRY(nd_scan_archive(nd_host_ctrd(l->host), l->scope, l->spool, on_scan, l, l->arena, &scan));
+    /* The lease goes in any case, at the end of this scope: the names keep what was loaded. */
+    return load_scanned(l, &scan);
+}
+
+struct nd_error *
+nd_image_load(struct nd_host *host, const char *ns, const Pb__LoadOptions *options,
+              const struct nd_image_load_io *io)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_spool_freep) struct nd_spool *spool = NULL;
+    struct load l = {
+        .host = host, .options = options, .io = io, .arena = arena, .scope = {.ns = ns}};
+
+    ND_TRY(nd_spool_new(nd_host_settings(host)->data_root, &spool));
+    l.spool = spool;
+    ND_TRY(receive(&l));
+    return load_under_lease(&l);
+}
