@@ -237,3 +237,16 @@ nd_ctrd_stream(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope,
     err = nd_client_call_begin(ctrd->channel, method, &options, ret);
     return err != NULL ? nd_ctrd_explain(ctrd, losses, err) : NULL;
 }
+
+struct nd_error *
+nd_ctrd_send_last(struct nd_client_call *call, const void *request)
+{
+    struct nd_error *err = request != NULL ? nd_client_call_send(call, request) : NULL;
+
+    if (err == NULL)
+        err = nd_client_call_finish_sending(call);
+    if (nd_error_code(err) != ND_ABORTED)
+        return err;
+    nd_error_free(err);
+    return NULL;
+}

@@ -36,6 +36,11 @@ struct nd_ctrd {
 struct nd_error *nd_ctrd_explain(const struct nd_ctrd *ctrd, uint64_t losses,
                                  struct nd_error *err) ND_NEW_ERROR;
 
+/* Send a last request (NULL: none) and half-close. When the server has ended the call already this is
+ * no failure: receiving tells why. */
+struct nd_error *nd_ctrd_send_last(struct nd_client_call *call,
+                                   const void *request) ND_CHECK_RESULT;
+
 /*
  * Texts "key, value, ..., NULL" as the entries of a map<string, string> field, whose entry type is
  * `desc`. The result is the array that the generated message wants, in the arena, texts borrowed.

@@ -22,6 +22,9 @@ struct nd_content_writer;
 struct nd_error *nd_content_writer_open(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope,
                                         const char *ref, const char *expected, int64_t total,
                                         struct nd_content_writer **ret) ND_CHECK_RESULT;
+/* The store holds all bytes already (another namespace has them): nothing need be fetched or added,
+ * commit it. Only where `expected` and `total` were told. */
+bool nd_content_writer_is_complete(const struct nd_content_writer *w);
 struct nd_error *nd_content_writer_add(struct nd_content_writer *w, struct nd_str bytes) ND_CHECK_RESULT;
 /* Commit; `labels` as key, value, key, value, ..., NULL (may be NULL). ND_EXISTS as above. */
 struct nd_error *nd_content_writer_commit(struct nd_content_writer *w, const char *expected,
