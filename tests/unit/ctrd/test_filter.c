@@ -22,7 +22,7 @@ values_are_quoted_and_escaped(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < ND_LEN(cases); i++) {
         struct nd_buf buf = ND_BUF_INIT(256);
 
         nd_ctrd_filter_eq(&buf, "name", cases[i].value);
