@@ -5,7 +5,8 @@
  *
  * Every feed runs SSL_read until it wants more, and everything that OpenSSL may have put into its
  * output (handshake records, key updates, alerts) is drained after each call. Plaintext written before
- * the handshake is over is kept; the writer sees it in unsent().
+ * the handshake is over is kept; the writer sees it in unsent(). The handshake reads whether or not
+ * somebody reads from the stream yet: a writer waits for it too.
  *
  * The reader may close the stream inside its callback. A busy mark then postpones the freeing to the
  * end of the loop that called it.
@@ -33,7 +34,7 @@ struct tls_stream {
     BIO *in, *out; /* owned by ssl */
     struct nd_buf early;
     struct nd_tls_peer peer;
-    struct nd_deferred again; /* decrypted bytes wait since the reader was stopped */
+    struct nd_deferred again; /* begin, or go on with decrypted bytes after a stop */
     bool secure;              /* the handshake is over */
     bool started;
     bool finishing; /* shutdown was asked for */
@@ -129,6 +130,15 @@ finish_lower(struct tls_stream *t)
     nd_stream_finish(t->lower);
 }
 
+static void
+on_lower_drain(void *arg)
+{
+    struct tls_stream *t = arg;
+
+    if (t->base.on_drain != NULL && t->early.len == 0)
+        t->base.on_drain(t->base.drain_arg);
+}
+
 /* The handshake is over: check what was agreed, let the waiting bytes go. */
 static void
 become_secure(struct tls_stream *t)
@@ -148,6 +158,10 @@ become_secure(struct tls_stream *t)
     nd_buf_fini(&t->early);
     if (t->finishing)
         finish_lower(t);
+    if (!t->started)
+        nd_stream_stop(t->lower);
+    if (nd_stream_unsent(t->lower) == 0)
+        on_lower_drain(t);
 }
 
 static void
@@ -236,15 +250,6 @@ on_lower_end(void *arg, struct nd_error *err)
 }
 
 static void
-on_lower_drain(void *arg)
-{
-    struct tls_stream *t = arg;
-
-    if (t->base.on_drain != NULL && t->early.len == 0)
-        t->base.on_drain(t->base.drain_arg);
-}
-
-static void
 on_again(void *arg)
 {
     pump(arg);
@@ -270,8 +275,8 @@ tls_stop(struct nd_stream *s)
     struct tls_stream *t = tls_of(s);
 
     t->started = false;
-    nd_stream_stop(t->lower);
-    nd_deferred_remove(&t->again);
+    if (t->secure)
+        nd_stream_stop(t->lower);
 }
 
 static void
@@ -352,6 +357,8 @@ make(struct nd_stream *lower, struct nd_tls_config *config)
     BIO_set_mem_eof_return(t->in, -1);
     SSL_set_bio(t->ssl, t->in, t->out);
     nd_stream_attach(lower, &reader, on_lower_drain, t);
+    nd_stream_start(lower);
+    nd_deferred_add(&t->again);
     return t;
 }
 

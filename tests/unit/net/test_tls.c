@@ -1,0 +1,505 @@
+/* TLS between two ends in memory, with certificates made here. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "base/alloc.h"
+#include "fiber/group.h"
+#include "net/tls.h"
+
+#include "../fiber/in_loop.h"
+
+/* --- certificates --- */
+
+struct pki {
+    char dir[32];
+    X509 *ca;
+    EVP_PKEY *ca_key;
+    long serial;
+};
+
+static void
+path_in(const struct pki *pki, const char *name, char dst[64])
+{
+    snprintf(dst, 64, "%s/%s", pki->dir, name);
+}
+
+static void
+add_extension(X509 *cert, int nid, const char *value)
+{
+    X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+
+    assert_non_null(ext);
+    X509_add_ext(cert, ext, -1);
+    X509_EXTENSION_free(ext);
+}
+
+static void
+save(const struct pki *pki, const char *name, X509 *cert, EVP_PKEY *key)
+{
+    char path[64], file[16];
+    FILE *f;
+
+    snprintf(file, sizeof(file), "%s.pem", name);
+    path_in(pki, file, path);
+    f = fopen(path, "w");
+    assert_true(PEM_write_X509(f, cert) == 1);
+    fclose(f);
+    snprintf(file, sizeof(file), "%s.key", name);
+    path_in(pki, file, path);
+    f = fopen(path, "w");
+    assert_true(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1);
+    fclose(f);
+}
+
+/* A certificate, signed by the authority, or by itself to become that. */
+static void
+issue(struct pki *pki, const char *name, const char *common_name, const char *alt_names, int days)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = X509_new();
+    X509_NAME *subject = X509_get_subject_name(cert);
+    bool is_ca = pki->ca == NULL;
+
+    X509_set_version(cert, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(cert), ++pki->serial);
+    X509_gmtime_adj(X509_getm_notBefore(cert), -86400);
+    X509_gmtime_adj(X509_getm_notAfter(cert), days * 86400L);
+    X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_ASC, (const unsigned char *)"tests", -1, -1,
+                               0);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)common_name, -1,
+                               -1, 0);
+    X509_set_issuer_name(cert, is_ca ? subject : X509_get_subject_name(pki->ca));
+    X509_set_pubkey(cert, key);
+    if (is_ca)
+        add_extension(cert, NID_basic_constraints, "critical,CA:TRUE");
+    if (alt_names != NULL)
+        add_extension(cert, NID_subject_alt_name, alt_names);
+    assert_true(X509_sign(cert, is_ca ? key : pki->ca_key, EVP_sha256()) > 0);
+    save(pki, name, cert, key);
+    if (is_ca) {
+        pki->ca = cert;
+        pki->ca_key = key;
+    } else {
+        X509_free(cert);
+        EVP_PKEY_free(key);
+    }
+}
+
+static int
+make_pki(void **state)
+{
+    struct pki *pki = nd_new(struct pki);
+    struct pki other = {.dir = ""};
+
+    snprintf(pki->dir, sizeof(pki->dir), "/tmp/nd-tls-XXXXXX");
+    assert_non_null(mkdtemp(pki->dir));
+    issue(pki, "ca", "test CA", NULL, 2);
+    issue(pki, "server", "server", "DNS:example.test,DNS:*.wild.test,IP:192.0.2.7", 2);
+    issue(pki, "client", "client", "URI:spiffe://test/client", 2);
+    issue(pki, "twouris", "client", "URI:spiffe://test/a,URI:spiffe://test/b", 2);
+    issue(pki, "old", "client", NULL, -1);
+    memcpy(other.dir, pki->dir, sizeof(other.dir));
+    issue(&other, "otherca", "another CA", NULL, 2);
+    issue(&other, "foreign", "client", NULL, 2);
+    X509_free(other.ca);
+    EVP_PKEY_free(other.ca_key);
+    *state = pki;
+    return 0;
+}
+
+static int
+drop_pki(void **state)
+{
+    static const char *const names[] = {"ca",  "server",  "client", "twouris",
+                                        "old", "otherca", "foreign"};
+    struct pki *pki = *state;
+
+    for (size_t i = 0; i < ND_LEN(names); i++) {
+        char file[16], path[64];
+
+        snprintf(file, sizeof(file), "%s.pem", names[i]);
+        path_in(pki, file, path);
+        unlink(path);
+        snprintf(file, sizeof(file), "%s.key", names[i]);
+        path_in(pki, file, path);
+        unlink(path);
+    }
+    rmdir(pki->dir);
+    X509_free(pki->ca);
+    EVP_PKEY_free(pki->ca_key);
+    nd_free(pki);
+    return 0;
+}
+
+/* --- two ends --- */
+
+struct setting {
+    const struct pki *pki;
+    size_t capacity;
+    const char *client_cert; /* NULL: none */
+    const char *client_ca;   /* NULL: "ca" */
+    const char *authority;   /* NULL: example.test:443 */
+    bool require;
+    bool skip_verify;
+};
+
+struct ends {
+    struct nd_tls_config *server_config, *client_config;
+    struct nd_stream *server, *client;
+    char paths[6][64];
+};
+
+static const char *
+path_of(struct ends *e, const struct pki *pki, size_t slot, const char *name, const char *suffix)
+{
+    char file[24];
+
+    snprintf(file, sizeof(file), "%s.%s", name, suffix);
+    path_in(pki, file, e->paths[slot]);
+    return e->paths[slot];
+}
+
+static struct ends *
+connect_ends(const struct setting *s)
+{
+    struct ends *e = nd_new(struct ends);
+    struct nd_tls_options server = {
+        .cert_file = path_of(e, s->pki, 0, "server", "pem"),
+        .key_file = path_of(e, s->pki, 1, "server", "key"),
+        .ca_file = path_of(e, s->pki, 2, "ca", "pem"),
+        .require_client_cert = s->require,
+    };
+    struct nd_tls_options client = {
+        .ca_file = path_of(e, s->pki, 3, s->client_ca != NULL ? s->client_ca : "ca", "pem"),
+        .insecure_skip_verify = s->skip_verify,
+    };
+    struct nd_stream *a, *b;
+
+    if (s->client_cert != NULL) {
+        client.cert_file = path_of(e, s->pki, 4, s->client_cert, "pem");
+        client.key_file = path_of(e, s->pki, 5, s->client_cert, "key");
+    }
+    expect_ok(nd_tls_config_server(&server, &e->server_config));
+    expect_ok(nd_tls_config_client(&client, &e->client_config));
+    nd_stream_pair(s->capacity != 0 ? s->capacity : 65536, &a, &b);
+    e->server = nd_tls_accept(a, e->server_config);
+    e->client = nd_tls_connect(b, e->client_config,
+                               nd_str(s->authority != NULL ? s->authority : "example.test:443"));
+    return e;
+}
+
+static void
+close_ends(struct ends *e)
+{
+    nd_stream_close(e->client);
+    nd_stream_close(e->server);
+    nd_tls_config_unref(e->server_config);
+    nd_tls_config_unref(e->client_config);
+    nd_free(e);
+}
+
+/* Reads until the end and sends everything back. */
+static struct nd_error *
+echo_all(void *arg)
+{
+    struct nd_stream *s = arg;
+    char bytes[5000];
+    size_t n;
+
+    for (;;) {
+        ND_TRY(nd_stream_read(s, bytes, sizeof(bytes), &n));
+        if (n == 0)
+            return nd_stream_shutdown(s);
+        ND_TRY(nd_stream_write(s, nd_str_n(bytes, n)));
+    }
+}
+
+struct outgoing {
+    struct nd_stream *stream;
+    struct nd_str bytes;
+};
+
+static struct nd_error *
+write_all(void *arg)
+{
+    struct outgoing *o = arg;
+
+    return nd_stream_write(o->stream, o->bytes);
+}
+
+/* Writes and reads at once: what is on its way has little room. */
+static struct nd_error *
+round_trip(struct nd_stream *client, size_t size)
+{
+    ND_AUTO(nd_freep) char *out = nd_new_array(size, char);
+    ND_AUTO(nd_freep) char *in = nd_new_array(size, char);
+    struct outgoing outgoing = {client, nd_str_n(out, size)};
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("writer", 0);
+
+    for (size_t i = 0; i < size; i++)
+        out[i] = (char)(i * 31 + i / 7);
+    ND_TRY(nd_group_spawn(group, write_all, &outgoing));
+    ND_TRY(nd_stream_read_full(client, in, size));
+    ND_TRY(nd_group_wait(group));
+    assert_memory_equal(in, out, size);
+    return NULL;
+}
+
+/* Both sides say that they are done. */
+static void
+expect_end(struct nd_stream *client)
+{
+    char byte;
+    size_t n = 1;
+
+    expect_ok(nd_stream_shutdown(client));
+    expect_ok(nd_stream_read(client, &byte, 1, &n));
+    assert_int_equal(n, 0);
+}
+
+static struct nd_error *
+talk(const struct setting *s, struct nd_error **ret_server, struct nd_tls_peer *ret_peer)
+{
+    struct ends *e = connect_ends(s);
+    struct nd_group *group = nd_group_begin("server", 0);
+    struct nd_error *err;
+
+    expect_ok(nd_group_spawn(group, echo_all, e->server));
+    err = round_trip(e->client, 100);
+    if (err == NULL && ret_peer != NULL) {
+        const struct nd_tls_peer *peer = nd_tls_peer(e->server);
+
+        assert_non_null(peer);
+        ret_peer->subject = nd_strdup(peer->subject);
+        ret_peer->common_name = nd_strdup(peer->common_name);
+        ret_peer->spiffe = nd_strdup(peer->spiffe);
+    }
+    if (err == NULL)
+        expect_end(e->client);
+    else
+        nd_stream_close(ND_TAKE(e->client));
+    *ret_server = nd_group_wait(group);
+    nd_group_end(group);
+    close_ends(e);
+    return err;
+}
+
+/* cmocka's state reaches the loop's first fiber through this. */
+static const struct pki *pki_now;
+
+static void
+with_pki(void **state, nd_fiber_fn *body)
+{
+    pki_now = *state;
+    run_loop_test(body, false);
+}
+
+#define WITH_PKI(name)                           \
+    static struct nd_error *name##_body(void *); \
+    static void name(void **state)               \
+    {                                            \
+        with_pki(state, name##_body);            \
+    }                                            \
+    static struct nd_error *name##_body(void *arg ND_UNUSED)
+
+WITH_PKI(bytes_survive_whatever_the_pieces)
+{
+    static const size_t capacities[] = {1, 7, 65536};
+
+    for (size_t i = 0; i < ND_LEN(capacities); i++) {
+        struct ends *e = connect_ends(&(struct setting){.pki = pki_now, .capacity = capacities[i]});
+        struct nd_group *group = nd_group_begin("server", 0);
+
+        expect_ok(nd_group_spawn(group, echo_all, e->server));
+        expect_ok(round_trip(e->client, 1));
+        expect_ok(round_trip(e->client, 16384));
+        expect_ok(round_trip(e->client, 50001));
+        expect_end(e->client);
+        expect_ok(nd_group_wait(group));
+        nd_group_end(group);
+        close_ends(e);
+    }
+    return NULL;
+}
+
+WITH_PKI(the_client_certificate_tells_who_it_is)
+{
+    struct nd_tls_peer peer;
+    struct nd_error *server_err;
+
+    expect_ok(talk(&(struct setting){.pki = pki_now, .client_cert = "client", .require = true},
+                   &server_err, &peer));
+    expect_ok(server_err);
+    assert_string_equal(peer.subject, "CN=client,O=tests");
+    assert_string_equal(peer.common_name, "client");
+    assert_string_equal(peer.spiffe, "spiffe://test/client");
+    nd_free((char *)peer.subject);
+    nd_free((char *)peer.common_name);
+    nd_free((char *)peer.spiffe);
+    return NULL;
+}
+
+WITH_PKI(two_uris_are_no_spiffe_identity)
+{
+    struct nd_tls_peer peer;
+    struct nd_error *server_err;
+
+    expect_ok(talk(&(struct setting){.pki = pki_now, .client_cert = "twouris", .require = true},
+                   &server_err, &peer));
+    expect_ok(server_err);
+    assert_null(peer.spiffe);
+    nd_free((char *)peer.subject);
+    nd_free((char *)peer.common_name);
+    return NULL;
+}
+
+WITH_PKI(without_a_certificate_a_client_has_no_identity)
+{
+    struct nd_tls_peer peer;
+    struct nd_error *server_err;
+
+    expect_ok(talk(&(struct setting){.pki = pki_now}, &server_err, &peer));
+    expect_ok(server_err);
+    assert_null(peer.subject);
+    return NULL;
+}
+
+WITH_PKI(who_cannot_prove_itself_is_refused)
+{
+    static const struct {
+        struct setting setting;
+        const char *server_says; /* NULL: nothing in particular */
+        const char *client_says;
+    } cases[] = {
+        {{.require = true}, "peer did not return a certificate", NULL},
+        {{.require = true, .client_cert = "foreign"}, "certificate", NULL},
+        {{.client_cert = "foreign"}, "certificate", NULL},
+        {{.require = true, .client_cert = "old"}, "certificate has expired", NULL},
+        {{.authority = "example.org"}, NULL, "hostname mismatch"},
+        {{.authority = "a.b.wild.test"}, NULL, "hostname mismatch"},
+        {{.authority = "192.0.2.8:443"}, NULL, "IP address mismatch"},
+        {{.client_ca = "otherca"}, NULL, "certificate"},
+    };
+
+    for (size_t i = 0; i < ND_LEN(cases); i++) {
+        struct setting s = cases[i].setting;
+        struct nd_error *server_err = NULL;
+        struct nd_error *err;
+
+        s.pki = pki_now;
+        err = talk(&s, &server_err, NULL);
+        if (cases[i].client_says != NULL)
+            assert_non_null(strstr(nd_error_message(err), cases[i].client_says));
+        if (cases[i].server_says != NULL)
+            assert_non_null(strstr(nd_error_message(server_err), cases[i].server_says));
+        expect_code(err, ND_UNAVAILABLE);
+        expect_code(server_err, ND_UNAVAILABLE);
+    }
+    return NULL;
+}
+
+WITH_PKI(names_of_the_certificate_are_accepted)
+{
+    static const struct setting settings[] = {
+        {.authority = "example.test"},
+        {.authority = "a.wild.test:1"},
+        {.authority = "192.0.2.7:443"},
+        {.authority = "nobody", .skip_verify = true, .client_ca = "otherca"},
+    };
+
+    for (size_t i = 0; i < ND_LEN(settings); i++) {
+        struct setting s = settings[i];
+        struct nd_error *server_err;
+
+        s.pki = pki_now;
+        expect_ok(talk(&s, &server_err, NULL));
+        expect_ok(server_err);
+    }
+    return NULL;
+}
+
+WITH_PKI(garbage_ends_the_handshake_with_an_error)
+{
+    struct ends *e = connect_ends(&(struct setting){.pki = pki_now});
+    struct nd_stream *mine, *theirs, *tls;
+    char bytes[64];
+    size_t n;
+
+    nd_stream_pair(65536, &mine, &theirs);
+    tls = nd_tls_accept(theirs, e->server_config);
+    expect_ok(nd_stream_write(mine, ND_STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n and more")));
+    expect_code(nd_stream_read(tls, bytes, sizeof(bytes), &n), ND_UNAVAILABLE);
+    nd_stream_close(tls);
+    nd_stream_close(mine);
+    close_ends(e);
+    return NULL;
+}
+
+WITH_PKI(an_end_during_the_handshake_is_an_error)
+{
+    struct ends *e = connect_ends(&(struct setting){.pki = pki_now});
+    char bytes[64];
+    size_t n;
+
+    nd_stream_close(ND_TAKE(e->client));
+    expect_code(nd_stream_read(e->server, bytes, sizeof(bytes), &n), ND_UNAVAILABLE);
+    close_ends(e);
+    return NULL;
+}
+
+WITH_PKI(bad_files_are_named)
+{
+    static const struct {
+        const char *cert, *key;
+        enum nd_code code;
+        const char *named;
+    } cases[] = {
+        {"nothing.pem", "server.key", ND_NOT_FOUND, "nothing.pem"},
+        {"server.pem", "nothing.key", ND_NOT_FOUND, "nothing.key"},
+        {"server.key", "server.key", ND_INVALID, "server.key"},
+        {"server.pem", "server.pem", ND_INVALID, "server.pem"},
+        {"server.pem", "client.key", ND_INVALID, "client.key"},
+        {"server.pem", NULL, ND_INVALID, "key_file"},
+    };
+
+    for (size_t i = 0; i < ND_LEN(cases); i++) {
+        char cert[64], key[64];
+        struct nd_tls_options o = {.cert_file = cert, .key_file = key};
+        struct nd_tls_config *config;
+        struct nd_error *err;
+
+        path_in(pki_now, cases[i].cert, cert);
+        if (cases[i].key != NULL)
+            path_in(pki_now, cases[i].key, key);
+        else
+            o.key_file = NULL;
+        err = nd_tls_config_server(&o, &config);
+        assert_non_null(strstr(nd_error_message(err), cases[i].named));
+        expect_code(err, cases[i].code);
+    }
+    return NULL;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_survive_whatever_the_pieces),
+        cmocka_unit_test(the_client_certificate_tells_who_it_is),
+        cmocka_unit_test(two_uris_are_no_spiffe_identity),
+        cmocka_unit_test(without_a_certificate_a_client_has_no_identity),
+        cmocka_unit_test(who_cannot_prove_itself_is_refused),
+        cmocka_unit_test(names_of_the_certificate_are_accepted),
+        cmocka_unit_test(garbage_ends_the_handshake_with_an_error),
+        cmocka_unit_test(an_end_during_the_handshake_is_an_error),
+        cmocka_unit_test(bad_files_are_named),
+    };
+
+    return cmocka_run_group_tests(tests, make_pki, drop_pki);
+}
