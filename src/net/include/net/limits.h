@@ -19,7 +19,7 @@
 #define ND_NET_PING_INTERVAL_NS (10 * ND_SECOND) /* a client's PING earlier is a strike */
 #define ND_NET_PING_STRIKES     2u /* one more: GOAWAY ENHANCE_YOUR_CALM, "too_many_pings" */
 
-/* Frames that cost us and carry nothing (empty DATA, PRIORITY, SETTINGS, unknown ones, WINDOW_UPDATE
+/* Frames that cost us and carry nothing (empty DATA, PRIORITY, SETTINGS, WINDOW_UPDATE
  * without anything sent meanwhile) and streams reset by the peer at once: a bucket of so many, refilled
  * at the same number per second. An empty bucket is GOAWAY ENHANCE_YOUR_CALM. */
 #define ND_NET_IDLE_FRAMES    4000u

@@ -1,0 +1,624 @@
+/*
+ * HTTP/2 sessions of a server against a peer made of bytes: floods, pings, draining, header checks.
+ * The peer writes frames by hand and reads what comes back until the connection closes.
+ */
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "fiber/stream.h"
+#include "net/session.h"
+
+#include "../fiber/in_loop.h"
+
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE };
+
+/* A server that answers each request with 200 and its path as the body. */
+struct request {
+    struct nd_h2_stream h2;
+    struct site *site;
+    char path[64];
+    char text[32]; /* the header "x-text" */
+};
+
+struct site {
+    struct nd_session *session;
+    struct nd_stream *peer;
+    struct nd_buf got; /* what the peer received */
+    unsigned opened, closed, headers, gone;
+    bool silent; /* requests are not answered */
+    uint32_t last_code;
+};
+
+static void
+site_header(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
+{
+    struct request *r = (struct request *)s;
+
+    if (nd_str_eqz(name, ":path"))
+        expect_ok(nd_str_copy(r->path, sizeof(r->path), value, "path"));
+    if (nd_str_eqz(name, "x-text"))
+        expect_ok(nd_str_copy(r->text, sizeof(r->text), value, "x-text"));
+    r->site->headers++;
+}
+
+static void
+site_headers(struct nd_h2_stream *s, bool end)
+{
+    (void)s;
+    (void)end;
+}
+
+static void
+site_data(struct nd_h2_stream *s, struct nd_str bytes)
+{
+    nd_h2_stream_consume(s, bytes.len);
+}
+
+static void
+site_end(struct nd_h2_stream *s)
+{
+    static const struct nd_header trailers[] = {{{"x-end", 5}, {"yes", 3}}};
+    const struct nd_header headers[] = {{ND_STR(":status"), ND_STR("200")}};
+    struct request *r = (struct request *)s;
+
+    if (r->site->silent)
+        return;
+    nd_h2_stream_respond(s, headers, 1, false);
+    nd_buf_putz(nd_h2_stream_queue(s), r->path);
+    nd_buf_putz(nd_h2_stream_queue(s), r->text);
+    nd_h2_stream_finish(s, trailers, 1);
+}
+
+static void
+site_writable(struct nd_h2_stream *s)
+{
+    (void)s;
+}
+
+static void
+site_close(struct nd_h2_stream *s, const struct nd_h2_close *why)
+{
+    struct request *r = (struct request *)s;
+
+    r->site->closed++;
+    r->site->last_code = why->code;
+    nd_h2_stream_fini(s);
+    nd_free(r);
+}
+
+static const struct nd_h2_stream_ops site_ops = {
+    .on_header = site_header,
+    .on_headers = site_headers,
+    .on_data = site_data,
+    .on_end = site_end,
+    .on_writable = site_writable,
+    .on_close = site_close,
+};
+
+static struct nd_h2_stream *
+site_open(void *arg)
+{
+    struct site *site = arg;
+    struct request *r = nd_new(struct request);
+
+    site->opened++;
+    r->site = site;
+    nd_h2_stream_init(&r->h2, &site_ops);
+    return &r->h2;
+}
+
+static void
+site_gone(void *arg, const struct nd_error *err)
+{
+    struct site *site = arg;
+
+    assert_non_null(err);
+    site->gone++;
+    nd_session_free(ND_TAKE(site->session));
+}
+
+static void
+site_begin(struct site *site, const struct nd_session_options *options)
+{
+    const struct nd_session_handler handler = {
+        .arg = site, .on_open = site_open, .on_gone = site_gone};
+    struct nd_session_options o = options != NULL ? *options : (struct nd_session_options){0};
+    struct nd_stream *mine;
+
+    o.role = ND_SESSION_SERVER;
+    *site = (struct site){.got = ND_BUF_INIT(64u << 20)};
+    nd_stream_pair(1 << 20, &site->peer, &mine);
+    site->session = nd_session_new(mine, &o, &handler);
+}
+
+static void
+site_finish(struct site *site)
+{
+    nd_session_free(site->session);
+    nd_stream_close(site->peer);
+    nd_buf_fini(&site->got);
+    assert_int_equal(site->opened, site->closed);
+}
+
+/* --- the peer --- */
+
+static void
+put_frame(struct nd_buf *b, unsigned type, unsigned flags, uint32_t id, struct nd_str payload)
+{
+    nd_buf_putc(b, (char)(payload.len >> 16));
+    nd_buf_putc(b, (char)(payload.len >> 8));
+    nd_buf_putc(b, (char)payload.len);
+    nd_buf_putc(b, (char)type);
+    nd_buf_putc(b, (char)flags);
+    for (int shift = 24; shift >= 0; shift -= 8)
+        nd_buf_putc(b, (char)(id >> shift));
+    nd_buf_put(b, payload);
+}
+
+static void
+put_field(struct nd_buf *b, const char *name, const char *value)
+{
+    nd_buf_putc(b, 0x10); /* literal, never indexed, new name */
+    nd_buf_putc(b, (char)strlen(name));
+    nd_buf_putz(b, name);
+    nd_buf_putc(b, (char)strlen(value));
+    nd_buf_putz(b, value);
+}
+
+static void
+put_preface(struct nd_buf *b)
+{
+    nd_buf_put(b, nd_str_n(PREFACE, sizeof(PREFACE) - 1));
+    put_frame(b, SETTINGS, 0, 0, ND_STR_NONE);
+}
+
+static const char *const usual[][2] = {
+    {":method", "GET"}, {":scheme", "http"}, {":path", "/p"}, {":authority", "a"}, {NULL, NULL}};
+
+static void
+put_request(struct nd_buf *b, uint32_t id, const char *const fields[][2])
+{
+    struct nd_buf block = ND_BUF_INIT(16384);
+
+    for (size_t i = 0; fields[i][0] != NULL; i++)
+        put_field(&block, fields[i][0], fields[i][1]);
+    put_frame(b, HEADERS, 0x5, id, nd_buf_str(&block));
+    nd_buf_fini(&block);
+}
+
+static void
+say(struct site *site, struct nd_buf *b)
+{
+    expect_ok(nd_stream_write(site->peer, nd_buf_str(b)));
+    nd_buf_clear(b);
+}
+
+/* Read until the server closes. */
+static void
+hear_all(struct site *site)
+{
+    char bytes[4096];
+    size_t n = 1;
+
+    while (n != 0) {
+        expect_ok(nd_stream_read(site->peer, bytes, sizeof(bytes), &n));
+        nd_buf_put(&site->got, nd_str_n(bytes, n));
+    }
+}
+
+/* Read what is there within a millisecond. */
+static void
+hear_some(struct site *site)
+{
+    char bytes[4096];
+    size_t n;
+
+    for (;;) {
+        struct nd_error *err;
+        ND_DEADLINE_IN(ND_MILLISECOND);
+
+        err = nd_stream_read(site->peer, bytes, sizeof(bytes), &n);
+        if (err == NULL && n != 0) {
+            nd_buf_put(&site->got, nd_str_n(bytes, n));
+            continue;
+        }
+        nd_error_free(err);
+        return;
+    }
+}
+
+/* Frames of a type, and the payload of the last one. */
+static unsigned
+count_frames(const struct site *site, unsigned type, struct nd_str *ret_last)
+{
+    struct nd_str rest = nd_buf_str(&site->got);
+    unsigned n = 0;
+
+    while (rest.len >= 9) {
+        const unsigned char *h = (const unsigned char *)rest.ptr;
+        size_t len = (size_t)h[0] << 16 | (size_t)h[1] << 8 | h[2];
+
+        if (h[3] == type) {
+            n++;
+            if (ret_last != NULL)
+                *ret_last = nd_str_sub(rest, 9, len);
+        }
+        rest = nd_str_from(rest, 9 + len);
+    }
+    return n;
+}
+
+static void
+expect_goaway(const struct site *site, unsigned code, const char *text)
+{
+    struct nd_str last;
+
+    assert_int_not_equal(count_frames(site, GOAWAY, &last), 0);
+    assert_int_equal((unsigned char)last.ptr[7], code);
+    if (text != NULL)
+        assert_true(nd_str_eqz(nd_str_from(last, 8), text));
+}
+
+/* --- what it promises --- */
+
+IN_LOOP(settings_leave_before_the_client_has_said_anything)
+{
+    struct site site;
+
+    site_begin(&site, NULL);
+    hear_some(&site);
+    assert_int_equal(count_frames(&site, SETTINGS, NULL), 1);
+    assert_int_equal((unsigned char)site.got.ptr[3], SETTINGS);
+    site_finish(&site);
+    return NULL;
+}
+
+IN_LOOP(a_request_is_answered_with_body_and_trailers)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct nd_str data;
+    struct site site;
+
+    site_begin(&site, NULL);
+    put_preface(&b);
+    put_request(&b, 1, usual);
+    say(&site, &b);
+    hear_some(&site);
+    assert_int_equal(count_frames(&site, DATA, &data), 1);
+    assert_true(nd_str_eqz(data, "/p"));
+    assert_int_equal(count_frames(&site, HEADERS, NULL), 2);
+    assert_int_equal(site.closed, 1);
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
+IN_LOOP(what_is_not_http2_is_closed)
+{
+    struct site site;
+
+    site_begin(&site, NULL);
+    expect_ok(nd_stream_write(site.peer, ND_STR("GET / HTTP/1.1\r\nHost: x\r\n\r\n")));
+    hear_all(&site);
+    assert_int_equal(site.opened, 0);
+    site_finish(&site);
+    return NULL;
+}
+
+static void
+send_pings(struct site *site, unsigned n, int64_t pause_ns)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+
+    put_preface(&b);
+    for (unsigned i = 0; i < n; i++) {
+        put_frame(&b, PING, 0, 0, ND_STR("12345678"));
+        say(site, &b);
+        expect_ok(nd_fiber_sleep(pause_ns));
+    }
+    nd_buf_fini(&b);
+}
+
+IN_LOOP(pings_in_good_time_are_answered)
+{
+    struct site site;
+
+    site_begin(&site, NULL);
+    send_pings(&site, 20, 10 * ND_SECOND);
+    hear_some(&site);
+    assert_int_equal(count_frames(&site, PING, NULL), 20);
+    assert_int_equal(count_frames(&site, GOAWAY, NULL), 0);
+    site_finish(&site);
+    return NULL;
+}
+
+IN_LOOP(too_many_pings_end_the_connection)
+{
+    struct site site;
+
+    site_begin(&site, NULL);
+    send_pings(&site, 4, ND_MILLISECOND);
+    hear_all(&site);
+    expect_goaway(&site, ND_H2_ENHANCE_YOUR_CALM, "too_many_pings");
+    site_finish(&site);
+    return NULL;
+}
+
+/* Probes of the bandwidth are pings that follow data. */
+IN_LOOP(pings_after_our_data_are_forgiven)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct site site;
+
+    site_begin(&site, NULL);
+    put_preface(&b);
+    for (uint32_t i = 0; i < 50; i++) {
+        put_request(&b, 1 + 2 * i, usual);
+        say(&site, &b);
+        expect_ok(nd_fiber_sleep(ND_MILLISECOND));
+        put_frame(&b, PING, 0, 0, ND_STR("12345678"));
+        say(&site, &b);
+        expect_ok(nd_fiber_sleep(ND_MILLISECOND));
+    }
+    hear_some(&site);
+    assert_int_equal(count_frames(&site, GOAWAY, NULL), 0);
+    assert_int_equal(site.closed, 50);
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
+IN_LOOP(floods_end_the_connection)
+{
+    static const struct {
+        unsigned type, flags;
+        uint32_t id;
+        struct nd_str payload;
+        unsigned n;
+    } floods[] = {
+        {DATA, 0, 1, {NULL, 0}, 5000},
+        {PRIORITY, 0, 3, {"\0\0\0\0\1", 5}, 5000},
+        {SETTINGS, 0, 0, {NULL, 0}, 5000},
+        {WINDOW_UPDATE, 0, 0, {"\0\0\0\1", 4}, 5000},
+    };
+    static const char *const open_request[][2] = {{":method", "POST"},
+                                                  {":scheme", "http"},
+                                                  {":path", "/"},
+                                                  {":authority", "a"},
+                                                  {NULL, NULL}};
+
+    for (size_t i = 0; i < ND_LEN(floods); i++) {
+        struct nd_buf b = ND_BUF_INIT(1 << 20);
+        struct site site;
+
+        site_begin(&site, NULL);
+        put_preface(&b);
+        put_request(&b, 1, open_request);
+        b.ptr[sizeof(PREFACE) - 1 + 9 + 4] = 0x4; /* without END_STREAM */
+        for (unsigned k = 0; k < floods[i].n; k++)
+            put_frame(&b, floods[i].type, floods[i].flags, floods[i].id, floods[i].payload);
+        say(&site, &b);
+        hear_all(&site);
+        expect_goaway(&site, ND_H2_ENHANCE_YOUR_CALM, NULL);
+        site_finish(&site);
+        nd_buf_fini(&b);
+    }
+    return NULL;
+}
+
+IN_LOOP(streams_reset_as_soon_as_opened_end_the_connection)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct site site;
+
+    site_begin(&site, NULL);
+    site.silent = true;
+    put_preface(&b);
+    for (uint32_t i = 0; i < 1500; i++) {
+        put_request(&b, 1 + 2 * i, usual);
+        put_frame(&b, RST_STREAM, 0, 1 + 2 * i, ND_STR("\0\0\0\x08"));
+    }
+    say(&site, &b);
+    hear_all(&site);
+    expect_goaway(&site, ND_H2_ENHANCE_YOUR_CALM, "too many resets");
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
+IN_LOOP(draining_warns_first_and_serves_what_races)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct nd_str last;
+    struct site site;
+
+    site_begin(&site, NULL);
+    put_preface(&b);
+    put_request(&b, 1, usual);
+    say(&site, &b);
+    hear_some(&site);
+    nd_session_drain(site.session, "why");
+    hear_some(&site);
+    assert_int_equal(count_frames(&site, GOAWAY, &last), 1);
+    assert_memory_equal(last.ptr, "\x7f\xff\xff\xff\0\0\0\0", 8);
+    assert_int_equal(count_frames(&site, PING, &last), 1);
+    put_request(&b, 3, usual);
+    put_frame(&b, PING, 1, 0, last);
+    say(&site, &b);
+    hear_all(&site);
+    assert_int_equal(count_frames(&site, GOAWAY, &last), 2);
+    assert_memory_equal(last.ptr, "\0\0\0\3\0\0\0\0why", 11);
+    assert_int_equal(count_frames(&site, DATA, NULL), 2);
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
+IN_LOOP(draining_does_not_wait_for_ever_for_the_ping)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct site site;
+
+    site_begin(&site, NULL);
+    put_preface(&b);
+    say(&site, &b);
+    hear_some(&site);
+    nd_session_drain(site.session, "why");
+    hear_all(&site);
+    assert_int_equal(count_frames(&site, GOAWAY, NULL), 2);
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
+/* --- headers --- */
+
+struct header_case {
+    const char *fields[6][2];
+    bool any_ok;    /* with any_authority */
+    bool strict_ok; /* without */
+};
+
+static const struct header_case header_cases[] = {
+    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}}, true, true},
+    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "/run/x.sock"}},
+     true,
+     false},
+    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", ""}}, true, false},
+    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}}, true, false},
+    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}, {"te", "x"}},
+     false,
+     false},
+    {{{":method", "GET"},
+      {":scheme", "http"},
+      {":path", "/"},
+      {":authority", "a"},
+      {"te", "trailers"}},
+     true,
+     true},
+    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}, {"Upper", "x"}},
+     false,
+     false},
+    {{{":method", "GET"},
+      {":scheme", "http"},
+      {":path", "/"},
+      {":authority", "a"},
+      {"connection", "close"}},
+     false,
+     false},
+    {{{":method", "GET"},
+      {":scheme", "http"},
+      {":path", "/"},
+      {":authority", "a"},
+      {"content-length", "5"}},
+     false,
+     false},
+    {{{":method", "GET"},
+      {":scheme", "http"},
+      {":path", "/"},
+      {":authority", "a"},
+      {"content-length", "x"}},
+     false,
+     false},
+    {{{":method", "GET"}, {":method", "GET"}, {":scheme", "http"}, {":path", "/"}}, false, false},
+    {{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}}, false, false},
+    {{{":method", "GET"}, {":path", "/"}, {":authority", "a"}}, false, false},
+    {{{":scheme", "http"}, {":path", "/"}, {":authority", "a"}}, false, false},
+    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":nope", "a"}}, false, false},
+    {{{":method", "GET"}, {":scheme", "http"}, {"x", "y"}, {":path", "/"}}, false, false},
+    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}, {"", "x"}},
+     false,
+     true /* the field is dropped */},
+    {{{":method", "GET"},
+      {":scheme", "http"},
+      {":path", "/"},
+      {":authority", "a"},
+      {"x-text", " spaces "}},
+     true,
+     true},
+};
+
+static void
+check_headers(bool any_authority)
+{
+    for (size_t i = 0; i < ND_LEN(header_cases); i++) {
+        const struct header_case *c = &header_cases[i];
+        struct nd_buf b = ND_BUF_INIT(1 << 20);
+        struct site site;
+        bool answered;
+
+        site_begin(&site, &(struct nd_session_options){.any_authority = any_authority});
+        put_preface(&b);
+        put_request(&b, 1, c->fields);
+        put_request(&b, 3, usual);
+        say(&site, &b);
+        hear_some(&site);
+        answered = count_frames(&site, DATA, NULL) == 2;
+        if (answered != (any_authority ? c->any_ok : c->strict_ok))
+            fail_msg("case %zu with any_authority %d: answered %d", i, any_authority, answered);
+        assert_int_equal(site.closed, 2);
+        if (!answered)
+            assert_int_equal(count_frames(&site, RST_STREAM, NULL), 1);
+        site_finish(&site);
+        nd_buf_fini(&b);
+    }
+}
+
+IN_LOOP(header_lists_are_checked_on_tcp)
+{
+    check_headers(false);
+    return NULL;
+}
+
+IN_LOOP(header_lists_are_checked_on_unix_sockets)
+{
+    check_headers(true);
+    return NULL;
+}
+
+IN_LOOP(fields_with_control_characters_are_dropped)
+{
+    static const char *const fields[][2] = {{":method", "GET"}, {":scheme", "http"},
+                                            {":path", "/"},     {":authority", "a"},
+                                            {"x-text", "a\nb"}, {NULL, NULL}};
+
+    for (int any = 0; any < 2; any++) {
+        struct nd_buf b = ND_BUF_INIT(1 << 20);
+        struct nd_str data;
+        struct site site;
+
+        site_begin(&site, &(struct nd_session_options){.any_authority = any != 0});
+        put_preface(&b);
+        put_request(&b, 1, fields);
+        say(&site, &b);
+        hear_some(&site);
+        assert_int_equal(count_frames(&site, DATA, &data), 1);
+        assert_true(nd_str_eqz(data, "/"));
+        site_finish(&site);
+        nd_buf_fini(&b);
+    }
+    return NULL;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(settings_leave_before_the_client_has_said_anything),
+        cmocka_unit_test(a_request_is_answered_with_body_and_trailers),
+        cmocka_unit_test(what_is_not_http2_is_closed),
+        cmocka_unit_test(pings_in_good_time_are_answered),
+        cmocka_unit_test(too_many_pings_end_the_connection),
+        cmocka_unit_test(pings_after_our_data_are_forgiven),
+        cmocka_unit_test(floods_end_the_connection),
+        cmocka_unit_test(streams_reset_as_soon_as_opened_end_the_connection),
+        cmocka_unit_test(draining_warns_first_and_serves_what_races),
+        cmocka_unit_test(draining_does_not_wait_for_ever_for_the_ping),
+        cmocka_unit_test(header_lists_are_checked_on_tcp),
+        cmocka_unit_test(header_lists_are_checked_on_unix_sockets),
+        cmocka_unit_test(fields_with_control_characters_are_dropped),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
