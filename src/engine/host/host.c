@@ -14,9 +14,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/map.h"
 #include "store/root.h"
 
 #include "facts_priv.h"
+#include "locks_priv.h"
 
 #define NAMESPACE_MAX 76 /* bytes; containerd's rule for identifiers */
 
@@ -25,6 +27,7 @@ struct nd_host {
     struct nd_host_facts facts;
     struct nd_ctrd *ctrd;
     struct nd_store *store; /* NULL until it is first needed */
+    struct nd_map *locks;   /* by name, those that are held */
 };
 
 static const char *const cgroup_managers[] = {"cgroupfs", "systemd", "none"};
@@ -111,6 +114,7 @@ nd_host_new(const struct nd_host_settings *settings, struct nd_host **ret)
     ND_TRY(check_settings(settings));
     ND_TRY(make_data_root(settings->data_root));
     host = nd_new(struct nd_host);
+    host->locks = nd_map_new();
     nd_host_find_facts(&host->facts);
     copy_settings(settings, &host->facts, &host->settings);
     ND_TRY(nd_ctrd_new(&options, &host->ctrd));
@@ -131,6 +135,7 @@ nd_host_free(struct nd_host *host)
         return;
     nd_store_close(host->store);
     nd_ctrd_free(host->ctrd);
+    nd_map_free(host->locks);
     free_text(host->settings.containerd_address);
     free_text(host->settings.data_root);
     free_text(host->settings.default_namespace);
@@ -173,6 +178,12 @@ nd_host_store(struct nd_host *host, struct nd_store **ret)
                              &host->store));
     *ret = host->store;
     return NULL;
+}
+
+struct nd_error *
+nd_host_lock(struct nd_host *host, const char *name, struct nd_host_lock **ret)
+{
+    return nd_locks_take(host->locks, name, ret);
 }
 
 static bool

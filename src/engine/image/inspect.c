@@ -225,7 +225,7 @@ nd_image_inspect(struct nd_host *host, const char *ns, const Pb__ImageServiceIns
         ND_TRY(nd_platform_parse(nd_str(req->platform), &platform));
     ND_TRY(nd_record_find(host, ns, nd_str(req->image), arena, &found));
     in.record = found.images[0];
-    ND_TRY(nd_image_present(host, ns, in.record, arena, &rsp->image));
+    ND_TRY(nd_image_present(host, ns, in.record, NULL, arena, &rsp->image));
     ND_TRY(nd_tree_read(host, (struct nd_ctrd_scope){.ns = ns}, in.record->target, arena, &tree));
     ND_TRY_DOING(nd_tree_choose(&tree, &platform, &in.manifest), "image %s", in.record->name);
     for (size_t i = 0; i < rsp->image->n_platforms; i++) {

@@ -86,72 +86,143 @@ read_filters(struct nd_host *host, const char *ns, struct nd_arena *arena, struc
     return NULL;
 }
 
-static bool
-has_label(const Pb__Image *image, struct nd_str wanted)
-{
-    size_t equals = nd_str_find(wanted, '=');
-    struct nd_str key = nd_str_sub(wanted, 0, ND_MIN(equals, wanted.len));
+/* What of a record the filters look at. */
+struct subject {
+    struct nd_host *host;
+    const char *ns;
+    const CtImages__Image *record;
+    struct nd_arena *arena;
+    const char *familiar,
+        *repository; /* as people write them; the name itself when it is no reference */
+    bool has_tag;
+};
 
-    for (size_t i = 0; i < image->n_labels; i++) {
-        if (nd_str_eqz(key, image->labels[i]->key))
-            return equals == SIZE_MAX ||
-                   nd_str_eqz(nd_str_from(wanted, equals + 1), image->labels[i]->value);
+static void
+name_subject(struct subject *s)
+{
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+    struct nd_reference ref;
+
+    s->familiar = s->repository = s->record->name;
+    err = nd_reference_parse(nd_str(s->record->name), s->arena, &ref);
+    if (err != NULL)
+        return;
+    s->familiar = nd_reference_familiar(&ref, s->arena);
+    s->repository = nd_reference_familiar_repository(&ref);
+    s->has_tag = ref.tag[0] != '\0';
+}
+
+static bool
+config_has_label(const struct nd_oci_config *config, struct nd_str key, const struct nd_str *value)
+{
+    for (size_t i = 0; i < config->n_labels; i++) {
+        if (nd_str_eqz(key, config->labels[i].key))
+            return value == NULL || nd_str_eqz(*value, config->labels[i].value);
     }
     return false;
 }
 
-static bool
-matches_pattern(const Pb__Image *image, struct nd_str value, struct nd_arena *arena)
+/* The labels are those that the image was built with, of any platform; "key" or "key=value". */
+static struct nd_error *
+has_label(const struct subject *s, struct nd_str wanted, bool *ret)
 {
-    const char *pattern = nd_arena_str(arena, value);
+    const size_t equals = nd_str_find(wanted, '=');
+    const struct nd_str key = nd_str_sub(wanted, 0, ND_MIN(equals, wanted.len));
+    const struct nd_str value = equals == SIZE_MAX ? ND_STR_NONE : nd_str_from(wanted, equals + 1);
+    struct nd_tree tree;
+    struct nd_error *err = nd_tree_read(s->host, (struct nd_ctrd_scope){.ns = s->ns},
+                                        s->record->target, s->arena, &tree);
 
-    return fnmatch(pattern, image->familiar_name, FNM_PATHNAME) == 0 ||
-           fnmatch(pattern, image->repository, FNM_PATHNAME) == 0 ||
-           fnmatch(pattern, image->name, FNM_PATHNAME) == 0;
+    *ret = false;
+    if (nd_error_code(err) == ND_NOT_FOUND || nd_error_code(err) == ND_INVALID) {
+        nd_error_free(err); /* without content it has no labels */
+        return NULL;
+    }
+    ND_TRY(err);
+    for (size_t i = 0; i < tree.n && !*ret; i++)
+        *ret = tree.manifests[i].config != NULL &&
+               config_has_label(tree.manifests[i].config, key, equals == SIZE_MAX ? NULL : &value);
+    return NULL;
 }
 
 static bool
-is_dangling(const Pb__Image *image)
+matches_pattern(const struct subject *s, struct nd_str value)
 {
-    return nd_str_eqz(nd_str(image->tag), "<none>");
+    const char *pattern = nd_arena_str(s->arena, value);
+
+    return fnmatch(pattern, s->familiar, FNM_PATHNAME) == 0 ||
+           fnmatch(pattern, s->repository, FNM_PATHNAME) == 0 ||
+           fnmatch(pattern, s->record->name, FNM_PATHNAME) == 0;
+}
+
+static bool
+is_true(struct nd_str value)
+{
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+    bool yes = false;
+
+    err = nd_parse_bool(value, &yes);
+    return yes;
 }
 
 /* Whether one filter holds. */
-static bool
-holds(const struct filters *f, const Pb__Image *image, struct nd_wall at, struct nd_str key,
-      struct nd_str value, struct nd_arena *arena)
+static struct nd_error *
+holds(const struct filters *f, const struct subject *s, struct nd_str key, struct nd_str value,
+      bool *ret)
 {
-    if (nd_str_eqz(key, "before"))
-        return nd_wall_cmp(at, f->before) < 0;
-    if (nd_str_eqz(key, "since"))
-        return nd_wall_cmp(at, f->since) > 0;
     if (nd_str_eqz(key, "label"))
-        return has_label(image, value);
-    if (nd_str_eqz(key, "reference"))
-        return matches_pattern(image, value, arena);
-    return is_dangling(image) == (nd_str_eqz(value, "true") || nd_str_eqz(value, "1"));
+        return has_label(s, value, ret);
+    if (nd_str_eqz(key, "before"))
+        *ret = nd_wall_cmp(created(s->record), f->before) < 0;
+    else if (nd_str_eqz(key, "since"))
+        *ret = nd_wall_cmp(created(s->record), f->since) > 0;
+    else if (nd_str_eqz(key, "reference"))
+        *ret = matches_pattern(s, value);
+    else
+        *ret = s->has_tag != is_true(value); /* dangling */
+    return NULL;
 }
 
+/* The name that the request asks for: with tag or digest that one, without all of the repository. */
 static bool
-matches(const struct filters *f, const Pb__Image *image, struct nd_wall at, struct nd_arena *arena)
+is_referenced(const struct subject *s, const char *wanted)
 {
-    const Pb__ImageServiceListRequest *req = f->req;
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+    struct nd_reference ref;
+    const struct nd_str last = nd_str_from(nd_str(wanted), nd_str_rfind(nd_str(wanted), '/') + 1);
+    const bool whole = nd_str_find(last, ':') != SIZE_MAX || nd_str_find(last, '@') != SIZE_MAX;
+
+    if (wanted[0] == '\0' || matches_pattern(s, nd_str(wanted)))
+        return true;
+    err = nd_reference_parse(nd_str(wanted), s->arena, &ref);
+    if (err != NULL)
+        return false;
+    return whole ? nd_str_eqz(nd_str(ref.name), s->record->name)
+                 : nd_str_eqz(nd_str(nd_reference_familiar_repository(&ref)), s->repository);
+}
+
+static struct nd_error *
+matches(const struct filters *f, struct subject *s, bool *ret)
+{
     bool any_reference = false, wants_reference = false;
 
-    for (size_t i = 0; i < req->n_filters; i++) {
+    name_subject(s);
+    *ret = is_referenced(s, f->req->reference);
+    for (size_t i = 0; i < f->req->n_filters && *ret; i++) {
         struct nd_str key, value;
+        bool held = false;
 
-        split(req->filters[i], &key, &value);
+        split(f->req->filters[i], &key, &value);
+        ND_TRY(holds(f, s, key, value, &held));
         if (nd_str_eqz(key, "reference")) {
             wants_reference = true;
-            any_reference = any_reference || holds(f, image, at, key, value, arena);
-        } else if (!holds(f, image, at, key, value, arena)) {
-            return false;
+            any_reference = any_reference || held;
+        } else {
+            *ret = held;
         }
     }
-    if (wants_reference && !any_reference)
-        return false;
-    return req->reference[0] == '\0' || matches_pattern(image, nd_str(req->reference), arena);
+    *ret = *ret && (any_reference || !wants_reference);
+    return NULL;
 }
 
 static int
@@ -159,29 +230,9 @@ newest_first(const void *a, const void *b)
 {
     const CtImages__Image *const *x = a, *const *y = b;
 
-    return nd_wall_cmp(created(*y), created(*x));
-}
+    const int by_time = nd_wall_cmp(created(*y), created(*x));
 
-/* Which names some container of the namespace uses. */
-static struct nd_error *
-used_names(struct nd_host *host, const char *ns, struct nd_arena *arena, struct nd_map *used)
-{
-    CtContainers__ListRequest req = CT_CONTAINERS__LIST_REQUEST__INIT;
-    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
-
-    ND_TRY(nd_ctrd_stream(nd_host_ctrd(host), (struct nd_ctrd_scope){.ns = ns},
-                          CT_CONTAINERS_LIST_STREAM, &call));
-    ND_TRY(nd_client_call_send(call, &req));
-    ND_TRY(nd_client_call_finish_sending(call));
-    for (;;) {
-        CtContainers__ListStreamResponse *rsp;
-
-        ND_TRY(nd_client_call_recv(call, arena, &rsp));
-        if (rsp == NULL)
-            return NULL;
-        if (rsp->container != NULL && rsp->container->image[0] != '\0')
-            (void)nd_map_set(used, nd_str(rsp->container->image), used);
-    }
+    return by_time != 0 ? by_time : strcmp((*x)->name, (*y)->name);
 }
 
 /* Page tokens are the name behind which the next page begins. */
@@ -195,20 +246,23 @@ fill_page(struct nd_host *host, const char *ns, const struct filters *f,
 
     rsp->images = nd_arena_new_array(arena, all->n_images + 1, Pb__Image *);
     for (size_t i = 0; i < all->n_images; i++) {
+        struct subject subject = {.host = host, .ns = ns, .record = all->images[i], .arena = arena};
         Pb__Image *image;
+        bool wanted;
 
         if (!begun) {
             begun = nd_str_eqz(nd_str(all->images[i]->name), req->page_token);
             continue;
         }
+        ND_TRY(matches(f, &subject, &wanted));
+        if (!wanted)
+            continue;
         if (req->page_size > 0 && rsp->n_images == (size_t)req->page_size) {
             rsp->next_page_token = rsp->images[rsp->n_images - 1]->name;
             return NULL;
         }
-        ND_TRY(nd_image_present(host, ns, all->images[i], arena, &image));
-        image->in_use = nd_map_find(used, nd_str(image->name)) != NULL;
-        if (matches(f, image, created(all->images[i]), arena))
-            rsp->images[rsp->n_images++] = image;
+        ND_TRY(nd_image_present(host, ns, all->images[i], used, arena, &image));
+        rsp->images[rsp->n_images++] = image;
     }
     if (begun)
         return NULL;
@@ -227,7 +281,7 @@ nd_images_list(struct nd_host *host, const char *ns, const Pb__ImageServiceListR
         return nd_error_field("page_size", "is negative");
     ND_TRY(read_filters(host, ns, arena, &filters));
     ND_TRY(nd_record_list(host, ns, arena, &all));
-    ND_TRY(used_names(host, ns, arena, used));
+    ND_TRY(nd_image_used_names(host, ns, NULL, used));
     qsort(all->images, all->n_images, sizeof(all->images[0]), newest_first);
     return fill_page(host, ns, &filters, all, used, arena, rsp);
 }

@@ -32,6 +32,7 @@ struct load {
     const Pb__LoadOptions *options;
     const struct nd_image_load_io *io;
     struct nd_ctrd_scope scope;
+    struct nd_load_platforms wanted;
     struct nd_lease lease;
     struct nd_spool *spool;
     struct nd_arena *arena;
@@ -91,45 +92,62 @@ drop_lease(void *arg)
     return nd_lease_delete(nd_host_ctrd(l->host), l->scope.ns, &l->lease, true);
 }
 
-/* Whether a manifest is one of those to unpack: of the platforms that were named, else of the host's. */
+/* The platforms that were asked for. */
 static struct nd_error *
-is_wanted(const struct load *l, const struct nd_tree_manifest *m, bool *ret)
+read_platforms(struct load *l)
 {
-    struct nd_platform platform;
+    const Pb__LoadOptions *o = l->options;
 
-    *ret = l->options->all_platforms;
-    if (l->options->n_platforms == 0 && !*ret) {
-        nd_platform_host(&platform);
-        *ret = nd_platform_runs(&platform, &m->platform);
-    }
-    for (size_t i = 0; i < l->options->n_platforms && !*ret; i++) {
-        ND_TRY_DOING(nd_platform_parse(nd_str(l->options->platforms[i]), &platform),
-                     "platforms[%zu]", i);
-        *ret = nd_platform_runs(&platform, &m->platform);
+    l->wanted.all = o->all_platforms;
+    l->wanted.n = ND_MAX(o->n_platforms, (size_t)1);
+    if (l->wanted.n > ND_LOAD_MAX_PLATFORMS)
+        return nd_error_field("options.platforms", "more than %u", ND_LOAD_MAX_PLATFORMS);
+    l->wanted.platforms = nd_arena_new_array(l->arena, l->wanted.n, struct nd_platform);
+    nd_platform_host(&l->wanted.platforms[0]);
+    for (size_t i = 0; i < o->n_platforms; i++) {
+        struct nd_error *err = nd_platform_parse(nd_str(o->platforms[i]), &l->wanted.platforms[i]);
+
+        if (err != NULL)
+            return nd_error_in_field(err, nd_arena_printf(l->arena, "options.platforms[%zu]", i));
     }
     return NULL;
 }
 
 static struct nd_error *
+nothing_wanted(const struct load *l, const char *name)
+{
+    char first[ND_PLATFORM_TEXT_SIZE];
+    struct nd_error *err;
+
+    nd_platform_format(&l->wanted.platforms[0], first);
+    err = nd_error_new(ND_NOT_FOUND, "%s has nothing for %s%s", name, first,
+                       l->wanted.n > 1 ? " and the others" : "");
+    return nd_error_hint(nd_error_reason(err, "PLATFORM_NOT_FOUND"),
+                         "name one that it has with --platform, or use --all-platforms");
+}
+
+/* The manifests that are wanted, unpacked if that is wanted; at least one must be. */
+static struct nd_error *
 unpack_wanted(struct load *l, const char *name, const struct nd_tree *tree)
 {
+    size_t n = 0;
+
     for (size_t i = 0; i < tree->n; i++) {
         const struct nd_tree_manifest *m = &tree->manifests[i];
-        struct nd_unpack unpack = {m->manifest, m->config,
-                                   m->manifest != NULL ? m->manifest->config.digest : NULL};
+        struct nd_unpack unpack = {m->manifest, m->config, NULL};
         const char *chain_id;
-        bool wanted;
 
-        if (m->manifest == NULL || m->config == NULL)
+        if (m->manifest == NULL || m->config == NULL || !nd_load_wants(&l->wanted, &m->platform))
             continue;
-        ND_TRY(is_wanted(l, m, &wanted));
-        if (!wanted)
+        n++;
+        if (l->options->no_unpack)
             continue;
+        unpack.config_digest = m->manifest->config.digest;
         ND_TRY(report(l, name, "unpacking", 0, 0));
         ND_TRY_DOING(nd_image_unpack(l->host, l->scope, &unpack, l->arena, &chain_id), "unpack %s",
                      name);
     }
-    return NULL;
+    return n > 0 ? NULL : nothing_wanted(l, name);
 }
 
 /* One image of the archive: all its names. */
@@ -138,17 +156,17 @@ finish_image(struct load *l, const struct nd_scan *scan, const struct nd_loaded 
 {
     struct nd_tree tree;
 
-    ND_TRY(nd_load_link(nd_host_ctrd(l->host), l->scope, scan, &image->target, l->arena));
+    ND_TRY(
+        nd_load_link(nd_host_ctrd(l->host), l->scope, scan, &l->wanted, &image->target, l->arena));
     ND_TRY(nd_archive_fault(nd_tree_read(l->host, l->scope, &image->target, l->arena, &tree)));
-    if (!l->options->no_unpack)
-        ND_TRY(nd_archive_fault(unpack_wanted(l, image->names[0], &tree)));
+    ND_TRY(nd_archive_fault(unpack_wanted(l, image->names[0], &tree)));
     for (size_t i = 0; i < image->n_names; i++) {
         CtImages__Image *record;
         Pb__Image *shown;
 
         ND_TRY(
             nd_record_put(l->host, l->scope, image->names[i], &image->target, l->arena, &record));
-        ND_TRY(nd_image_present(l->host, l->scope.ns, record, l->arena, &shown));
+        ND_TRY(nd_image_present(l->host, l->scope.ns, record, NULL, l->arena, &shown));
         if (l->io->loaded != NULL)
             ND_TRY(l->io->loaded(l->io->arg, shown));
     }
@@ -192,6 +210,7 @@ nd_image_load(struct nd_host *host, const char *ns, const Pb__LoadOptions *optio
     struct load l = {
         .host = host, .options = options, .io = io, .arena = arena, .scope = {.ns = ns}};
 
+    ND_TRY(read_platforms(&l));
     ND_TRY(nd_spool_new(nd_host_settings(host)->data_root, &spool));
     l.spool = spool;
     ND_TRY(receive(&l));

@@ -104,8 +104,19 @@ struct linking {
     struct nd_ctrd *ctrd;
     struct nd_ctrd_scope scope;
     const struct nd_scan *scan;
+    const struct nd_load_platforms *wanted;
     struct nd_arena *arena;
 };
+
+bool
+nd_load_wants(const struct nd_load_platforms *wanted, const struct nd_platform *platform)
+{
+    for (size_t i = 0; i < wanted->n && !wanted->all; i++) {
+        if (nd_platform_runs(&wanted->platforms[i], platform))
+            return true;
+    }
+    return wanted->all;
+}
 
 /* A child of a manifest must be in the archive, or have been in the store before, with the size that the
  * manifest says. */
@@ -168,7 +179,9 @@ link_index(struct linking *k, const char *digest, struct nd_str text, unsigned d
     for (size_t i = 0; i < index.n_manifests; i++) {
         add_label(&l, nd_arena_printf(k->arena, LABEL_CONTENT ".m.%zu", i),
                   index.manifests[i].digest);
-        ND_TRY(link_descriptor(k, &index.manifests[i], false, depth + 1));
+        if (!index.manifests[i].has_platform ||
+            nd_load_wants(k->wanted, &index.manifests[i].platform))
+            ND_TRY(link_descriptor(k, &index.manifests[i], false, depth + 1));
     }
     return nd_content_label(k->ctrd, k->scope, digest, l.list);
 }
@@ -192,6 +205,9 @@ link_descriptor(struct linking *k, const struct nd_oci_descriptor *desc, bool re
         return nd_error_new(ND_INVALID, "manifest %s is not in the archive", desc->digest);
     }
     ND_TRY(err);
+    if ((int64_t)text.len != desc->size)
+        return nd_error_new(ND_DATA_LOSS, "manifest %s has %zu bytes, not %lld", desc->digest,
+                            text.len, (long long)desc->size);
     switch (nd_oci_kind(nd_str(desc->media_type))) {
     case ND_OCI_INDEX:
         return link_index(k, desc->digest, text, depth);
@@ -209,9 +225,11 @@ link_descriptor(struct linking *k, const struct nd_oci_descriptor *desc, bool re
 
 struct nd_error *
 nd_load_link(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope, const struct nd_scan *scan,
-             const Ct__Descriptor *target, struct nd_arena *arena)
+             const struct nd_load_platforms *wanted, const Ct__Descriptor *target,
+             struct nd_arena *arena)
 {
-    struct linking k = {.ctrd = ctrd, .scope = scope, .scan = scan, .arena = arena};
+    struct linking k = {
+        .ctrd = ctrd, .scope = scope, .scan = scan, .wanted = wanted, .arena = arena};
     const struct nd_oci_descriptor root = {
         .media_type = target->media_type, .digest = target->digest, .size = target->size};
 

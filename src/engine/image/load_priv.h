@@ -29,14 +29,24 @@ struct nd_error *nd_load_describe_docker(struct nd_ctrd *ctrd, struct nd_ctrd_sc
                                          const struct nd_scan *scan, struct nd_arena *arena,
                                          struct nd_loaded_list *ret) ND_CHECK_RESULT;
 
+/* For which platforms an archive is loaded. */
+struct nd_load_platforms {
+    bool all;
+    struct nd_platform *platforms;
+    size_t n;
+};
+bool nd_load_wants(const struct nd_load_platforms *wanted, const struct nd_platform *platform);
+
 /*
- * Label the manifests behind `target` so that they keep their children. Children that the archive should
- * hold and does not are an error, except the manifests of an index (other platforms).
+ * Label the manifests behind `target` so that they keep their children. Manifests of an index that are not
+ * wanted, or not in the archive, are passed over, and their children then go with the lease.
+ * Fails: ND_INVALID    what a wanted manifest needs is not in the archive, or not what it is called
+ *        ND_DATA_LOSS  it has another size than is said of it
  * Context: fiber.
  */
 struct nd_error *nd_load_link(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope,
-                              const struct nd_scan *scan, const Ct__Descriptor *target,
-                              struct nd_arena *arena) ND_CHECK_RESULT;
+                              const struct nd_scan *scan, const struct nd_load_platforms *wanted,
+                              const Ct__Descriptor *target, struct nd_arena *arena) ND_CHECK_RESULT;
 
 /* A name for an image that the archive does not name: "import-<date>@<digest>". */
 const char *nd_load_untagged_name(const char *digest, struct nd_arena *arena);

@@ -6,7 +6,10 @@
  * snapshots, one question each; a chain that is not there is not unpacked.
  */
 
+#include "base/buf.h"
 #include "base/log.h"
+#include "base/map.h"
+#include "image/limits.h"
 #include "oci/reference.h"
 
 #include "present_priv.h"
@@ -140,6 +143,13 @@ present_manifest(struct presenting *p, const struct nd_tree_manifest *m, Pb__Ima
     return unpacked_size(p, m->config, &shown->size);
 }
 
+/* Builders put statements about an image beside it, for a platform that does not exist. */
+static bool
+is_attestation(const struct nd_tree_manifest *m)
+{
+    return nd_str_eqz(nd_str(m->platform.os), "unknown");
+}
+
 static struct nd_error *
 present_platforms(struct presenting *p, const CtImages__Image *record, Pb__Image *image)
 {
@@ -155,7 +165,7 @@ present_platforms(struct presenting *p, const CtImages__Image *record, Pb__Image
     ND_TRY(err);
     image->platforms = nd_arena_new_array(p->arena, tree.n + 1, Pb__ImagePlatform *);
     for (size_t i = 0; i < tree.n; i++) {
-        if (tree.manifests[i].manifest == NULL)
+        if (tree.manifests[i].manifest == NULL || is_attestation(&tree.manifests[i]))
             continue;
         ND_TRY(present_manifest(p, &tree.manifests[i], &image->platforms[image->n_platforms]));
         image->n_platforms++;
@@ -164,8 +174,51 @@ present_platforms(struct presenting *p, const CtImages__Image *record, Pb__Image
 }
 
 struct nd_error *
+nd_image_used_names(struct nd_host *host, const char *ns, const char *only, struct nd_map *used)
+{
+    ND_AUTO(nd_buf_fini) struct nd_buf filter = ND_BUF_INIT(ND_IMAGE_FILTER_BYTES);
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+    CtContainers__ListRequest req = CT_CONTAINERS__LIST_REQUEST__INIT;
+
+    if (only != NULL) {
+        nd_ctrd_filter_eq(&filter, "image", nd_str(only));
+        req.filters = &filter.ptr;
+        req.n_filters = 1;
+    }
+    ND_TRY(nd_ctrd_stream(nd_host_ctrd(host), (struct nd_ctrd_scope){.ns = ns},
+                          CT_CONTAINERS_LIST_STREAM, &call));
+    ND_TRY(nd_client_call_send(call, &req));
+    ND_TRY(nd_client_call_finish_sending(call));
+    for (;;) {
+        CtContainers__ListStreamResponse *rsp;
+
+        nd_arena_reset(arena);
+        ND_TRY(nd_client_call_recv(call, arena, &rsp));
+        if (rsp == NULL)
+            return NULL;
+        if (rsp->container != NULL && rsp->container->image[0] != '\0')
+            (void)nd_map_set(used, nd_str(rsp->container->image), used);
+    }
+}
+
+static struct nd_error *
+present_use(struct presenting *p, const struct nd_map *used, Pb__Image *image)
+{
+    ND_AUTO(nd_map_freep) struct nd_map *own = NULL;
+
+    if (used == NULL) {
+        own = nd_map_new();
+        ND_TRY(nd_image_used_names(p->host, p->ns, image->name, own));
+        used = own;
+    }
+    image->in_use = nd_map_find(used, nd_str(image->name)) != NULL;
+    return NULL;
+}
+
+struct nd_error *
 nd_image_present(struct nd_host *host, const char *ns, const CtImages__Image *record,
-                 struct nd_arena *arena, Pb__Image **ret)
+                 const struct nd_map *used, struct nd_arena *arena, Pb__Image **ret)
 {
     struct presenting p = {.host = host, .ns = ns, .arena = arena};
     Pb__Image *image = nd_arena_new_object(arena, Pb__Image);
@@ -178,6 +231,7 @@ nd_image_present(struct nd_host *host, const char *ns, const CtImages__Image *re
     image->updated_at = nd_time_or_null(record->updated_at);
     present_names(&p, record->name, image);
     present_labels(&p, record, image);
+    ND_TRY(present_use(&p, used, image));
     ND_TRY(present_platforms(&p, record, image));
     *ret = image;
     return NULL;

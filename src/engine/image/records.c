@@ -160,13 +160,18 @@ find_by_name(struct nd_host *host, const char *ns, struct nd_str given, struct n
     struct nd_found_images one = {.images = nd_arena_new_array(arena, 1, CtImages__Image *),
                                   .n = 1};
     struct nd_reference ref;
-    struct nd_error *err = nd_reference_parse(given, arena, &ref);
+    struct nd_error *err = nd_reference_parse(given, arena, &ref), *exact;
 
     if (err == NULL)
         err = nd_record_get(host, ns, ref.name, arena, &one.images[0]);
-    if (nd_error_code(err) == ND_NOT_FOUND && !nd_str_eqz(given, ref.name)) {
+    if (nd_error_code(err) == ND_NOT_FOUND || (nd_error_code(err) == ND_INVALID && given.len > 0)) {
+        exact = nd_record_get(host, ns, nd_arena_str(arena, given), arena, &one.images[0]);
+        if (nd_error_code(exact) == ND_NOT_FOUND) {
+            nd_error_free(exact);
+            return err;
+        }
         nd_error_free(err);
-        err = nd_record_get(host, ns, nd_arena_str(arena, given), arena, &one.images[0]);
+        err = exact;
     }
     if (err == NULL)
         *ret = one;

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "image/images.h"
+#include "image/limits.h"
 
 #include "records_priv.h"
 #include "tree_priv.h"
@@ -52,7 +53,7 @@ static struct nd_error *
 find_users(struct nd_host *host, const char *ns, const char *name, struct nd_arena *arena,
            struct users *ret)
 {
-    ND_AUTO(nd_buf_fini) struct nd_buf filter = ND_BUF_INIT(16384);
+    ND_AUTO(nd_buf_fini) struct nd_buf filter = ND_BUF_INIT(ND_IMAGE_FILTER_BYTES);
     CtContainers__ListRequest req = CT_CONTAINERS__LIST_REQUEST__INIT;
     CtContainers__ListResponse *rsp;
     struct users users = {NULL, NULL};

@@ -23,5 +23,5 @@ nd_image_tag(struct nd_host *host, const char *ns, const Pb__ImageServiceTagRequ
     ND_TRY(nd_record_find(host, ns, nd_str(req->source), arena, &found));
     ND_TRY(nd_record_put(host, (struct nd_ctrd_scope){.ns = ns}, target.name,
                          found.images[0]->target, arena, &record));
-    return nd_image_present(host, ns, record, arena, &rsp->image);
+    return nd_image_present(host, ns, record, NULL, arena, &rsp->image);
 }

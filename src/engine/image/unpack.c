@@ -1,11 +1,12 @@
 /*
  * Layers become snapshots.
  *
- * For each layer, bottom up: is there a snapshot of that chain? If not, prepare one on its parent, apply the
- * layer to it, compare what came out with the config's diff id, commit it under the chain's name. Two
- * writers of one layer meet at the commit: the second finds that the name exists, which is a success. A
- * snapshot that was prepared and not committed is removed, shielded, whatever happened; until then the
- * lease of the scope keeps it from being collected.
+ * For each layer, bottom up: is there a snapshot of that chain? If not, look the layer through
+ * (layer_check.c), prepare a snapshot on its parent, apply the layer to it, compare what came out with the
+ * config's diff id, commit it under the chain's name. Fibers of this process that want the same chain wait
+ * for one another. Other programs may be at it too: they meet at the commit, where the second finds that
+ * the name exists, which is a success. A snapshot that was prepared and not committed is removed,
+ * shielded, whatever happened; until then the lease of the scope keeps it from being collected.
  *
  * Follows: contracts/containerd-api.md 4.1.2.
  */
@@ -18,6 +19,7 @@
 #include "fiber/limits.h"
 #include "image/limits.h"
 
+#include "layer_check_priv.h"
 #include "unpack_priv.h"
 
 struct layer {
@@ -28,6 +30,7 @@ struct layer {
     const char *chain_id; /* of this layer */
     const char *parent;   /* chain id of the one below; "" at the bottom */
     struct nd_arena *arena;
+    struct nd_layer_facts facts;
     char *key; /* of the snapshot that is being filled */
 };
 
@@ -112,6 +115,17 @@ remove_extract(void *arg)
     return nd_ctrd_call(nd_host_ctrd(l->host), l->scope, CT_SNAPSHOTS_REMOVE, &req, l->arena, &rsp);
 }
 
+/* containerd says of everything that goes wrong in a layer that it is unknown. */
+static struct nd_error *
+explain_apply(const struct layer *l, struct nd_error *err)
+{
+    if (nd_error_code(err) != ND_UNKNOWN || l->facts.dead_link == NULL)
+        return err;
+    err = nd_error_recode(nd_error_reason(err, "LAYER_INVALID"), ND_INVALID);
+    return nd_error_wrap(err, "hard link from %s, which is not before it in the layer",
+                         l->facts.dead_link);
+}
+
 static struct nd_error *
 apply(const struct layer *l, const CtSnapshots__PrepareResponse *prepared)
 {
@@ -126,7 +140,8 @@ apply(const struct layer *l, const CtSnapshots__PrepareResponse *prepared)
     req.diff = &diff;
     req.mounts = prepared->mounts;
     req.n_mounts = prepared->n_mounts;
-    ND_TRY(nd_ctrd_call(nd_host_ctrd(l->host), l->scope, CT_DIFF_APPLY, &req, l->arena, &rsp));
+    ND_TRY(explain_apply(
+        l, nd_ctrd_call(nd_host_ctrd(l->host), l->scope, CT_DIFF_APPLY, &req, l->arena, &rsp)));
     if (rsp->applied == NULL || !nd_str_eqz(nd_str(rsp->applied->digest), l->diff_id))
         return nd_error_reason(
             nd_error_new(ND_DATA_LOSS, "it unpacks to %s, the image's config says %s",
@@ -181,16 +196,39 @@ unpack_once(struct layer *l)
     return nd_content_label(nd_host_ctrd(l->host), l->scope, l->desc->digest, uncompressed);
 }
 
+/*
+ * Whether the chain's snapshot is there and stays: the collector may take one between the question and its
+ * entry into the lease, therefore the second question.
+ */
+static struct nd_error *
+keep_snapshot(const struct layer *l, bool *ret_kept)
+{
+    ND_TRY(has_snapshot(l, ret_kept));
+    if (!*ret_kept)
+        return NULL;
+    ND_TRY(hold_snapshot(l));
+    return has_snapshot(l, ret_kept);
+}
+
 static struct nd_error *
 unpack_layer(struct layer *l)
 {
+    const char *name =
+        nd_arena_printf(l->arena, "unpack %s %s %s", l->scope.ns, snapshotter_of(l), l->chain_id);
+    ND_AUTO(nd_host_unlockp) struct nd_host_lock *lock = NULL;
+    bool checked = false;
+
+    ND_TRY(nd_host_lock(l->host, name, &lock));
     for (unsigned tries = 0;; tries++) {
         struct nd_error *err;
-        bool there;
+        bool kept;
 
-        ND_TRY(has_snapshot(l, &there));
-        if (there)
-            return hold_snapshot(l);
+        ND_TRY(keep_snapshot(l, &kept));
+        if (kept)
+            return NULL;
+        if (!checked)
+            ND_TRY(nd_layer_check(l->host, l->scope, l->desc, l->arena, &l->facts));
+        checked = true;
         err = unpack_once(l);
         if (nd_error_code(err) != ND_EXISTS || tries + 1 == ND_UNPACK_TRIES)
             return err;

@@ -17,9 +17,9 @@ struct nd_unpack {
  * names the top one ("" without layers), in the arena. The config's content then refers to it, which keeps
  * it alive.
  * Fails: ND_DATA_LOSS   a layer does not unpack to what the config says
- *        ND_INVALID     the config names another number of layers than the manifest
+ *        ND_INVALID     the config names another number of layers than the manifest; as nd_layer_check()
  *        ND_NOT_FOUND   the content of a layer is not here
- * Context: fiber. Two callers may unpack one layer at the same time; the first to commit wins.
+ * Context: fiber. Several may unpack one layer at the same time.
  */
 struct nd_error *nd_image_unpack(struct nd_host *host, struct nd_ctrd_scope scope,
                                  const struct nd_unpack *unpack, struct nd_arena *arena,

@@ -14,12 +14,12 @@ struct nd_host;
 /* Texts are copied. */
 struct nd_host_settings {
     const char *containerd_address; /* "/run/containerd/containerd.sock" */
-    const char *data_root; /* "/var/lib/nerdctl" */
-    const char *default_namespace; /* "default" */
-    const char *snapshotter; /* "overlayfs" */
-    const char *cgroup_manager; /* "cgroupfs", "systemd", "none"; NULL: found out */
-    const char *helper_path; /* absolute path of nerdctl-grpc-helper, for the log URI */
-    const char *runtime; /* NULL: "io.containerd.runc.v2" */
+    const char *data_root;          /* "/var/lib/nerdctl" */
+    const char *default_namespace;  /* "default" */
+    const char *snapshotter;        /* "overlayfs" */
+    const char *cgroup_manager;     /* "cgroupfs", "systemd", "none"; NULL: found out */
+    const char *helper_path;        /* absolute path of nerdctl-grpc-helper, for the log URI */
+    const char *runtime;            /* NULL: "io.containerd.runc.v2" */
 };
 
 /* What was found out about kernel and machine at start. */
@@ -27,9 +27,9 @@ struct nd_host_facts {
     char kernel_release[128];
     unsigned kernel_major, kernel_minor;
     bool cgroup_v2; /* unified hierarchy alone */
-    bool systemd; /* is process 1 */
+    bool systemd;   /* is process 1 */
     bool apparmor;
-    int last_cap; /* /proc/sys/kernel/cap_last_cap */
+    int last_cap;           /* /proc/sys/kernel/cap_last_cap */
     uint64_t bounding_caps; /* of this process: what a privileged container can have at most */
     uint64_t nofile_hard, nproc_hard; /* our own hard limits: specs are clamped to them */
     bool memory_limit, swap_limit, cpu_quota, cpu_shares, cpuset, pids_limit, blkio_weight;
@@ -53,6 +53,17 @@ const struct nd_host_facts *nd_host_facts(const struct nd_host *host);
  * socket must have existed once. Fails: ND_UNAVAILABLE. Context: fiber.
  */
 struct nd_error *nd_host_store(struct nd_host *host, struct nd_store **ret) ND_CHECK_RESULT;
+
+/*
+ * The lock of that name among the fibers of this process, first come, first served. It guards what must
+ * not be done twice at once ("unpack default overlayfs sha256:..."); names are the subjects' own.
+ * Fails: ND_CANCELLED, ND_DEADLINE. Context: fiber.
+ */
+struct nd_host_lock;
+struct nd_error *nd_host_lock(struct nd_host *host, const char *name,
+                              struct nd_host_lock **ret) ND_CHECK_RESULT;
+void nd_host_unlock(struct nd_host_lock *lock); /* NULL is fine */
+void nd_host_unlockp(struct nd_host_lock **lock);
 
 /* A namespace name by containerd's rules, else ND_INVALID about "containerd-namespace". */
 struct nd_error *nd_namespace_check(struct nd_str name) ND_CHECK_RESULT;
