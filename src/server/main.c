@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "fiber/loop.h"
@@ -20,6 +22,19 @@ print_error(const struct nd_error *err)
     (void)fprintf(stderr, "nerdctl-grpcd: %s\n", nd_error_message(err));
     for (size_t i = 0; i < nd_error_n_hints(err); i++)
         (void)fprintf(stderr, "hint: %s\n", nd_error_get_hint(err, i));
+}
+
+/* Log lines go to standard error, each in one write so that they never mix; who starts the daemon keeps
+ * them. A line that cannot be written is lost: there is nobody to tell. */
+static void
+write_log_line(void *arg, enum nd_log_level level, struct nd_str line)
+{
+    struct iovec parts[] = {{(void *)(uintptr_t)line.ptr, line.len}, {(void *)(uintptr_t) "\n", 1}};
+    ssize_t n = writev(STDERR_FILENO, parts, ND_LEN(parts));
+
+    (void)arg;
+    (void)level;
+    (void)n;
 }
 
 int
@@ -45,6 +60,7 @@ main(int argc, char **argv)
     }
     if (options.check_only)
         return 0;
+    nd_log_set_sink(write_log_line, NULL);
     nd_log_set_level(options.log_level);
     err = nd_loop_run(nd_daemon_run, &options, NULL);
     if (err != NULL) {
