@@ -7,8 +7,9 @@
 
 #define ND_STORE_COMPONENT_MAX 255u /* bytes of one path component: id, namespace, name */
 #define ND_STORE_FILE_MAX      (4u * 1024u * 1024u) /* bytes of a store file that is read whole */
-#define ND_STORE_ENTRIES_MAX   65536u /* containers of one namespace in the hosts store */
-#define ND_STORE_PORTS_MAX     65536u /* port mappings of one container */
+#define ND_STORE_ENTRIES_MAX   65536u        /* containers of one namespace in the hosts store */
+#define ND_STORE_DNS_MAX       (64u * 1024u) /* bytes of one list of the resolver's settings */
+#define ND_STORE_PORTS_MAX     65536u        /* port mappings of one container */
 
 /* A lock that somebody else holds is tried again after this long, then ever longer, up to the max. */
 #define ND_STORE_LOCK_RETRY_MIN_NS (1 * ND_MILLISECOND)

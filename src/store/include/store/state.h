@@ -105,6 +105,13 @@ struct nd_error *nd_state_read_ports(struct nd_state *state, struct nd_arena *ar
                                      const struct nd_port_mapping **ret,
                                      size_t *ret_n) ND_CHECK_RESULT;
 
+/*
+ * The same from the JSON list of the label nerdctl/ports, the fallback of old containers. Fails:
+ * ND_INVALID. Context: any.
+ */
+struct nd_error *nd_ports_parse(struct nd_str text, struct nd_arena *arena,
+                                const struct nd_port_mapping **ret, size_t *ret_n) ND_CHECK_RESULT;
+
 /* lifecycle.json: what the hooks leave. */
 struct nd_lifecycle {
     struct nd_wall started_at;

@@ -1,0 +1,216 @@
+/*
+ * The state directory of a container: its paths, its making and removing, and the plain files in it.
+ * The JSON files are in state_json.c.
+ */
+
+#include "store/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "fiber/work.h"
+#include "store/limits.h"
+
+#include "files_priv.h"
+#include "resolv_conf_priv.h"
+#include "state_priv.h"
+
+#define HOST_RESOLV_CONF     "/etc/resolv.conf"
+#define RESOLVED_RESOLV_CONF "/run/systemd/resolve/resolv.conf"
+
+struct nd_error *
+nd_state_new(struct nd_store *store, const char *ns, const char *id, struct nd_state **ret)
+{
+    struct nd_state *s;
+
+    ND_TRY(nd_store_check_component(nd_str(ns), "namespace"));
+    ND_TRY(nd_store_check_component(nd_str(id), "id"));
+    s = nd_new(struct nd_state);
+    s->store = store;
+    s->path = nd_asprintf("%s/containers/%s/%s", nd_store_path(store), ns, id);
+    s->hostname_path = nd_asprintf("%s/hostname", s->path);
+    s->resolv_conf_path = nd_asprintf("%s/resolv.conf", s->path);
+    s->log_path = nd_asprintf("%s/%s-json.log", s->path, id);
+    s->logger_lock_path = nd_asprintf("%s/logger-lock", s->path);
+    *ret = s;
+    return NULL;
+}
+
+void
+nd_state_free(struct nd_state *state)
+{
+    if (state == NULL)
+        return;
+    nd_free(state->path);
+    nd_free(state->hostname_path);
+    nd_free(state->resolv_conf_path);
+    nd_free(state->log_path);
+    nd_free(state->logger_lock_path);
+    nd_free(state);
+}
+
+void
+nd_state_freep(struct nd_state **state)
+{
+    nd_state_free(*state);
+}
+
+const char *
+nd_state_path(const struct nd_state *state)
+{
+    return state->path;
+}
+
+const char *
+nd_state_hostname_path(const struct nd_state *state)
+{
+    return state->hostname_path;
+}
+
+const char *
+nd_state_resolv_conf_path(const struct nd_state *state)
+{
+    return state->resolv_conf_path;
+}
+
+const char *
+nd_state_log_path(const struct nd_state *state)
+{
+    return state->log_path;
+}
+
+const char *
+nd_state_logger_lock_path(const struct nd_state *state)
+{
+    return state->logger_lock_path;
+}
+
+/* --- work on a thread ----------------------------------------------------------------------- */
+
+static void
+create_step(void *arg)
+{
+    struct nd_state_job *job = arg;
+
+    job->errnum = nd_files_mkdirs(job->path, 0700);
+}
+
+static void
+remove_step(void *arg)
+{
+    struct nd_state_job *job = arg;
+
+    job->errnum = nd_files_remove_tree(job->path);
+}
+
+static void
+overwrite_step(void *arg)
+{
+    struct nd_state_job *job = arg;
+
+    job->errnum = nd_files_overwrite(job->data_root, job->path, job->mode, job->bytes);
+}
+
+struct nd_error *
+nd_state_run(struct nd_state_job *job, void (*step)(void *job), const char *what)
+{
+    ND_TRY(nd_work(ND_WORK_SHORT, step, job));
+    if (job->errnum != 0)
+        return nd_error_errno(job->errnum, "%s %s", what, job->path);
+    return NULL;
+}
+
+struct nd_error *
+nd_state_overwrite(struct nd_state *state, const char *path, mode_t mode, struct nd_str bytes)
+{
+    struct nd_state_job job = {
+        .data_root = nd_store_data_root(state->store), .path = path, .mode = mode, .bytes = bytes};
+
+    return nd_state_run(&job, overwrite_step, "write");
+}
+
+/* --- the directory -------------------------------------------------------------------------- */
+
+struct nd_error *
+nd_state_create(struct nd_state *state)
+{
+    struct nd_state_job job = {.path = state->path};
+
+    return nd_state_run(&job, create_step, "create");
+}
+
+struct nd_error *
+nd_state_remove(struct nd_state *state)
+{
+    struct nd_state_job job = {.path = state->path};
+
+    return nd_state_run(&job, remove_step, "remove");
+}
+
+struct nd_error *
+nd_state_lock_operation(struct nd_state *state, struct nd_store_lock **ret)
+{
+    ND_AUTO(nd_freep) char *path = nd_asprintf("%s/oplock", state->path);
+
+    return nd_store_lock_take(path, ND_STORE_LOCK_DIR, ret);
+}
+
+struct nd_error *
+nd_state_wait_logger(struct nd_state *state)
+{
+    struct nd_store_lock *lock;
+
+    ND_TRY(nd_store_lock_take(state->logger_lock_path, ND_STORE_LOCK_FILE, &lock));
+    nd_store_lock_release(lock);
+    return NULL;
+}
+
+/* --- hostname and resolv.conf --------------------------------------------------------------- */
+
+struct nd_error *
+nd_state_write_hostname(struct nd_state *state, const char *hostname)
+{
+    ND_AUTO(nd_freep) char *text = nd_asprintf("%s\n", hostname);
+
+    for (const char *p = hostname; *p != '\0'; p++) {
+        if ((unsigned char)*p <= ' ' || *p == 0x7f)
+            return nd_error_field("hostname", "has white space or a control character");
+    }
+    return nd_state_overwrite(state, state->hostname_path, 0644, nd_str(text));
+}
+
+/* The host's own file; that of systemd-resolved when the usual one names only its stub. */
+static void
+read_host_resolv_conf(void *arg)
+{
+    struct nd_state_job *job = arg;
+    char *text = NULL;
+    size_t len;
+
+    if (nd_files_read(HOST_RESOLV_CONF, ND_STORE_FILE_MAX, &job->text, &job->text_len) != 0)
+        return; /* a host without one is a host without name servers */
+    if (!nd_resolv_conf_is_stub(nd_str_n(job->text, job->text_len)))
+        return;
+    if (nd_files_read(RESOLVED_RESOLV_CONF, ND_STORE_FILE_MAX, &text, &len) == 0) {
+        nd_free(job->text);
+        job->text = text;
+        job->text_len = len;
+    }
+}
+
+struct nd_error *
+nd_state_write_resolv_conf(struct nd_state *state, enum nd_net_mode mode, const struct nd_dns *dns)
+{
+    struct nd_state_job job = {.path = HOST_RESOLV_CONF};
+    ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(3 * (size_t)ND_STORE_FILE_MAX);
+
+    ND_TRY(nd_dns_check(dns));
+    ND_TRY(nd_state_run(&job, read_host_resolv_conf, "read"));
+    nd_resolv_conf_make(nd_str_n(job.text, job.text_len), mode, dns, &buf);
+    nd_free(job.text);
+    return nd_state_overwrite(state, state->resolv_conf_path, 0644, nd_buf_str(&buf));
+}
