@@ -14,6 +14,13 @@
 
 #include "image_priv.h"
 
+/* NULL stays NULL. */
+static struct nd_error *
+in_field(struct nd_error *err, const char *key)
+{
+    return err != NULL ? nd_error_in_field(err, key) : NULL;
+}
+
 static struct nd_error *
 read_platform(const struct nd_json *document, struct nd_platform *ret)
 {
@@ -40,22 +47,70 @@ read_healthcheck(const struct nd_json *object, struct nd_arena *arena, const cha
     return NULL;
 }
 
-/* The object "config": how to run. `object` may be NULL. */
-static struct nd_error *
-read_run_config(const struct nd_json *object, struct nd_arena *arena, struct nd_oci_config *c)
-{
-    const size_t max = ND_OCI_MAX_LIST;
+/* A member of a config and where it goes. */
+struct member {
+    const char *key;
+    size_t offset;   /* in struct nd_oci_config: of a text, or of a list ... */
+    size_t n_offset; /* ... and of the number of its elements */
+};
 
-    ND_TRY(nd_oci_get_text(object, "User", arena, &c->user));
-    ND_TRY(nd_oci_get_text(object, "WorkingDir", arena, &c->working_dir));
-    ND_TRY(nd_oci_get_text(object, "StopSignal", arena, &c->stop_signal));
-    ND_TRY(nd_oci_get_texts(object, "Env", max, arena, &c->env, &c->n_env));
-    ND_TRY(nd_oci_get_texts(object, "Entrypoint", max, arena, &c->entrypoint, &c->n_entrypoint));
-    ND_TRY(nd_oci_get_texts(object, "Cmd", max, arena, &c->cmd, &c->n_cmd));
-    ND_TRY(nd_oci_get_keys(object, "ExposedPorts", arena, &c->exposed_ports, &c->n_exposed_ports));
-    ND_TRY(nd_oci_get_keys(object, "Volumes", arena, &c->volumes, &c->n_volumes));
-    ND_TRY(nd_oci_get_pairs(object, "Labels", arena, &c->labels, &c->n_labels));
-    return read_healthcheck(object, arena, &c->healthcheck);
+#define TEXT(key, name)                                \
+    {                                                  \
+        (key), offsetof(struct nd_oci_config, name), 0 \
+    }
+#define LIST(key, name)                                                                       \
+    {                                                                                         \
+        (key), offsetof(struct nd_oci_config, name), offsetof(struct nd_oci_config, n_##name) \
+    }
+
+static const struct member texts[] = {
+    TEXT("User", user),
+    TEXT("WorkingDir", working_dir),
+    TEXT("StopSignal", stop_signal),
+};
+
+static const struct member lists[] = {
+    LIST("Env", env),
+    LIST("Entrypoint", entrypoint),
+    LIST("Cmd", cmd),
+};
+
+/* Objects of which only the keys matter. */
+static const struct member sets[] = {
+    LIST("ExposedPorts", exposed_ports),
+    LIST("Volumes", volumes),
+};
+
+static void *
+at(struct nd_oci_config *c, size_t offset)
+{
+    return (char *)c + offset;
+}
+
+static struct nd_error *
+read_lists(const struct nd_json *object, struct nd_arena *arena, struct nd_oci_config *c)
+{
+    for (size_t i = 0; i < ND_LEN(lists); i++)
+        ND_TRY(nd_oci_get_texts(object, lists[i].key, ND_OCI_MAX_LIST, arena,
+                                at(c, lists[i].offset), at(c, lists[i].n_offset)));
+    for (size_t i = 0; i < ND_LEN(sets); i++)
+        ND_TRY(nd_oci_get_keys(object, sets[i].key, arena, at(c, sets[i].offset),
+                               at(c, sets[i].n_offset)));
+    return nd_oci_get_pairs(object, "Labels", arena, &c->labels, &c->n_labels);
+}
+
+/* The object "config": how to run. It may be missing. */
+static struct nd_error *
+read_run_config(const struct nd_json *document, struct nd_arena *arena, struct nd_oci_config *c)
+{
+    const struct nd_json *object;
+
+    ND_TRY(nd_json_get_object(document, "config", &object));
+    for (size_t i = 0; i < ND_LEN(texts); i++)
+        ND_TRY(in_field(nd_oci_get_text(object, texts[i].key, arena, at(c, texts[i].offset)),
+                        "config"));
+    ND_TRY(in_field(read_lists(object, arena, c), "config"));
+    return in_field(read_healthcheck(object, arena, &c->healthcheck), "config");
 }
 
 static struct nd_error *
@@ -109,26 +164,17 @@ read_history(const struct nd_json *document, struct nd_arena *arena, struct nd_o
     return NULL;
 }
 
-/* NULL stays NULL. */
-static struct nd_error *
-in_field(struct nd_error *err, const char *key)
-{
-    return err != NULL ? nd_error_in_field(err, key) : NULL;
-}
-
 struct nd_error *
 nd_oci_config_parse(struct nd_str text, struct nd_arena *arena, struct nd_oci_config *ret)
 {
     ND_AUTO(nd_json_freep) struct nd_json *document = NULL;
     struct nd_oci_config c = {0};
-    const struct nd_json *run;
 
     ND_TRY(nd_oci_document(text, &document));
     ND_TRY(read_platform(document, &c.platform));
     ND_TRY(nd_oci_get_time(document, "created", &c.has_created, &c.created));
     ND_TRY(nd_oci_get_text(document, "author", arena, &c.author));
-    ND_TRY(nd_json_get_object(document, "config", &run));
-    ND_TRY(in_field(read_run_config(run, arena, &c), "config"));
+    ND_TRY(read_run_config(document, arena, &c));
     ND_TRY(in_field(read_rootfs(document, arena, &c), "rootfs"));
     ND_TRY(read_history(document, arena, &c));
     *ret = c;

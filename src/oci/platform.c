@@ -113,7 +113,7 @@ take_part(struct nd_str part, char dst[ND_PLATFORM_PART_SIZE])
     if (part.len >= ND_PLATFORM_PART_SIZE)
         return nd_error_new(ND_INVALID, "\"%.*s...\" is too long for a part of a platform",
                             ND_STR_ARG(nd_str_sub(part, 0, ND_PLATFORM_PART_SIZE)));
-    for (size_t i = 0; i < part.len; i++) {
+    for (size_t i = 0; part.ptr != NULL && i < part.len; i++) {
         char c = part.ptr[i];
 
         if (c >= 'A' && c <= 'Z')

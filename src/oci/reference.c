@@ -302,16 +302,21 @@ nd_reference_parse(struct nd_str text, struct nd_arena *arena, struct nd_referen
     return NULL;
 }
 
-/* What people leave off at the front of a full name. */
+/* What people leave off at the front of a full name: nothing where the rest would begin with what reads
+ * as a domain. */
 static size_t
 implied_len(const struct nd_reference *ref)
 {
     struct nd_str repository = nd_str(ref->repository);
     struct nd_str rest;
+    size_t slash;
 
     if (!nd_str_eqz(nd_str(ref->domain), DEFAULT_DOMAIN))
         return 0;
     rest = nd_str_from(repository, strlen(DEFAULT_DOMAIN) + 1);
+    slash = nd_str_find(rest, '/');
+    if (slash != SIZE_MAX && looks_like_domain(nd_str_sub(rest, 0, slash)))
+        return 0;
     if (nd_str_starts(rest, ND_STR(OFFICIAL)) &&
         nd_str_find(nd_str_from(rest, strlen(OFFICIAL)), '/') == SIZE_MAX)
         return strlen(DEFAULT_DOMAIN) + 1 + strlen(OFFICIAL);

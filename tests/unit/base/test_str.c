@@ -141,24 +141,32 @@ utf8_is_recognised(void **state)
     }
 }
 
-/* The definition, character by character: for comparing. */
+/* The definition, character by character: for comparing. Length of the one at the front, 0: none. */
+static size_t
+slow_char(const unsigned char *p, size_t len)
+{
+    static const uint32_t least[] = {0, 1, 0x80, 0x800, 0x10000};
+    uint32_t c = p[0];
+    size_t size = c < 0x80 ? 1 : c >> 5 == 6 ? 2 : c >> 4 == 14 ? 3 : c >> 3 == 30 ? 4 : 0;
+
+    if (size == 0 || size > len)
+        return 0;
+    c = size == 1 ? c : c & (0x7fu >> size);
+    for (size_t k = 1; k < size; k++) {
+        if ((p[k] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (p[k] & 0x3f);
+    }
+    return c < least[size] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : size;
+}
+
 static bool
 slow_is_utf8(const unsigned char *p, size_t len)
 {
     for (size_t i = 0; i < len;) {
-        uint32_t c = p[i];
-        size_t size = c < 0x80 ? 1 : c >> 5 == 6 ? 2 : c >> 4 == 14 ? 3 : c >> 3 == 30 ? 4 : 0;
-        static const uint32_t least[] = {0, 1, 0x80, 0x800, 0x10000};
+        size_t size = slow_char(p + i, len - i);
 
-        if (size == 0 || size > len - i)
-            return false;
-        c = size == 1 ? c : c & (0x7fu >> size);
-        for (size_t k = 1; k < size; k++) {
-            if ((p[i + k] & 0xc0) != 0x80)
-                return false;
-            c = c << 6 | (p[i + k] & 0x3f);
-        }
-        if (c < least[size] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+        if (size == 0)
             return false;
         i += size;
     }

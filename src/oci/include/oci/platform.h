@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/str.h"
 
-#define ND_PLATFORM_PART_SIZE 32 /* of each part, its NUL included */
+#define ND_PLATFORM_PART_SIZE ((size_t)32) /* of each part, its NUL included */
 #define ND_PLATFORM_TEXT_SIZE (3 * ND_PLATFORM_PART_SIZE)
 
 /* A plain value, normalised: "amd64", never "x86_64". All empty: not known. */
