@@ -7,6 +7,8 @@
 
 #include "fiber/fiber.h"
 
+#define MAX_REPLY_SIZE (64u * 1024u * 1024u)
+
 /* Copy "echo-..." to the initial and "trail-..." to the trailing metadata. */
 static struct nd_error *
 echo_metadata(struct nd_call *call)
@@ -34,6 +36,8 @@ fill(struct nd_arena *arena, const Echo__EchoRequest *req, Echo__EchoReply *rsp)
         return nd_error_new((enum nd_code)req->code, "%s", req->message);
     rsp->text = req->text;
     rsp->payload = req->payload;
+    if (req->reply_size > MAX_REPLY_SIZE)
+        return nd_error_field("reply_size", "is over %u", MAX_REPLY_SIZE);
     if (req->reply_size != 0) {
         rsp->payload.len = req->reply_size;
         rsp->payload.data = nd_arena_alloc(arena, req->reply_size);
