@@ -33,6 +33,15 @@
 #define MARKER_HASH_LEN  8
 #define TEMP_RANDOM_SIZE 8u
 
+struct nd_error *
+nd_files_error(int errnum, const char *what, const char *path)
+{
+    if (errnum == EFBIG)
+        return nd_error_new(ND_EXHAUSTED, "%s %s: larger than a file of its kind may be", what,
+                            path);
+    return nd_error_errno(errnum, "%s %s", what, path);
+}
+
 int
 nd_files_mkdirs(const char *path, mode_t mode)
 {

@@ -9,7 +9,11 @@
 #include <sys/types.h>
 
 #include "base/defs.h"
+#include "base/error.h"
 #include "base/str.h"
+
+/* An errno of these functions as an error: EFBIG is a limit of ours. Context: any. */
+struct nd_error *nd_files_error(int errnum, const char *what, const char *path) ND_NEW_ERROR;
 
 /* A directory and those above it, as far as they are missing. */
 int nd_files_mkdirs(const char *path, mode_t mode);

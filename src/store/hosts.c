@@ -101,12 +101,12 @@ rewrite_one(const struct hosts_job *job, const struct nd_hosts_peers *peers,
     int errnum = nd_files_read(path, ND_STORE_FILE_MAX, &current, &len);
 
     if (errnum != 0 && errnum != ENOENT)
-        return nd_error_errno(errnum, "read %s", path);
+        return nd_files_error(errnum, "read", path);
     ND_TRY_DOING(nd_hosts_file_make(peers, owner, nd_str_n(current, len), &out), "make %s", path);
     if (current != NULL && nd_str_eq(nd_buf_str(&out), nd_str_n(current, len)))
         return NULL;
     errnum = nd_files_overwrite(job->data_root, path, 0644, nd_buf_str(&out));
-    return errnum != 0 ? nd_error_errno(errnum, "write %s", path) : NULL;
+    return errnum != 0 ? nd_files_error(errnum, "write", path) : NULL;
 }
 
 /* All of them, whatever happens with one; the first failure is told. */
@@ -172,13 +172,13 @@ create(struct hosts_job *job)
     int errnum = nd_files_mkdirs(job->own_dir, 0700);
 
     if (errnum != 0)
-        return nd_error_errno(errnum, "create %s", job->own_dir);
+        return nd_files_error(errnum, "create", job->own_dir);
     if (job->mode == ND_NET_HOST)
         errnum = nd_files_read(HOST_HOSTS, ND_STORE_FILE_MAX, &text, &len);
     if (errnum != 0 && errnum != ENOENT)
-        return nd_error_errno(errnum, "read %s", HOST_HOSTS);
+        return nd_files_error(errnum, "read", HOST_HOSTS);
     errnum = nd_files_overwrite(job->data_root, path, 0644, nd_str_n(text, len));
-    return errnum != 0 ? nd_error_errno(errnum, "write %s", path) : NULL;
+    return errnum != 0 ? nd_files_error(errnum, "write", path) : NULL;
 }
 
 struct nd_error *
@@ -199,7 +199,7 @@ write_meta(const struct hosts_job *job, const struct nd_json *meta)
 
     ND_TRY_DOING(nd_json_write(meta, ND_JSON_GO, &text), "make %s", path);
     errnum = nd_files_replace(path, 0600, nd_buf_str(&text));
-    return errnum != 0 ? nd_error_errno(errnum, "write %s", path) : NULL;
+    return errnum != 0 ? nd_files_error(errnum, "write", path) : NULL;
 }
 
 static struct nd_error *
@@ -300,7 +300,7 @@ remove_own(struct hosts_job *job)
 {
     int errnum = nd_files_remove_tree(job->own_dir);
 
-    return errnum != 0 ? nd_error_errno(errnum, "remove %s", job->own_dir) : NULL;
+    return errnum != 0 ? nd_files_error(errnum, "remove", job->own_dir) : NULL;
 }
 
 struct nd_error *

@@ -84,7 +84,7 @@ run_locked(struct name_job *job, void (*step)(void *job))
     ND_TRY(nd_store_lock_take(job->dir, ND_STORE_LOCK_DIR, &lock));
     ND_TRY(nd_work(ND_WORK_SHORT, step, job));
     if (job->errnum != 0)
-        return nd_error_errno(job->errnum, "name store %s", job->dir);
+        return nd_files_error(job->errnum, "use name", job->path);
     return NULL;
 }
 
@@ -204,7 +204,7 @@ nd_name_owner(struct nd_store *store, const char *ns, const char *name, char **r
     ND_TRY(job_init(&job, store, ns, name, NULL));
     ND_TRY(nd_work(ND_WORK_SHORT, read_owner, &job));
     if (job.errnum != 0)
-        return nd_error_errno(job.errnum, "read name %s", name);
+        return nd_files_error(job.errnum, "read name", job.path);
     if (job.owner == NULL || job.owner[0] == '\0')
         return nd_error_new(ND_NOT_FOUND, "name %s is not reserved", name);
     *ret_id = ND_TAKE(job.owner);

@@ -63,7 +63,7 @@ nd_store_open(const char *data_root, const char *containerd_address, struct nd_s
     store->path = nd_asprintf("%s/%.*s", store->data_root, ADDRESS_HASH_LEN, hash);
     errnum = nd_files_mkdirs(store->path, 0700);
     if (errnum != 0)
-        return nd_error_errno(errnum, "create %s", store->path);
+        return nd_files_error(errnum, "create", store->path);
     ND_TRY(nd_dir_watcher_open(&store->watcher));
     *ret = ND_TAKE(store);
     return NULL;

@@ -120,7 +120,7 @@ nd_state_run(struct nd_state_job *job, void (*step)(void *job), const char *what
 {
     ND_TRY(nd_work(ND_WORK_SHORT, step, job));
     if (job->errnum != 0)
-        return nd_error_errno(job->errnum, "%s %s", what, job->path);
+        return nd_files_error(job->errnum, what, job->path);
     return NULL;
 }
 

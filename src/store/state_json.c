@@ -105,7 +105,7 @@ const char *
 nd_log_config_format(const struct nd_log_config *config, struct nd_arena *arena)
 {
     ND_AUTO(nd_json_freep) struct nd_json *value = log_config_json(config);
-    ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(SIZE_MAX / 2);
+    ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(SIZE_MAX / 8);
     struct nd_error *err = nd_json_write(value, ND_JSON_GO, &text);
 
     ND_INVARIANT(err == NULL); /* the buffer has no maximum */
