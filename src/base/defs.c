@@ -27,8 +27,8 @@ nd_invariant_failed(const char *expr, const char *file, int line)
     char text[512];
     int len = snprintf(text, sizeof(text), "broken invariant: %s (%s:%d)\n", expr, file, line);
 
-    if (len > 0 && write(2, text, ND_MIN((size_t)len, sizeof(text) - 1)) < 0)
-        _exit(134);
+    if (len > 0)
+        (void)!write(2, text, ND_MIN((size_t)len, sizeof(text) - 1));
     if (invariant_report != NULL)
         invariant_report();
     abort();

@@ -120,8 +120,8 @@ struct nd_error *
 nd_cap_apply(nd_capset host, const char *const *add, size_t n_add, const char *const *drop,
              size_t n_drop, nd_capset *ret)
 {
-    nd_capset added, dropped, base = nd_cap_default() & host;
-    bool add_all, drop_all;
+    nd_capset added = 0, dropped = 0, base = nd_cap_default() & host;
+    bool add_all = false, drop_all = false;
 
     ND_TRY(parse_list("cap_add", host, add, n_add, &added, &add_all));
     ND_TRY(parse_list("cap_drop", host | nd_cap_default(), drop, n_drop, &dropped, &drop_all));

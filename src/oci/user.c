@@ -116,7 +116,7 @@ find_group(struct nd_str group, struct nd_str name, uint32_t *ret_gid)
 static bool
 is_member(struct nd_str members, struct nd_str name)
 {
-    struct nd_str member;
+    struct nd_str member = ND_STR_NONE;
 
     while (nd_str_next(&members, ',', &member)) {
         if (nd_str_eq(nd_str_trim(member), name))
@@ -191,6 +191,32 @@ resolve_name(struct nd_str text, struct nd_str passwd, struct nd_user *user,
     return NULL;
 }
 
+/* What was asked for on top, by name or number. */
+static struct nd_error *
+add_groups(struct nd_user *user, struct nd_str group, const char *const *group_add,
+           size_t n_group_add)
+{
+    for (size_t i = 0; i < n_group_add; i++) {
+        uint32_t gid = 0;
+
+        ND_TRY(resolve_group(nd_str(group_add[i]), group, &gid));
+        ND_TRY(add_gid(user, gid));
+    }
+    return NULL;
+}
+
+/* The groups: one that was named, else those that the user is a member of. */
+static struct nd_error *
+resolve_groups(struct nd_str text, size_t colon, struct nd_str group, struct nd_str name,
+               struct nd_user *user)
+{
+    if (colon == SIZE_MAX)
+        return add_memberships(user, group, name);
+    /* With an explicit group the memberships of the user do not count, as in docker. */
+    ND_TRY(resolve_group(nd_str_from(text, colon + 1), group, &user->gid));
+    return add_gid(user, user->gid);
+}
+
 struct nd_error *
 nd_user_resolve(struct nd_str text, struct nd_str passwd, struct nd_str group,
                 const char *const *group_add, size_t n_group_add, struct nd_arena *arena,
@@ -198,7 +224,7 @@ nd_user_resolve(struct nd_str text, struct nd_str passwd, struct nd_str group,
 {
     size_t colon = nd_str_find(text, ':');
     struct nd_str name = nd_str_sub(text, 0, ND_MIN(colon, text.len));
-    struct passwd_entry entry;
+    struct passwd_entry entry = {0};
     struct nd_user user = {0};
 
     if (text.len == 0)
@@ -207,19 +233,8 @@ nd_user_resolve(struct nd_str text, struct nd_str passwd, struct nd_str group,
         return nd_error_new(ND_INVALID, "\"%.*s\" names no user", ND_STR_ARG(text));
     user.gids = nd_arena_new_array(arena, ND_USER_MAX_GROUPS, uint32_t);
     ND_TRY(resolve_name(name, passwd, &user, &entry));
-    if (colon != SIZE_MAX) {
-        /* With an explicit group the memberships of the user do not count, as in docker. */
-        ND_TRY(resolve_group(nd_str_from(text, colon + 1), group, &user.gid));
-        ND_TRY(add_gid(&user, user.gid));
-    } else {
-        ND_TRY(add_memberships(&user, group, entry.name));
-    }
-    for (size_t i = 0; i < n_group_add; i++) {
-        uint32_t gid;
-
-        ND_TRY(resolve_group(nd_str(group_add[i]), group, &gid));
-        ND_TRY(add_gid(&user, gid));
-    }
+    ND_TRY(resolve_groups(text, colon, group, entry.name, &user));
+    ND_TRY(add_groups(&user, group, group_add, n_group_add));
     user.home = nd_arena_str(arena, entry.home);
     *ret = user;
     return NULL;

@@ -36,11 +36,23 @@ check_name(const char *name)
 }
 
 static struct nd_error *
+read_content(struct nd_archive *a)
+{
+    uint64_t offset, last = 0;
+    struct nd_str piece;
+
+    do {
+        ND_TRY(nd_archive_read(a, &piece, &offset));
+        ND_INVARIANT(piece.len == 0 || offset >= last);
+        last = offset + piece.len;
+    } while (piece.len > 0);
+    return NULL;
+}
+
+static struct nd_error *
 read_through(struct nd_archive *a)
 {
     const struct nd_archive_entry *entry;
-    uint64_t offset, last;
-    struct nd_str piece;
 
     for (;;) {
         ND_TRY(nd_archive_next(a, &entry));
@@ -49,14 +61,8 @@ read_through(struct nd_archive *a)
         check_name(entry->name);
         if (entry->type == ND_ARCHIVE_HARDLINK)
             check_name(entry->link);
-        if (entry->mode & 1)
-            continue; /* left to be passed over */
-        last = 0;
-        do {
-            ND_TRY(nd_archive_read(a, &piece, &offset));
-            ND_INVARIANT(piece.len == 0 || offset >= last);
-            last = offset + piece.len;
-        } while (piece.len > 0);
+        if ((entry->mode & 1) == 0) /* else it is left to be passed over */
+            ND_TRY(read_content(a));
     }
 }
 

@@ -113,6 +113,7 @@ default_mounts_come_sorted_and_etc_files_last(void **state)
     in.etc_mounts = etc;
     in.n_etc_mounts = ND_LEN(etc);
     build(&in, &t);
+    assert_non_null(t.ptr);
     at = t.ptr;
     for (size_t i = 0; i < ND_LEN(order); i++) {
         const char *found = strstr(at, order[i]);
@@ -211,7 +212,7 @@ limits_and_flags_are_written(void **state)
     in.n_sysctls = 1;
     in.annotations = notes;
     in.n_annotations = 1;
-    in.shm_size_bytes = 1024 * 1024;
+    in.shm_size_bytes = 1 << 20;
     in.resources = (struct nd_spec_resources){.memory = 1000,
                                               .memory_swap = 2000,
                                               .has_cpu_quota = true,

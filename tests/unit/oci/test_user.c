@@ -110,7 +110,7 @@ static void
 a_user_in_too_many_groups_is_refused(void **state)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
-    ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(1024 * 1024);
+    ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(1 << 20);
     ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
     struct nd_user user;
 

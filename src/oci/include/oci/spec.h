@@ -11,7 +11,7 @@
 #include "codec/json_writer.h"
 #include "oci/capability.h"
 
-#define ND_SPEC_MAX_BYTES (4u * 1024u * 1024u) /* of the JSON text */
+#define ND_SPEC_MAX_BYTES ((size_t)4 << 20) /* of the JSON text */
 
 enum nd_ns_mode {
     ND_NS_PRIVATE, /* a new namespace */
