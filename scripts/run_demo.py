@@ -76,9 +76,9 @@ def demonstrate(box, remote):
 
     show("version")
     show("load", "-i", str(archive))
-    show("run", "--name", "hello", IMAGE, "sh", "-c",
+    show("run", "--name", "hello", "--network", "none", IMAGE, "sh", "-c",
          "echo Hello from $(hostname), kernel $(uname -r), I am process $$")
-    show("run", "-d", "--name", "clock", IMAGE, "sh", "-c",
+    show("run", "-d", "--name", "clock", "--network", "none", IMAGE, "sh", "-c",
          "while true; do date; sleep 1; done")
     show("ps", "-a")
 
@@ -93,7 +93,7 @@ def advise(box, remote, port, pki):
     say(f"  tcp://127.0.0.1:{port}   (TLS; certificates in {pki})")
     say("Worth trying in another terminal:")
     for command in (f"{unix} logs -f clock",
-                    f"{unix} run --rm {IMAGE} cat /etc/os-release",
+                    f"{unix} run --rm --network none {IMAGE} cat /etc/passwd",
                     f"{tls} ps -a",
                     f"{unix} inspect clock",
                     f"{unix} stop clock"):

@@ -85,10 +85,19 @@ class TestRun:
                                  "i=$((i+1)); done")
         assert done.stdout == bytes(range(256))
 
-    def test_tty(self, ready):
-        done = ready.run(*SHELL, "test -t 1 && echo tty; echo err >&2; echo $TERM", tty=True)
-        assert done.stdout == b"tty\r\nerr\r\nxterm\r\n"
-        assert done.stderr == b""
+    def test_tty_detached(self, ready):
+        done = ready.run(*SHELL, "test -t 1 && echo tty; echo err >&2; echo $TERM", tty=True,
+                         detach=True)
+        assert ready.wait(done.id)[0].exit.code == 0
+        assert ready.logs(done.id) == (b"tty\r\nerr\r\nxterm\r\n", b"")
+
+    @pytest.mark.parametrize("config", [{"tty": True}, {"interactive": True}])
+    def test_attached_terminal_is_refused_by_name(self, ready, config):
+        """Not in this version; a flag is never ignored."""
+        request = ready.run_request("true", **config)
+        failure = ready.failure(ready.api.container.Run, iter([request]))
+        assert failure.code == grpc.StatusCode.UNIMPLEMENTED
+        assert next(iter(config)) in failure.message
 
     def test_many_at_once(self, ready):
         def one(i):
@@ -467,7 +476,8 @@ class TestLogs:
                                           options={"max-size": "20k", "max-file": "2"})
         done = ready.run(*SHELL, "seq 5000", log=log)
         out = ready.logs(done.id)[0]
-        assert out.endswith(b"5000\n") and len(out) < 23893
+        assert out.endswith(b"4999\n5000\n") and len(out) < 23893
+        assert out == b"".join(b"%d\n" % i for i in range(int(out.split()[0]), 5001))
         state = pathlib.Path(dict(ready.inspect(done.id).container.labels)["nerdctl/state-dir"])
         files = sorted(p.name for p in state.glob("*-json.log*"))
         assert len(files) == 2
