@@ -165,6 +165,9 @@ open_stream(struct nd_client_call *call, const struct nd_call_options *options, 
     headers[n++] = (struct nd_header){ND_STR("te"), ND_STR("trailers")};
     headers[n++] = (struct nd_header){ND_STR("user-agent"), nd_str(ch->user_agent)};
     n += nd_metadata_to_headers(md, call->arena, headers + n);
+    if (nd_header_list_size(headers, n) > nd_session_peer_max_headers(session))
+        return nd_error_new(ND_EXHAUSTED, "metadata: larger than the server's limit of %u bytes",
+                            nd_session_peer_max_headers(session));
     return nd_session_open(session, &call->h2, headers, n, finished);
 }
 

@@ -37,6 +37,8 @@ nd_server_new(const struct nd_server_options *options)
         s->options.max_connections = ND_GRPC_MAX_CONNECTIONS;
     if (s->options.max_calls == 0)
         s->options.max_calls = ND_GRPC_MAX_CALLS;
+    if (s->options.max_pending_bytes == 0)
+        s->options.max_pending_bytes = ND_GRPC_MAX_PENDING_BYTES;
     s->methods = nd_map_new();
     s->stop_timer = (struct nd_timer){.fn = on_stop_timer, .arg = s};
     LIST_INIT(&s->ports);

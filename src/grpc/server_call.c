@@ -24,8 +24,6 @@
 #include "codec/pb.h"
 
 #include "server_priv.h"
-#include "status_priv.h"
-#include "wire_priv.h"
 
 #define KEEP_CALLS 256u
 
@@ -35,6 +33,13 @@ struct nd_interceptor_chain {
 };
 
 static const struct nd_h2_stream_ops stream_ops;
+
+/* Not unary, so that the call is refused without waiting for its body. */
+const struct nd_method_desc nd_unknown_method = {
+    .path = "/unknown",
+    .name = "unknown",
+    .kind = ND_BIDI,
+};
 
 static struct nd_call *
 call_of(struct nd_h2_stream *s)
@@ -56,7 +61,7 @@ gives_one_message(const struct nd_call *call)
 
 /* --- calls come and go --- */
 
-static void on_deadline(void *arg);
+static void on_timer(void *arg);
 
 static struct nd_call *
 take_call(struct nd_server *s)
@@ -75,6 +80,14 @@ take_call(struct nd_server *s)
     return call;
 }
 
+void
+nd_server_call_drop_input(struct nd_call *call)
+{
+    call->conn->pending_bytes -= call->collected;
+    call->collected = 0;
+    nd_frames_reuse(&call->in);
+}
+
 struct nd_call *
 nd_server_call_new(struct nd_conn *conn)
 {
@@ -87,7 +100,7 @@ nd_server_call_new(struct nd_conn *conn)
     call->refs = 1;
     call->deadline_ns = INT64_MAX;
     call->timeout_ns = INT64_MAX;
-    call->deadline_timer = (struct nd_timer){.fn = on_deadline, .arg = call};
+    call->timer = (struct nd_timer){.fn = on_timer, .arg = call};
     nd_metadata_init(&call->metadata, call->arena);
     nd_metadata_init(&call->headers, call->arena);
     nd_metadata_init(&call->trailers, call->arena);
@@ -110,6 +123,7 @@ unref_call(struct nd_call *call)
 
     if (--call->refs != 0)
         return;
+    nd_server_call_drop_input(call);
     call->conn->n_calls--;
     nd_conn_unref(call->conn);
     nd_arena_free(call->message_arena);
@@ -118,7 +132,6 @@ unref_call(struct nd_call *call)
         return;
     }
     nd_arena_reset(call->arena);
-    nd_frames_reuse(&call->in);
     nd_h2_stream_reuse(&call->h2);
     *call = (struct nd_call){.h2 = call->h2, .arena = call->arena, .in = call->in};
     TAILQ_INSERT_HEAD(&s->free_calls, call, link);
@@ -134,95 +147,6 @@ nd_server_free_calls(struct nd_server *s)
         TAILQ_REMOVE(&s->free_calls, call, link);
         free_call(call);
     }
-}
-
-/* --- answers --- */
-
-static struct nd_str
-answer_type(const struct nd_call *call)
-{
-    size_t end = nd_str_find(call->content_type, ';');
-
-    if (nd_str_starts(call->content_type, ND_STR("application/grpc+")))
-        return nd_str_trim(nd_str_sub(call->content_type, 0, ND_MIN(end, call->content_type.len)));
-    return ND_STR("application/grpc");
-}
-
-static size_t
-status_headers(struct nd_call *call, const struct nd_error *err, struct nd_header *dst)
-{
-    const struct nd_server_options *o = &call->server->options;
-    struct nd_buf details = ND_BUF_INIT(ND_GRPC_MAX_DETAILS_BYTES);
-    size_t n;
-
-    if (err != NULL && o->encode_details != NULL)
-        o->encode_details(o->encode_details_arg, err, &details);
-    n = nd_status_to_headers(err, nd_buf_str(&details), call->arena, dst);
-    nd_buf_fini(&details);
-    return n;
-}
-
-/* One header block is the whole answer. Borrows `err`. */
-static void
-refuse(struct nd_call *call, const char *http_status, const struct nd_error *err)
-{
-    struct nd_header headers[3 + ND_STATUS_HEADERS] = {
-        {ND_STR(":status"), nd_str(http_status)},
-        {ND_STR("content-type"), answer_type(call)},
-    };
-    size_t n = 2;
-
-    n += status_headers(call, err, headers + n);
-    if (call->encoding.len != 0)
-        headers[n++] = (struct nd_header){ND_STR("grpc-accept-encoding"), ND_STR("identity")};
-    call->answered = true;
-    nd_timer_disarm(&call->deadline_timer);
-    nd_h2_stream_respond(&call->h2, headers, n, true);
-}
-
-void
-nd_server_call_send_headers(struct nd_call *call)
-{
-    struct nd_header *headers;
-    size_t n = 2;
-
-    if (nd_h2_stream_has_responded(&call->h2))
-        return;
-    headers = nd_arena_new_array(call->arena, n + call->headers.n, struct nd_header);
-    headers[0] = (struct nd_header){ND_STR(":status"), ND_STR("200")};
-    headers[1] = (struct nd_header){ND_STR("content-type"), answer_type(call)};
-    n += nd_metadata_to_headers(&call->headers, call->arena, headers + n);
-    nd_h2_stream_respond(&call->h2, headers, n, false);
-}
-
-static void
-send_trailers(struct nd_call *call, const struct nd_error *err)
-{
-    struct nd_header *trailers =
-        nd_arena_new_array(call->arena, ND_STATUS_HEADERS + call->trailers.n, struct nd_header);
-    size_t n = status_headers(call, err, trailers);
-
-    n += nd_metadata_to_headers(&call->trailers, call->arena, trailers + n);
-    call->answered = true;
-    nd_h2_stream_finish(&call->h2, trailers, n);
-}
-
-/* The handler has returned. Takes `err`. */
-static void
-finish(struct nd_call *call, struct nd_error *err)
-{
-    if (err == NULL && gives_one_message(call))
-        err = nd_frame_put(nd_h2_stream_queue(&call->h2), call->reply);
-    if (call->server->forced && nd_error_code(err) == ND_CANCELLED)
-        err = nd_error_wrap(nd_error_recode(err, ND_UNAVAILABLE), "the server is shutting down");
-    if (err != NULL && !nd_h2_stream_has_responded(&call->h2) && call->headers.n == 0 &&
-        call->trailers.n == 0) {
-        refuse(call, "200", err);
-    } else {
-        nd_server_call_send_headers(call);
-        send_trailers(call, err);
-    }
-    nd_error_free(err);
 }
 
 /* --- the handler's fiber --- */
@@ -258,9 +182,18 @@ prepare(struct nd_call *call)
     ND_TRY(nd_frames_next(&call->in, &bytes, &found));
     ND_INVARIANT(found);
     ND_TRY(nd_pb_decode(desc->input, bytes, call->arena, &request));
-    nd_frames_reuse(&call->in);
+    nd_server_call_drop_input(call);
     call->request = request;
     return NULL;
+}
+
+/* A client that takes nothing of what is left, for long, holds memory: it loses the call. */
+static void
+watch_draining(struct nd_call *call)
+{
+    call->unsent = nd_h2_stream_unsent(&call->h2);
+    if (call->unsent >= ND_GRPC_SEND_QUEUE_BYTES)
+        nd_timer_arm(&call->timer, (struct nd_mono){nd_loop_now().ns + ND_GRPC_DRAIN_NS});
 }
 
 static struct nd_error *
@@ -277,10 +210,12 @@ run_call(void *arg)
         err = nd_interceptor_next(&first);
     call->fiber = NULL;
     call->server->n_calls--;
-    if (call->closed)
+    if (call->closed) {
         nd_error_free(err);
-    else
-        finish(call, err);
+    } else {
+        nd_server_call_finish(call, err);
+        watch_draining(call);
+    }
     unref_call(call);
     return NULL;
 }
@@ -299,130 +234,15 @@ nd_server_call_start(struct nd_call *call)
     err = s->ran ? nd_error_new(ND_UNAVAILABLE, "the server has stopped")
                  : nd_group_spawn_handle(s->calls, run_call, call, &call->fiber);
     if (err != NULL) {
-        refuse(call, "200", err);
+        nd_server_call_refuse(call, "200", err);
         return;
     }
-    nd_timer_disarm(&call->deadline_timer);
+    nd_timer_disarm(&call->timer);
     if (call->deadline_ns != INT64_MAX)
         nd_fiber_set_deadline(call->fiber, (struct nd_mono){call->deadline_ns});
     call->refs++;
     s->n_calls++;
     s->calls_total++;
-}
-
-/* --- the request's header block --- */
-
-static void
-take_method(struct nd_call *call, struct nd_str value)
-{
-    call->is_post = nd_str_eq(value, ND_STR("POST"));
-}
-
-static void
-take_path(struct nd_call *call, struct nd_str value)
-{
-    call->method = nd_map_find(call->server->methods, value);
-    call->path = call->method != NULL ? nd_str(call->method->desc->path)
-                                      : nd_str_n(nd_arena_str(call->arena, value), value.len);
-}
-
-static void
-take_content_type(struct nd_call *call, struct nd_str value)
-{
-    static const struct nd_str usual = {"application/grpc", 16};
-
-    call->content_type =
-        nd_str_eq(value, usual) ? usual : nd_str_n(nd_arena_str(call->arena, value), value.len);
-}
-
-static void
-take_timeout(struct nd_call *call, struct nd_str value)
-{
-    if (!nd_timeout_parse(value, &call->timeout_ns))
-        call->bad_timeout = true;
-}
-
-static void
-take_encoding(struct nd_call *call, struct nd_str value)
-{
-    if (!nd_str_eq(value, ND_STR("identity")))
-        call->encoding = nd_str_n(nd_arena_str(call->arena, value), value.len);
-}
-
-static const struct {
-    struct nd_str name;
-    void (*take)(struct nd_call *call, struct nd_str value);
-} known_headers[] = {
-    {{":method", 7}, take_method},
-    {{":path", 5}, take_path},
-    {{"content-type", 12}, take_content_type},
-    {{"grpc-timeout", 12}, take_timeout},
-    {{"grpc-encoding", 13}, take_encoding},
-};
-
-static void
-on_header(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
-{
-    struct nd_call *call = call_of(s);
-
-    for (size_t i = 0; i < ND_LEN(known_headers); i++) {
-        if (nd_str_eq(name, known_headers[i].name)) {
-            known_headers[i].take(call, value);
-            return;
-        }
-    }
-    call->n_authorities += nd_str_eq(name, ND_STR(":authority"));
-    if (!nd_metadata_receive(&call->metadata, name, value))
-        call->bad_binary = true;
-}
-
-static struct nd_error *
-unknown_method(const struct nd_call *call)
-{
-    struct nd_str service, method;
-
-    if (!nd_path_split(call->path, &service, &method))
-        return nd_error_new(ND_UNIMPLEMENTED, "malformed method name: \"%.*s\"",
-                            ND_STR_ARG(call->path));
-    for (size_t i = 0; i < call->server->n_services; i++) {
-        if (nd_str_eqz(service, call->server->services[i].desc->name))
-            return nd_error_new(ND_UNIMPLEMENTED, "unknown method %.*s for service %.*s",
-                                ND_STR_ARG(method), ND_STR_ARG(service));
-    }
-    return nd_error_new(ND_UNIMPLEMENTED, "unknown service %.*s", ND_STR_ARG(service));
-}
-
-/* In the order in which the field checks (contracts/grpc-wire.md 1.11). */
-static struct nd_error *
-check_request(const struct nd_call *call, const char **ret_http)
-{
-    *ret_http = "431";
-    if (call->h2.too_many_headers)
-        return nd_error_new(ND_EXHAUSTED, "the header list is larger than the limit of %u bytes",
-                            ND_GRPC_MAX_HEADER_LIST);
-    *ret_http = "415";
-    if (!nd_is_grpc_content_type(call->content_type))
-        return nd_error_new(ND_INVALID, "invalid gRPC request content-type \"%.*s\"",
-                            ND_STR_ARG(call->content_type));
-    *ret_http = "400";
-    if (call->n_authorities > 1)
-        return nd_error_new(ND_INTERNAL, "more than one :authority");
-    if (call->bad_timeout)
-        return nd_error_new(ND_INTERNAL, "malformed grpc-timeout");
-    if (call->bad_binary)
-        return nd_error_new(ND_INTERNAL, "malformed binary metadata");
-    *ret_http = "405";
-    if (!call->is_post)
-        return nd_error_new(ND_INTERNAL, "the HTTP method of a call is POST");
-    *ret_http = "200";
-    if (call->timeout_ns == 0)
-        return nd_error_new(ND_DEADLINE, "the deadline has passed already");
-    if (call->method == NULL)
-        return unknown_method(call);
-    if (call->encoding.len != 0)
-        return nd_error_new(ND_UNIMPLEMENTED, "grpc: compressor \"%.*s\" is not installed",
-                            ND_STR_ARG(call->encoding));
-    return NULL;
 }
 
 static void
@@ -439,19 +259,32 @@ set_deadline(struct nd_call *call)
     now_ns = nd_loop_now().ns;
     call->deadline_ns = timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
     if (takes_one_message(call) && call->deadline_ns != INT64_MAX)
-        nd_timer_arm(&call->deadline_timer, (struct nd_mono){call->deadline_ns});
+        nd_timer_arm(&call->timer, (struct nd_mono){call->deadline_ns});
 }
+
+static struct nd_error *
+refuse_unknown(struct nd_call *call, const void *in, void *out)
+{
+    (void)in;
+    (void)out;
+    return nd_server_call_unknown(call);
+}
+
+static const struct nd_method_entry unknown_entry = {&nd_unknown_method, refuse_unknown, NULL};
 
 static void
 on_headers(struct nd_h2_stream *s, bool end)
 {
     struct nd_call *call = call_of(s);
     const char *http_status;
-    ND_AUTO(nd_error_freep) struct nd_error *err = check_request(call, &http_status);
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
 
     (void)end;
+    if (call->method == NULL && call->server->n_interceptors != 0)
+        call->method = &unknown_entry;
+    err = nd_server_call_check(call, &http_status);
     if (err != NULL) {
-        refuse(call, http_status, err);
+        nd_server_call_refuse(call, http_status, err);
         return;
     }
     set_deadline(call);
@@ -460,16 +293,43 @@ on_headers(struct nd_h2_stream *s, bool end)
 }
 
 static void
-on_deadline(void *arg)
+unlist(struct nd_call *call)
+{
+    if (call->listed)
+        TAILQ_REMOVE(&call->server->pending, call, link);
+    call->listed = false;
+}
+
+/* The session has forgotten the stream. */
+static void
+close_call(struct nd_call *call)
+{
+    call->closed = true;
+    nd_timer_disarm(&call->timer);
+    unlist(call);
+    if (call->fiber != NULL)
+        nd_fiber_cancel(call->fiber);
+    nd_cond_broadcast(&call->readable);
+    nd_cond_broadcast(&call->writable);
+    unref_call(call);
+}
+
+static void
+on_timer(void *arg)
 {
     struct nd_call *call = arg;
     ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
 
-    if (call->listed)
-        TAILQ_REMOVE(&call->server->pending, call, link);
-    call->listed = false;
-    err = nd_error_new(ND_DEADLINE, "the deadline passed before the request was complete");
-    refuse(call, "200", err);
+    if (!call->answered) {
+        unlist(call);
+        err = nd_error_new(ND_DEADLINE, "the deadline passed before the request was complete");
+        nd_server_call_refuse(call, "200", err);
+    } else if (nd_h2_stream_unsent(&call->h2) < call->unsent) {
+        watch_draining(call);
+    } else {
+        nd_h2_stream_reset(&call->h2, ND_H2_CANCEL);
+        close_call(call);
+    }
 }
 
 /* --- the request's body, and the end --- */
@@ -490,13 +350,25 @@ check_single(const struct nd_call *call)
                         pending != 0 ? "the stream ended inside a message" : "no request message");
 }
 
-static void
-receive_single(struct nd_call *call)
+/* Count what a connection makes us hold before any handler runs. */
+static struct nd_error *
+collect(struct nd_call *call, size_t n)
 {
-    ND_AUTO(nd_error_freep) struct nd_error *err = check_single(call);
+    call->collected += n;
+    call->conn->pending_bytes += n;
+    if (call->conn->pending_bytes > call->server->options.max_pending_bytes)
+        return nd_error_new(ND_EXHAUSTED, "incomplete requests of more than %zu bytes",
+                            call->server->options.max_pending_bytes);
+    return check_single(call);
+}
+
+static void
+receive_single(struct nd_call *call, size_t n)
+{
+    ND_AUTO(nd_error_freep) struct nd_error *err = collect(call, n);
 
     if (err != NULL)
-        refuse(call, "200", err);
+        nd_server_call_refuse(call, "200", err);
     else if (call->half_closed)
         nd_server_call_start(call);
 }
@@ -511,7 +383,7 @@ on_data(struct nd_h2_stream *s, struct nd_str bytes)
     nd_frames_feed(&call->in, bytes);
     if (takes_one_message(call)) {
         nd_h2_stream_consume(s, bytes.len);
-        receive_single(call);
+        receive_single(call, bytes.len);
         return;
     }
     call->owed += bytes.len;
@@ -531,7 +403,7 @@ on_end(struct nd_h2_stream *s)
     if (call->answered)
         return;
     if (takes_one_message(call))
-        receive_single(call);
+        receive_single(call, 0);
     else
         nd_cond_broadcast(&call->readable);
 }
@@ -543,21 +415,16 @@ on_writable(struct nd_h2_stream *s)
 }
 
 static void
+on_header(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
+{
+    nd_server_call_take_header(call_of(s), name, value);
+}
+
+static void
 on_close(struct nd_h2_stream *s, const struct nd_h2_close *why)
 {
-    struct nd_call *call = call_of(s);
-
     (void)why;
-    call->closed = true;
-    nd_timer_disarm(&call->deadline_timer);
-    if (call->listed)
-        TAILQ_REMOVE(&call->server->pending, call, link);
-    call->listed = false;
-    if (call->fiber != NULL)
-        nd_fiber_cancel(call->fiber);
-    nd_cond_broadcast(&call->readable);
-    nd_cond_broadcast(&call->writable);
-    unref_call(call);
+    close_call(call_of(s));
 }
 
 static const struct nd_h2_stream_ops stream_ops = {

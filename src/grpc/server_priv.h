@@ -45,7 +45,8 @@ struct nd_conn {
     struct nd_peer peer;
     struct nd_identity identity;
     unsigned refs;
-    uint32_t n_calls; /* streams and handlers, also those whose stream has gone */
+    size_t pending_bytes; /* of requests that are being collected */
+    uint32_t n_calls;     /* streams and handlers, also those whose stream has gone */
     LIST_ENTRY(nd_conn) link;
 };
 
@@ -69,8 +70,10 @@ struct nd_call {
     struct nd_cond readable;
     struct nd_cond writable;
 
-    struct nd_fiber *fiber;         /* while its function runs */
-    struct nd_timer deadline_timer; /* until the handler starts; then it is the fiber's */
+    struct nd_fiber *fiber; /* while its function runs */
+    struct nd_timer timer;  /* before the handler: the deadline; after it: the draining */
+    size_t unsent;          /* draining: at the last look */
+    size_t collected;       /* counted in conn->pending_bytes */
     int64_t deadline_ns;
 
     /* What the request's header block says. */
@@ -140,10 +143,34 @@ struct nd_call *nd_server_call_new(struct nd_conn *conn);
 /* Start the handler of a complete request, or of a stream. */
 void nd_server_call_start(struct nd_call *call);
 
-/* Queue the response's header block if that has not been done. */
-void nd_server_call_send_headers(struct nd_call *call);
+/* Forget received bytes. */
+void nd_server_call_drop_input(struct nd_call *call);
 
 /* Really free what nd_server_call_new() made; they are kept for reuse. */
 void nd_server_free_calls(struct nd_server *s);
+
+/* --- server_request.c --- */
+
+/* A field of the request's header block. */
+void nd_server_call_take_header(struct nd_call *call, struct nd_str name, struct nd_str value);
+
+/* Whether the call can be served, after its header block; else also an HTTP status. */
+struct nd_error *nd_server_call_check(const struct nd_call *call,
+                                      const char **ret_http) ND_CHECK_RESULT;
+
+/* What to say of a path that is not offered. */
+struct nd_error *nd_server_call_unknown(const struct nd_call *call) ND_NEW_ERROR;
+
+/* --- server_answer.c --- */
+
+/* One header block is the whole answer. */
+void nd_server_call_refuse(struct nd_call *call, const char *http_status,
+                           const struct nd_error *err);
+
+/* Queue the response's header block if that has not been done. */
+void nd_server_call_send_headers(struct nd_call *call);
+
+/* The handler has returned: queue reply and status. Takes `err`. */
+void nd_server_call_finish(struct nd_call *call, struct nd_error *err);
 
 #endif

@@ -344,6 +344,22 @@ nd_session_n_streams(const struct nd_session *session)
     return session->n_streams;
 }
 
+uint32_t
+nd_session_peer_max_headers(const struct nd_session *session)
+{
+    return nghttp2_session_get_remote_settings(session->h2, NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
+}
+
+size_t
+nd_header_list_size(const struct nd_header *headers, size_t n)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < n; i++)
+        size += headers[i].name.len + headers[i].value.len + ND_NET_FIELD_OVERHEAD;
+    return size;
+}
+
 const char *
 nd_h2_code_name(uint32_t code)
 {

@@ -82,7 +82,7 @@ on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, 
     (void)flags;
     if (s == NULL || (session->role == ND_SESSION_SERVER && s->has_headers))
         return 0;
-    s->header_bytes += name_len + value_len + 32;
+    s->header_bytes += name_len + value_len + ND_NET_FIELD_OVERHEAD;
     if (s->header_bytes > session->max_header_list)
         s->too_many_headers = true;
     if (session->role == ND_SESSION_CLIENT && is_interim_status(n, v))

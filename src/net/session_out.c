@@ -365,6 +365,12 @@ nd_h2_stream_queued(struct nd_h2_stream *s)
     nd_session_kick(s->session);
 }
 
+size_t
+nd_h2_stream_unsent(const struct nd_h2_stream *s)
+{
+    return queued_bytes(s);
+}
+
 bool
 nd_h2_stream_is_full(struct nd_h2_stream *s)
 {

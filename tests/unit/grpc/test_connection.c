@@ -406,6 +406,60 @@ IN_LOOP(connections_above_the_limit_are_closed)
     return NULL;
 }
 
+/* Send the beginning of a unary request. */
+static struct nd_client_call *
+begin_upload(struct fixture *f, size_t size)
+{
+    static uint8_t bytes[1000000];
+    struct nd_client_call *call;
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+
+    req.payload.data = bytes;
+    req.payload.len = size;
+    expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_UNARY, NULL, &call));
+    expect_ok(nd_client_call_send(call, &req));
+    expect_ok(nd_fiber_sleep(ND_MILLISECOND));
+    return call;
+}
+
+IN_LOOP(incomplete_requests_of_a_connection_have_a_limit)
+{
+    ND_AUTO(fixture_endp)
+    struct fixture *f =
+        fixture_begin(&(struct fixture_options){.server = {.max_pending_bytes = 2000100}});
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *first = begin_upload(f, 1000000);
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *second = begin_upload(f, 1000000);
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *third = begin_upload(f, 1000);
+    Echo__EchoReply *rsp;
+
+    expect_code(nd_client_call_recv(third, f->arena, &rsp), ND_EXHAUSTED);
+    expect_ok(nd_client_call_finish_sending(first));
+    expect_ok(nd_client_call_recv(first, f->arena, &rsp));
+    expect_ok(fixture_echo(f, 1000));
+    nd_client_call_end(ND_TAKE(second));
+    expect_ok(nd_fiber_sleep(ND_MILLISECOND));
+    expect_ok(fixture_echo(f, 1900000));
+    return NULL;
+}
+
+IN_LOOP(a_reply_that_nobody_takes_is_dropped_in_the_end)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    Echo__EchoReply *rsp;
+
+    req.reply_size = 3000000;
+    expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_UNARY, NULL, &call));
+    expect_ok(nd_client_call_send(call, &req));
+    expect_ok(nd_client_call_finish_sending(call));
+    fixture_until(&f->echo.ended, 1);
+    expect_ok(nd_fiber_sleep(ND_HOUR));
+    expect_code(nd_client_call_recv(call, f->arena, &rsp), ND_CANCELLED);
+    expect_ok(fixture_echo(f, 10));
+    return NULL;
+}
+
 /* A reset stream with unread bytes must not eat the connection's window. */
 IN_LOOP(reset_streams_give_their_window_back)
 {
@@ -454,6 +508,8 @@ main(void)
         cmocka_unit_test(calls_above_the_stream_limit_wait_their_turn),
         cmocka_unit_test(calls_above_the_handler_limit_are_refused),
         cmocka_unit_test(connections_above_the_limit_are_closed),
+        cmocka_unit_test(incomplete_requests_of_a_connection_have_a_limit),
+        cmocka_unit_test(a_reply_that_nobody_takes_is_dropped_in_the_end),
         cmocka_unit_test(reset_streams_give_their_window_back),
     };
 

@@ -1,5 +1,6 @@
 /* What the server answers to requests that no good client makes, and how interceptors see calls. */
 
+#include "codec/pb.h"
 #include "net/session.h"
 
 #include "fixture.h"
@@ -13,7 +14,9 @@ struct raw {
     uint32_t code;
     char status[8]; /* :status */
     char grpc_status[8];
-    char message[256];
+    char message[2048];
+    size_t message_len;
+    bool has_details;
     char accept[64];
     char type[64];
 };
@@ -34,6 +37,9 @@ raw_header(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
         {"content-type", r->type, sizeof(r->type)},
     };
 
+    if (nd_str_eqz(name, "grpc-message"))
+        r->message_len = value.len;
+    r->has_details = r->has_details || nd_str_eqz(name, "grpc-status-details-bin");
     for (size_t i = 0; i < ND_LEN(kept); i++) {
         if (nd_str_eqz(name, kept[i].name))
             expect_ok(nd_str_copy(kept[i].dst, kept[i].size, value, "value"));
@@ -91,12 +97,13 @@ static const struct nd_h2_stream_ops raw_ops = {
     .on_close = raw_close,
 };
 
-/* Send it and wait for the end. */
+/* Send it and wait for the end. `max_headers`: what this side says it accepts. */
 static void
-raw_request(struct fixture *f, struct raw *r, const struct nd_header *headers, size_t n,
-            struct nd_str body)
+raw_request_limited(struct fixture *f, struct raw *r, uint32_t max_headers,
+                    const struct nd_header *headers, size_t n, struct nd_str body)
 {
-    const struct nd_session_options options = {.role = ND_SESSION_CLIENT};
+    const struct nd_session_options options = {.role = ND_SESSION_CLIENT,
+                                               .max_header_list = max_headers};
     const struct nd_session_handler handler = {
         .arg = r, .on_ready = raw_ready, .on_gone = raw_gone};
     struct nd_stream *mine, *theirs;
@@ -114,6 +121,43 @@ raw_request(struct fixture *f, struct raw *r, const struct nd_header *headers, s
         expect_ok(nd_fiber_sleep(ND_MILLISECOND));
     nd_session_free(ND_TAKE(r->session));
     nd_h2_stream_fini(&r->h2);
+}
+
+static void
+raw_request(struct fixture *f, struct raw *r, const struct nd_header *headers, size_t n,
+            struct nd_str body)
+{
+    raw_request_limited(f, r, 0, headers, n, body);
+}
+
+/* A request for status NOT_FOUND with a message of so many letters. */
+static size_t
+make_failing_request(char *dst, size_t letters)
+{
+    struct nd_buf b = ND_BUF_INIT(4096);
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    ND_AUTO(nd_freep) char *message = nd_new_array(letters + 1, char);
+    size_t size;
+
+    memset(message, 'm', letters);
+    req.code = ND_NOT_FOUND;
+    req.message = message;
+    nd_buf_put(&b, ND_STR("\0\0\0\0\0"));
+    expect_ok(nd_pb_encode(&req, &b));
+    b.ptr[3] = (char)((b.len - 5) >> 8);
+    b.ptr[4] = (char)(b.len - 5);
+    memcpy(dst, b.ptr, size = b.len);
+    nd_buf_fini(&b);
+    return size;
+}
+
+static void
+many_details(void *arg, const struct nd_error *err, struct nd_buf *buf)
+{
+    (void)arg;
+    (void)err;
+    for (int i = 0; i < 1000; i++)
+        nd_buf_putc(buf, 'd');
 }
 
 #define UNARY_PATH "/nd.test.v1.EchoService/Unary"
@@ -220,6 +264,31 @@ IN_LOOP(bodies_out_of_order_get_the_right_answer)
     return NULL;
 }
 
+/* The peer's limit for header lists: the status arrives, with what fits besides. */
+IN_LOOP(a_status_is_cut_to_what_the_peer_accepts)
+{
+    static const uint32_t limits[] = {200, 400, 1200, 3000};
+    static const size_t lengths[] = {20, 209, 1000, 1000}; /* of the message, roughly */
+    ND_AUTO(fixture_endp)
+    struct fixture *f =
+        fixture_begin(&(struct fixture_options){.server = {.encode_details = many_details}});
+    char request[1200];
+    size_t size = make_failing_request(request, 1000);
+
+    for (size_t i = 0; i < ND_LEN(limits); i++) {
+        struct nd_header headers[8];
+        struct raw r;
+
+        raw_request_limited(f, &r, limits[i], headers, headers_with(headers, NULL, NULL),
+                            nd_str_n(request, size));
+        assert_string_equal(r.grpc_status, "5");
+        assert_true(r.h2.header_bytes <= limits[i]);
+        assert_true(r.message_len + 20 >= lengths[i] && r.message_len <= lengths[i] + 20);
+        assert_int_equal(r.has_details, limits[i] == 3000);
+    }
+    return NULL;
+}
+
 /* --- interceptors --- */
 
 struct watcher {
@@ -228,6 +297,7 @@ struct watcher {
     struct watcher **log; /* in the order of being asked */
     unsigned *n_log;
     unsigned with_request;
+    unsigned unknown; /* methods */
     enum nd_code outcome;
 };
 
@@ -239,7 +309,7 @@ intercept(void *arg, struct nd_call *call, const void *in, const struct nd_inter
 
     w->log[(*w->n_log)++] = w;
     w->with_request += in != NULL;
-    assert_non_null(nd_call_method(call));
+    w->unknown += nd_call_method(call) == &nd_unknown_method;
     assert_ptr_equal(nd_ctx_get(ND_CTX_CALL), call);
     assert_int_equal(nd_call_identity(call)->peer->kind, ND_PEER_MEMORY);
     if (w->refuse)
@@ -267,7 +337,7 @@ dial_server(void *arg, struct nd_stream **ret)
 
 IN_LOOP(interceptors_run_in_order_and_may_refuse)
 {
-    struct watcher *log[8];
+    struct watcher *log[16];
     unsigned n = 0;
     struct watcher watchers[] = {
         {.name = "first", .log = log, .n_log = &n},
@@ -282,6 +352,7 @@ IN_LOOP(interceptors_run_in_order_and_may_refuse)
     struct nd_channel *ch = nd_channel_new(
         &addr, &(struct nd_channel_options){.dial = dial_server, .dial_arg = server});
     Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    struct nd_method_desc method = *ECHO_ECHO_SERVICE_UNARY;
     Echo__EchoReply *rsp;
 
     echo_add_to(&echo, server);
@@ -301,6 +372,14 @@ IN_LOOP(interceptors_run_in_order_and_may_refuse)
     expect_code(nd_channel_unary(ch, ECHO_ECHO_SERVICE_UNARY, NULL, &req, arena, &rsp), ND_DENIED);
     assert_int_equal(watchers[0].outcome, ND_DENIED);
     assert_int_equal(echo.started, 1);
+
+    watchers[1].refuse = false;
+    method.path = "/no.Such/Method";
+    expect_code(nd_channel_unary(ch, &method, NULL, &req, arena, &rsp), ND_UNIMPLEMENTED);
+    assert_int_equal(watchers[1].outcome, ND_UNIMPLEMENTED);
+    assert_int_equal(watchers[1].unknown, 1);
+    watchers[0].refuse = true;
+    expect_code(nd_channel_unary(ch, &method, NULL, &req, arena, &rsp), ND_DENIED);
     nd_server_stop(server, ND_SECOND);
     return NULL;
 }
@@ -311,6 +390,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_out_of_order_get_the_right_answer),
         cmocka_unit_test(bodies_out_of_order_get_the_right_answer),
+        cmocka_unit_test(a_status_is_cut_to_what_the_peer_accepts),
         cmocka_unit_test(interceptors_run_in_order_and_may_refuse),
     };
 

@@ -12,6 +12,8 @@
 #define ND_GRPC_CLIENT_STREAM_WINDOW   (1024u * 1024u) /* received and not yet taken, per call */
 #define ND_GRPC_MAX_REPEATS            4u    /* of a call that the server has certainly not seen */
 #define ND_GRPC_MAX_FOREIGN_BODY       1024u /* of a response that is not gRPC: quoted in the error */
+#define ND_GRPC_MAX_PENDING_BYTES      (256u * 1024u * 1024u) /* of a connection's incomplete requests */
+#define ND_GRPC_DRAIN_NS               (10 * ND_MINUTE) /* a finished call whose client takes nothing any more */
 #define ND_GRPC_MAX_STATUS_MESSAGE     1024u /* bytes of grpc-message, encoded */
 #define ND_GRPC_MAX_DETAILS_BYTES      4096u
 #define ND_GRPC_MAX_HEALTH_LIST        100u /* services that Health.List tells */

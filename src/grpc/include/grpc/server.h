@@ -42,12 +42,19 @@ struct nd_interceptor {
 };
 struct nd_error *nd_interceptor_next(const struct nd_interceptor_chain *next) ND_CHECK_RESULT;
 
+/*
+ * What nd_call_method() is when the server does not offer the method. Interceptors see such calls too,
+ * so that nobody learns which methods exist before saying who they are; `next` refuses them.
+ */
+extern const struct nd_method_desc nd_unknown_method;
+
 struct nd_server_options {
     const char *user_agent;     /* for logs; static text */
     size_t max_message_bytes;   /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
     uint32_t max_streams;       /* per connection; 0 means the default in grpc/limits.h */
     uint32_t max_connections;   /* 0 means the default */
     uint32_t max_calls;         /* handlers running at once; 0 means the default */
+    size_t max_pending_bytes;   /* of a connection's incomplete requests; 0 means the default */
     int64_t default_timeout_ns; /* of unary calls without a deadline; 0: none */
 
     /*

@@ -7,6 +7,7 @@
 #define ND_NET_STREAM_WINDOW     (256u * 1024u) /* received and not yet consumed, per stream */
 #define ND_NET_CONNECTION_WINDOW (4u * 1024u * 1024u)
 #define ND_NET_MAX_HEADER_LIST   16384u /* sum of name + value + 32 over a header block received */
+#define ND_NET_FIELD_OVERHEAD    32u    /* what a field counts besides its bytes */
 #define ND_NET_PEER_MAX_STREAMS  100u   /* a client's assumption until SETTINGS arrive */
 
 #define ND_NET_HIGH_WATER_BYTES (128u * 1024u) /* unsent by the byte stream: no more frames */

@@ -156,6 +156,9 @@ void nd_session_terminate(struct nd_session *session, enum nd_h2_code code, cons
 /* Streams open now. */
 size_t nd_session_n_streams(const struct nd_session *session);
 
+/* What the peer accepts as the sum of name + value + 32 over a header block; UINT32_MAX: anything. */
+uint32_t nd_session_peer_max_headers(const struct nd_session *session);
+
 /* client: the connection is up, and one more stream is within the peer's limit. */
 bool nd_session_can_open(const struct nd_session *session);
 
@@ -186,6 +189,9 @@ bool nd_h2_stream_has_responded(const struct nd_h2_stream *s);
 struct nd_buf *nd_h2_stream_queue(struct nd_h2_stream *s);
 void nd_h2_stream_queued(struct nd_h2_stream *s);
 
+/* Bytes queued and not yet sent. */
+size_t nd_h2_stream_unsent(const struct nd_h2_stream *s);
+
 /* Whether a writer should wait for on_writable. */
 bool nd_h2_stream_is_full(struct nd_h2_stream *s);
 
@@ -200,6 +206,9 @@ void nd_h2_stream_consume(struct nd_h2_stream *s, size_t n);
 
 /* Reset the stream; the session forgets it now, without on_close. */
 void nd_h2_stream_reset(struct nd_h2_stream *s, enum nd_h2_code code);
+
+/* As HTTP/2 counts it: the sum of name + value + 32. */
+size_t nd_header_list_size(const struct nd_header *headers, size_t n);
 
 /* "CANCEL"; "an unknown code". */
 const char *nd_h2_code_name(uint32_t code);

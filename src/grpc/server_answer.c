@@ -1,0 +1,140 @@
+/*
+ * The server's answers: header block, messages, trailers, or one block when nothing stands between.
+ *
+ *     HEADERS (initial metadata) · DATA ... · HEADERS (status, trailing metadata)
+ *     HEADERS (status)                        "trailers-only": failed before anything was sent
+ *
+ * A peer that has announced a limit for header lists drops a larger block and loses the status with
+ * it. So what is only nice to have is left out before that: details, metadata, the end of the text.
+ */
+
+#include "base/log.h"
+
+#include "server_priv.h"
+#include "status_priv.h"
+
+static struct nd_str
+answer_type(const struct nd_call *call)
+{
+    size_t end = nd_str_find(call->content_type, ';');
+
+    if (nd_str_starts(call->content_type, ND_STR("application/grpc+")))
+        return nd_str_trim(nd_str_sub(call->content_type, 0, ND_MIN(end, call->content_type.len)));
+    return ND_STR("application/grpc");
+}
+
+static size_t
+status_headers(struct nd_call *call, const struct nd_error *err, struct nd_header *dst)
+{
+    const struct nd_server_options *o = &call->server->options;
+    struct nd_buf details = ND_BUF_INIT(ND_GRPC_MAX_DETAILS_BYTES);
+    size_t n;
+
+    if (err != NULL && o->encode_details != NULL)
+        o->encode_details(o->encode_details_arg, err, &details);
+    n = nd_status_to_headers(err, nd_buf_str(&details), call->arena, dst);
+    nd_buf_fini(&details);
+    return n;
+}
+
+/* The end of an escaped text goes, whole escapes only. */
+static void
+shorten(struct nd_str *text, size_t by)
+{
+    text->len -= ND_MIN(by, text->len);
+    for (size_t back = 1; back <= 2 && back <= text->len; back++) {
+        if (text->ptr[text->len - back] == '%') {
+            text->len -= back;
+            return;
+        }
+    }
+}
+
+/* Make a block of `n_fixed` fields, `n_status` of the status and then metadata fit the peer's limit. */
+static size_t
+fit(const struct nd_call *call, struct nd_header *h, size_t n_fixed, size_t n_status, size_t n)
+{
+    struct nd_header *status = h + n_fixed;
+    size_t max =
+        call->h2.session != NULL ? nd_session_peer_max_headers(call->h2.session) : UINT32_MAX;
+
+    if (nd_header_list_size(h, n) <= max)
+        return n;
+    nd_debug("trailers shortened", ND_KV("limit", max));
+    if (n_status == ND_STATUS_HEADERS) {
+        memmove(&status[2], &status[3], (n - n_fixed - 3) * sizeof(*h));
+        n_status--;
+        n--;
+    }
+    if (nd_header_list_size(h, n) > max)
+        n = n_fixed + n_status;
+    if (nd_header_list_size(h, n) > max && n_status >= 2)
+        shorten(&status[1].value, nd_header_list_size(h, n) - max);
+    return n;
+}
+
+void
+nd_server_call_refuse(struct nd_call *call, const char *http_status, const struct nd_error *err)
+{
+    struct nd_header headers[3 + ND_STATUS_HEADERS] = {
+        {ND_STR(":status"), nd_str(http_status)},
+        {ND_STR("content-type"), answer_type(call)},
+    };
+    size_t n = 2;
+    size_t n_status;
+
+    if (call->encoding.len != 0)
+        headers[n++] = (struct nd_header){ND_STR("grpc-accept-encoding"), ND_STR("identity")};
+    n_status = status_headers(call, err, headers + n);
+    n = fit(call, headers, n, n_status, n + n_status);
+    call->answered = true;
+    nd_timer_disarm(&call->timer);
+    nd_server_call_drop_input(call);
+    nd_h2_stream_respond(&call->h2, headers, n, true);
+}
+
+void
+nd_server_call_send_headers(struct nd_call *call)
+{
+    struct nd_header *headers;
+    size_t n = 2;
+
+    if (nd_h2_stream_has_responded(&call->h2))
+        return;
+    headers = nd_arena_new_array(call->arena, n + call->headers.n, struct nd_header);
+    headers[0] = (struct nd_header){ND_STR(":status"), ND_STR("200")};
+    headers[1] = (struct nd_header){ND_STR("content-type"), answer_type(call)};
+    n += nd_metadata_to_headers(&call->headers, call->arena, headers + n);
+    nd_h2_stream_respond(&call->h2, headers, n, false);
+}
+
+static void
+send_trailers(struct nd_call *call, const struct nd_error *err)
+{
+    struct nd_header *trailers =
+        nd_arena_new_array(call->arena, ND_STATUS_HEADERS + call->trailers.n, struct nd_header);
+    size_t n_status = status_headers(call, err, trailers);
+    size_t n = n_status;
+
+    n += nd_metadata_to_headers(&call->trailers, call->arena, trailers + n);
+    n = fit(call, trailers, 0, n_status, n);
+    call->answered = true;
+    nd_h2_stream_finish(&call->h2, trailers, n);
+}
+
+void
+nd_server_call_finish(struct nd_call *call, struct nd_error *err)
+{
+    if (err == NULL && call->reply != NULL)
+        err = nd_frame_put(nd_h2_stream_queue(&call->h2), call->reply);
+    if (call->server->forced && nd_error_code(err) == ND_CANCELLED)
+        err = nd_error_wrap(nd_error_recode(err, ND_UNAVAILABLE), "the server is shutting down");
+    if (err != NULL && !nd_h2_stream_has_responded(&call->h2) && call->headers.n == 0 &&
+        call->trailers.n == 0) {
+        nd_server_call_refuse(call, "200", err);
+    } else {
+        nd_server_call_send_headers(call);
+        send_trailers(call, err);
+    }
+    nd_error_free(err);
+}

@@ -1,0 +1,120 @@
+/*
+ * The header block of a request: what is taken from it, and what makes the server refuse the call
+ * before anything else happens.
+ */
+
+#include "base/arena.h"
+
+#include "server_priv.h"
+#include "wire_priv.h"
+
+static void
+take_method(struct nd_call *call, struct nd_str value)
+{
+    call->is_post = nd_str_eq(value, ND_STR("POST"));
+}
+
+static void
+take_path(struct nd_call *call, struct nd_str value)
+{
+    call->method = nd_map_find(call->server->methods, value);
+    call->path = call->method != NULL ? nd_str(call->method->desc->path)
+                                      : nd_str_n(nd_arena_str(call->arena, value), value.len);
+}
+
+static void
+take_content_type(struct nd_call *call, struct nd_str value)
+{
+    static const struct nd_str usual = {"application/grpc", 16};
+
+    call->content_type =
+        nd_str_eq(value, usual) ? usual : nd_str_n(nd_arena_str(call->arena, value), value.len);
+}
+
+static void
+take_timeout(struct nd_call *call, struct nd_str value)
+{
+    if (!nd_timeout_parse(value, &call->timeout_ns))
+        call->bad_timeout = true;
+}
+
+static void
+take_encoding(struct nd_call *call, struct nd_str value)
+{
+    if (!nd_str_eq(value, ND_STR("identity")))
+        call->encoding = nd_str_n(nd_arena_str(call->arena, value), value.len);
+}
+
+static const struct {
+    struct nd_str name;
+    void (*take)(struct nd_call *call, struct nd_str value);
+} known_headers[] = {
+    {{":method", 7}, take_method},
+    {{":path", 5}, take_path},
+    {{"content-type", 12}, take_content_type},
+    {{"grpc-timeout", 12}, take_timeout},
+    {{"grpc-encoding", 13}, take_encoding},
+};
+
+void
+nd_server_call_take_header(struct nd_call *call, struct nd_str name, struct nd_str value)
+{
+    for (size_t i = 0; i < ND_LEN(known_headers); i++) {
+        if (nd_str_eq(name, known_headers[i].name)) {
+            known_headers[i].take(call, value);
+            return;
+        }
+    }
+    call->n_authorities += nd_str_eq(name, ND_STR(":authority"));
+    if (!nd_metadata_receive(&call->metadata, name, value))
+        call->bad_binary = true;
+}
+
+struct nd_error *
+nd_server_call_unknown(const struct nd_call *call)
+{
+    struct nd_str service, method;
+
+    if (!nd_path_split(call->path, &service, &method))
+        return nd_error_new(ND_UNIMPLEMENTED, "malformed method name: \"%.*s\"",
+                            ND_STR_ARG(call->path));
+    for (size_t i = 0; i < call->server->n_services; i++) {
+        if (nd_str_eqz(service, call->server->services[i].desc->name))
+            return nd_error_new(ND_UNIMPLEMENTED, "unknown method %.*s for service %.*s",
+                                ND_STR_ARG(method), ND_STR_ARG(service));
+    }
+    return nd_error_new(ND_UNIMPLEMENTED, "unknown service %.*s", ND_STR_ARG(service));
+}
+
+/* In the order in which the field checks (contracts/grpc-wire.md 1.11). */
+struct nd_error *
+nd_server_call_check(const struct nd_call *call, const char **ret_http)
+{
+    *ret_http = "431";
+    if (call->h2.too_many_headers)
+        return nd_error_new(ND_EXHAUSTED, "the header list is larger than the limit of %u bytes",
+                            ND_GRPC_MAX_HEADER_LIST);
+    *ret_http = "415";
+    if (!nd_is_grpc_content_type(call->content_type))
+        return nd_error_new(ND_INVALID, "invalid gRPC request content-type \"%.*s\"",
+                            ND_STR_ARG(call->content_type));
+    *ret_http = "400";
+    if (call->n_authorities > 1)
+        return nd_error_new(ND_INTERNAL, "more than one :authority");
+    if (call->bad_timeout)
+        return nd_error_new(ND_INTERNAL, "malformed grpc-timeout");
+    if (call->bad_binary)
+        return nd_error_new(ND_INTERNAL, "malformed binary metadata");
+    *ret_http = "405";
+    if (!call->is_post)
+        return nd_error_new(ND_INTERNAL, "the HTTP method of a call is POST");
+    *ret_http = "200";
+    if (call->timeout_ns == 0)
+        return nd_error_new(ND_DEADLINE, "the deadline has passed already");
+    if (call->method == NULL)
+        return nd_server_call_unknown(call);
+    if (call->encoding.len != 0)
+        return nd_error_new(ND_UNIMPLEMENTED, "grpc: compressor \"%.*s\" is not installed",
+                            ND_STR_ARG(call->encoding));
+    return NULL;
+}
