@@ -22,8 +22,7 @@ nd_known_fields_check(const void *message)
         return NULL;
     return nd_error_hint(
         nd_error_reason(nd_error_field(nd_buf_str(&path).ptr,
-                                       "this daemon does not know field %s, and must not ignore it",
-                                       nd_buf_str(&path).ptr),
+                                       "is not known to this daemon, which must not ignore it"),
                         "UNKNOWN_FIELD"),
         "the client is newer than the daemon: update nerdctl-grpcd, or leave the option out");
 }
