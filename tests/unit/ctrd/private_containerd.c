@@ -156,9 +156,22 @@ world_until(struct world *w, bool up)
 struct world *
 world_begin(void)
 {
+    struct nd_ctrd *ctrd;
+    struct world *w;
+
+    expect_ok(nd_ctrd_new(&(struct nd_ctrd_options){.address = socket_path}, &ctrd));
+    w = world_begin_with(ctrd);
+    w->borrowed = false;
+    return w;
+}
+
+struct world *
+world_begin_with(struct nd_ctrd *ctrd)
+{
     struct world *w = nd_new(struct world);
 
-    expect_ok(nd_ctrd_new(&(struct nd_ctrd_options){.address = socket_path}, &w->ctrd));
+    w->ctrd = ctrd;
+    w->borrowed = true;
     nd_ctrd_listen(w->ctrd, (struct nd_ctrd_listener){.on_change = on_change, .arg = w});
     w->arena = nd_arena_new(0);
     w->group = nd_group_begin("containerd", 0);
@@ -173,7 +186,8 @@ world_endp(struct world **w_ptr)
     struct world *w = ND_TAKE(*w_ptr);
 
     nd_group_end(w->group);
-    nd_ctrd_free(w->ctrd);
+    if (!w->borrowed)
+        nd_ctrd_free(w->ctrd);
     nd_arena_free(w->arena);
     nd_free(w);
 }

@@ -39,6 +39,7 @@ void containerd_start(void);
 
 struct world {
     struct nd_ctrd *ctrd;
+    bool borrowed; /* the client is not the world's */
     struct nd_group *group;
     struct nd_arena *arena;
     struct nd_cond changed;
@@ -46,8 +47,9 @@ struct world {
     unsigned ups, downs; /* how often the listener was told */
 };
 
-/* Returns when it is connected. */
+/* Returns when it is connected. The second one watches over a client that somebody else has. */
 struct world *world_begin(void);
+struct world *world_begin_with(struct nd_ctrd *ctrd);
 void world_endp(struct world **w);
 void world_until(struct world *w, bool up);
 
