@@ -42,11 +42,14 @@ nd_lease_create(struct nd_ctrd *ctrd, const char *ns, struct nd_lease *ret)
     const char *const labels[] = {"containerd.io/gc.expire", expires, NULL};
     struct nd_lease lease = {0};
 
+    ND_TRY(nd_ctx_check());
     nd_random_hex(lease.id, 16);
     nd_wall_format(nd_wall_add(nd_wall_now(), ND_CTRD_LEASE_NS), expires);
     req.id = lease.id;
     req.labels = nd_ctrd_map(arena, &ct_leases__create_request__labels_entry__descriptor, labels,
                              &req.n_labels);
+    /* Shielded: a lease whose creation is cancelled half-way may exist, and nobody would delete it. */
+    ND_SHIELDED(ND_CTRD_UNDO_NS);
     ND_TRY_DOING(nd_ctrd_call(ctrd, scope, CT_LEASES_CREATE, &req, arena, &rsp), "create lease");
     *ret = lease;
     return NULL;

@@ -282,6 +282,7 @@ nd_images_list(struct nd_host *host, const char *ns, const Pb__ImageServiceListR
     ND_TRY(read_filters(host, ns, arena, &filters));
     ND_TRY(nd_record_list(host, ns, arena, &all));
     ND_TRY(nd_image_used_names(host, ns, NULL, used));
-    qsort(all->images, all->n_images, sizeof(all->images[0]), newest_first);
+    if (all->n_images > 1)
+        qsort(all->images, all->n_images, sizeof(all->images[0]), newest_first);
     return fill_page(host, ns, &filters, all, used, arena, rsp);
 }

@@ -3,6 +3,7 @@
  * tries one after the other until the world holds still.
  */
 
+#include "fiber/limits.h"
 #include "image/images.h"
 #include "image/limits.h"
 #include "oci/reference.h"
@@ -81,6 +82,9 @@ nd_record_put(struct nd_host *host, struct nd_ctrd_scope scope, const char *name
 {
     CtImages__Image image = CT_IMAGES__IMAGE__INIT;
 
+    /* Shielded: a name that was cancelled half-way may exist without anybody being told. */
+    ND_TRY(nd_ctx_check());
+    ND_SHIELDED(ND_SHIELD_GRACE_NS);
     image.name = text(name);
     image.target = (Ct__Descriptor *)(uintptr_t)target;
     for (unsigned tries = 1;; tries++) {
