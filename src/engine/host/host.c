@@ -19,6 +19,7 @@
 
 #include "facts_priv.h"
 #include "locks_priv.h"
+#include "runtime_priv.h"
 
 #define NAMESPACE_MAX 76 /* bytes; containerd's rule for identifiers */
 
@@ -28,6 +29,7 @@ struct nd_host {
     struct nd_ctrd *ctrd;
     struct nd_store *store; /* NULL until it is first needed */
     struct nd_map *locks;   /* by name, those that are held */
+    struct nd_runtime_cache runtime;
 };
 
 static const char *const cgroup_managers[] = {"cgroupfs", "systemd", "none"};
@@ -136,6 +138,7 @@ nd_host_free(struct nd_host *host)
     nd_store_close(host->store);
     nd_ctrd_free(host->ctrd);
     nd_map_free(host->locks);
+    nd_runtime_cache_fini(&host->runtime);
     free_text(host->settings.containerd_address);
     free_text(host->settings.data_root);
     free_text(host->settings.default_namespace);
@@ -178,6 +181,12 @@ nd_host_store(struct nd_host *host, struct nd_store **ret)
                              &host->store));
     *ret = host->store;
     return NULL;
+}
+
+struct nd_error *
+nd_host_runtime(struct nd_host *host, struct nd_arena *arena, struct nd_host_runtime *ret)
+{
+    return nd_runtime_find(&host->runtime, arena, ret);
 }
 
 struct nd_error *

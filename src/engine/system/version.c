@@ -6,8 +6,6 @@
 #include "oci/platform.h"
 #include "system/system.h"
 
-#include "runtime_priv.h"
-
 #define MAX_COMPONENTS 2
 
 static char *
@@ -62,10 +60,10 @@ add_containerd(struct nd_host *host, Pb__SystemServiceVersionResponse *rsp, stru
 }
 
 static struct nd_error *
-add_runtime(Pb__SystemServiceVersionResponse *rsp, struct nd_arena *arena)
+add_runtime(struct nd_host *host, Pb__SystemServiceVersionResponse *rsp, struct nd_arena *arena)
 {
-    struct runtime_version version;
-    struct nd_error *err = nd_runtime_version(arena, &version);
+    struct nd_host_runtime version;
+    struct nd_error *err = nd_host_runtime(host, arena, &version);
 
     if (err != NULL)
         return leave_out(err, "runc");
@@ -87,7 +85,7 @@ nd_system_version(struct nd_host *host, const char *daemon_version, const char *
     rsp->arch = nd_arena_strdup(arena, platform.architecture);
     rsp->components = nd_arena_new_array(arena, MAX_COMPONENTS, Pb__Component *);
     ND_TRY(add_containerd(host, rsp, arena));
-    return add_runtime(rsp, arena);
+    return add_runtime(host, rsp, arena);
 }
 
 struct nd_error *

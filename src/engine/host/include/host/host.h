@@ -48,6 +48,19 @@ struct nd_ctrd *nd_host_ctrd(struct nd_host *host);
 const struct nd_host_settings *nd_host_settings(const struct nd_host *host);
 const struct nd_host_facts *nd_host_facts(const struct nd_host *host);
 
+/* What the runtime program (runc) says of itself. Texts in the arena; "" when it does not say so. */
+struct nd_host_runtime {
+    const char *version;
+    const char *commit;
+};
+
+/*
+ * Found out by starting the program, and remembered for a minute. Fails: ND_NOT_FOUND (not installed),
+ * ND_UNAVAILABLE (it failed, or said something else). Context: fiber.
+ */
+struct nd_error *nd_host_runtime(struct nd_host *host, struct nd_arena *arena,
+                                 struct nd_host_runtime *ret) ND_CHECK_RESULT;
+
 /*
  * nerdctl's data store of this containerd. Its path follows from the socket's resolved path, so the
  * socket must have existed once. Fails: ND_UNAVAILABLE. Context: fiber.

@@ -9,7 +9,5 @@
 #define ND_EVENTS_QUEUE_MAX     1024u  /* events that wait for a slow client */
 #define ND_EVENTS_KNOWN_MAX     16384u /* containers whose names and labels a filter remembers */
 #define ND_EVENTS_REOPEN_NS     (200 * ND_MILLISECOND) /* between attempts while containerd is down */
-#define ND_RUNTIME_OUTPUT_BYTES 4096u                  /* of "runc --version" */
-#define ND_RUNTIME_TIMEOUT_NS   (5 * ND_SECOND)
 
 #endif

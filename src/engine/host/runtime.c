@@ -4,6 +4,8 @@
  *     runc version 1.1.5+ds1
  *     commit: 1.1.5+ds1-1+deb12u1
  *     spec: 1.0.2-dev
+ *
+ * To start it takes longer than most calls, so its answer is kept for a while.
  */
 
 #include <errno.h>
@@ -11,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "fiber/process.h"
-#include "system/limits.h"
 
 #include "runtime_priv.h"
 
@@ -70,10 +72,10 @@ run(char *dst, size_t cap, size_t *ret_len)
 }
 
 struct nd_error *
-nd_runtime_version_parse(struct nd_str output, struct nd_arena *arena, struct runtime_version *ret)
+nd_runtime_version_parse(struct nd_str output, struct nd_arena *arena, struct nd_host_runtime *ret)
 {
     const struct nd_str version = ND_STR("runc version "), commit = ND_STR("commit: ");
-    struct runtime_version found = {"", ""};
+    struct nd_host_runtime found = {"", ""};
     struct nd_str line;
 
     if (!nd_str_is_utf8(output))
@@ -90,12 +92,41 @@ nd_runtime_version_parse(struct nd_str output, struct nd_arena *arena, struct ru
     return NULL;
 }
 
-struct nd_error *
-nd_runtime_version(struct nd_arena *arena, struct runtime_version *ret)
+static struct nd_error *
+ask(struct nd_arena *arena, struct nd_host_runtime *ret)
 {
     char output[ND_RUNTIME_OUTPUT_BYTES];
     size_t len;
 
     ND_TRY_DOING(run(output, sizeof(output), &len), "runc --version");
     return nd_runtime_version_parse(nd_str_n(output, len), arena, ret);
+}
+
+void
+nd_runtime_cache_fini(struct nd_runtime_cache *cache)
+{
+    nd_free(cache->version);
+    nd_free(cache->commit);
+}
+
+static void
+keep(struct nd_runtime_cache *cache, const struct nd_host_runtime *found)
+{
+    nd_runtime_cache_fini(cache);
+    cache->version = nd_strdup(found->version);
+    cache->commit = nd_strdup(found->commit);
+    cache->fresh_until.ns = nd_loop_now().ns + ND_RUNTIME_FRESH_NS;
+}
+
+struct nd_error *
+nd_runtime_find(struct nd_runtime_cache *cache, struct nd_arena *arena, struct nd_host_runtime *ret)
+{
+    if (cache->version != NULL && nd_loop_now().ns < cache->fresh_until.ns) {
+        ret->version = nd_arena_strdup(arena, cache->version);
+        ret->commit = nd_arena_strdup(arena, cache->commit);
+        return NULL;
+    }
+    ND_TRY(ask(arena, ret));
+    keep(cache, ret);
+    return NULL;
 }
