@@ -72,6 +72,8 @@ check_pseudo(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
             continue;
         if ((s->seen & (pseudo[i].bit | SEEN_REGULAR)) != 0 || !is_value(value))
             return malformed(s);
+        if (value.len == 0 && pseudo[i].bit != SEEN_AUTHORITY)
+            return malformed(s);
         s->seen |= pseudo[i].bit;
         return true;
     }

@@ -80,8 +80,13 @@ on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, 
 
     (void)h2;
     (void)flags;
-    if (s == NULL || (session->role == ND_SESSION_SERVER && s->has_headers))
+    if (s == NULL)
         return 0;
+    if (session->role == ND_SESSION_SERVER && s->has_headers) {
+        if (session->own_checks && nd_str_starts(n, ND_STR(":")))
+            s->malformed = true;
+        return 0;
+    }
     s->header_bytes += name_len + value_len + ND_NET_FIELD_OVERHEAD;
     if (s->header_bytes > session->max_header_list)
         s->too_many_headers = true;
@@ -174,7 +179,7 @@ headers_received(struct nd_session *session, struct nd_h2_stream *s, bool end)
 
     if (s->interim && !end)
         return;
-    if (session->own_checks && !s->has_headers && !nd_header_check_end(s))
+    if (session->own_checks && (s->has_headers ? !end : !nd_header_check_end(s)))
         s->malformed = true;
     if (s->malformed) {
         refuse_malformed(session, s);

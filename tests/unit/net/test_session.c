@@ -522,6 +522,7 @@ static const struct header_case header_cases[] = {
      false,
      false},
     {{{":method", "GET"}, {":method", "GET"}, {":scheme", "http"}, {":path", "/"}}, false, false},
+    {{{":method", "GET"}, {":scheme", "http"}, {":path", ""}, {":authority", "a"}}, false, false},
     {{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}}, false, false},
     {{{":method", "GET"}, {":path", "/"}, {":authority", "a"}}, false, false},
     {{{":scheme", "http"}, {":path", "/"}, {":authority", "a"}}, false, false},
@@ -577,6 +578,41 @@ IN_LOOP(header_lists_are_checked_on_unix_sockets)
     return NULL;
 }
 
+/* Trailers of a client end the request, and must be well-formed trailers. */
+IN_LOOP(trailers_of_a_client_are_checked)
+{
+    static const char *const open_request[][2] = {{":method", "POST"},
+                                                  {":scheme", "http"},
+                                                  {":path", "/p"},
+                                                  {":authority", "a"},
+                                                  {NULL, NULL}};
+    static const char *const good[][2] = {{"x-sum", "1"}, {NULL, NULL}};
+    static const char *const bad[][2] = {{":path", "/q"}, {NULL, NULL}};
+
+    for (int i = 0; i < 6; i++) {
+        struct nd_buf b = ND_BUF_INIT(1 << 20);
+        struct site site;
+        size_t at;
+
+        site_begin(&site, &(struct nd_session_options){.any_authority = i % 2 != 0});
+        put_preface(&b);
+        at = b.len;
+        put_request(&b, 1, open_request);
+        b.ptr[at + 4] = 0x4;
+        at = b.len;
+        put_request(&b, 1, i / 2 == 1 ? bad : good);
+        if (i / 2 == 2)
+            b.ptr[at + 4] = 0x4;
+        say(&site, &b);
+        hear_some(&site);
+        assert_int_equal(count_frames(&site, DATA, NULL), i / 2 == 0);
+        assert_int_equal(count_frames(&site, RST_STREAM, NULL), i / 2 != 0);
+        site_finish(&site);
+        nd_buf_fini(&b);
+    }
+    return NULL;
+}
+
 IN_LOOP(fields_with_control_characters_are_dropped)
 {
     static const char *const fields[][2] = {{":method", "GET"}, {":scheme", "http"},
@@ -617,6 +653,7 @@ main(void)
         cmocka_unit_test(draining_does_not_wait_for_ever_for_the_ping),
         cmocka_unit_test(header_lists_are_checked_on_tcp),
         cmocka_unit_test(header_lists_are_checked_on_unix_sockets),
+        cmocka_unit_test(trailers_of_a_client_are_checked),
         cmocka_unit_test(fields_with_control_characters_are_dropped),
     };
 
