@@ -32,6 +32,7 @@
 #define ND_LIST_MAX_FILTERS    256u
 #define ND_LIST_MAX_PATTERN    1024u /* bytes of one filter */
 #define ND_SIZE_WIDTH          16u   /* sizes of so many containers are asked for at once */
+#define ND_SIZE_MAX_LAYERS     512u  /* snapshots under one container */
 
 /* /etc/passwd and /etc/group of images: larger ones are refused, so many images are remembered. */
 #define ND_ACCOUNTS_MAX_BYTES  (1024u * 1024u)
