@@ -1,0 +1,425 @@
+/*
+ * Making a container: first look, then change.
+ *
+ *   look     image and its unpacked layers, users, name, sources, devices; labels and spec are made
+ *   change   state folder ─▶ name ─┬─▶ log files, resolv.conf, hostname, hosts, ports ─┬─▶ done
+ *                                  └─▶ record ─▶ snapshot ────────────────────────────┘
+ *
+ * The record comes before the snapshot: it names the snapshot's key, so from its first instant the
+ * snapshot has an owner, and no garbage collection can take it; a lease is not needed. Each step puts on
+ * the undo list what takes it back before it is begun, because a call that was cut short may have
+ * happened. Steps that change something run to their end even when the client is gone; whether to go on is
+ * asked between them.
+ */
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "container/lifecycle.h"
+#include "fiber/work.h"
+#include "store/hosts.h"
+#include "store/names.h"
+
+#include "creation_priv.h"
+#include "labels_priv.h"
+
+#define UNDO_STEPS 8u
+
+/* A creation while it changes things. */
+struct changing {
+    struct creation *c;
+    struct nd_undo *undo;
+    struct nd_undo_step steps[UNDO_STEPS];
+    size_t n_steps;
+};
+
+static void
+will_undo(struct changing *ch, struct nd_error *(*fn)(void *), const char *what)
+{
+    struct nd_undo_step *step = &ch->steps[ch->n_steps++];
+
+    ND_INVARIANT(ch->n_steps <= UNDO_STEPS);
+    *step = (struct nd_undo_step){.fn = fn, .arg = ch->c, .what = what};
+    nd_undo_push(ch->undo, step);
+}
+
+static struct nd_error *
+undo_state(void *arg)
+{
+    struct creation *c = arg;
+
+    return nd_state_remove(c->state);
+}
+
+static struct nd_error *
+undo_name(void *arg)
+{
+    struct creation *c = arg;
+
+    return nd_name_release(c->store, c->ns, c->name, c->id);
+}
+
+static struct nd_error *
+undo_hosts(void *arg)
+{
+    struct creation *c = arg;
+
+    return nd_hosts_remove(c->store, c->ns, c->id);
+}
+
+static struct nd_error *
+undo_record(void *arg)
+{
+    struct creation *c = arg;
+    struct nd_error *err = nd_snapshot_remove(c->cs, c->ns, c->image.snapshotter, c->id);
+
+    if (err != NULL)
+        nd_warn("snapshot is left to the garbage collector", ND_KV("error", err));
+    nd_error_free(err);
+    return nd_record_delete(c->cs, c->ns, c->id);
+}
+
+static struct nd_error *
+name_in_use(const char *name, const char *owner)
+{
+    struct nd_error *err =
+        nd_error_new(ND_EXISTS, "name \"%s\" is already used by ID \"%s\"", name, owner);
+
+    err = nd_error_meta(nd_error_reason(err, "NAME_IN_USE"), "owner", owner);
+    return nd_error_hint(err, "remove or rename that container, or use another name");
+}
+
+/* The owner is in the error of the store already. */
+static struct nd_error *
+take_name(struct changing *ch)
+{
+    struct creation *c = ch->c;
+    struct nd_error *err = nd_name_acquire(c->store, c->ns, c->name, c->id);
+    const char *owner = "";
+    struct nd_error *in_use;
+
+    if (nd_error_code(err) != ND_EXISTS) {
+        if (err == NULL)
+            will_undo(ch, undo_name, "release the name");
+        return err;
+    }
+    for (size_t i = 0; i < nd_error_n_meta(err); i++) {
+        if (strcmp(nd_error_meta_key(err, i), "owner") == 0)
+            owner = nd_error_meta_value(err, i);
+    }
+    in_use = name_in_use(c->name, owner);
+    nd_error_free(err);
+    return in_use;
+}
+
+/* One fiber: nerdctl's files. */
+static struct nd_error *
+write_files(void *arg)
+{
+    struct changing *ch = arg;
+    struct creation *c = ch->c;
+    const struct plan *plan = c->plan;
+    const struct nd_hosts_network network = {.name = plan->network};
+    const struct nd_hosts_meta meta = {
+        .id = c->id,
+        .name = c->name,
+        .hostname = c->hostname,
+        .extra_hosts = plan->extra_hosts,
+        .n_extra_hosts = plan->n_extra_hosts,
+        .networks = &network,
+        .n_networks = 1,
+    };
+
+    if (!plan->log_none)
+        ND_TRY(nd_state_write_log_config(c->state, &plan->log));
+    ND_TRY(nd_state_write_resolv_conf(c->state, plan->net_mode, &plan->dns));
+    ND_TRY(nd_state_write_hostname(c->state, c->hostname));
+    ND_TRY(nd_state_write_ports(c->state, NULL, 0));
+    will_undo(ch, undo_hosts, "remove the hosts file");
+    ND_TRY(nd_hosts_create(c->store, c->ns, c->id, plan->net_mode));
+    return nd_hosts_publish(c->store, c->ns, &meta);
+}
+
+/* BinaryName and SystemdCgroup, where they differ from what runc's shim does by itself. */
+static struct nd_error *
+set_runtime_options(const struct creation *c, CtContainers__Runtime *runtime)
+{
+    CtTasks__RuncOptions options = CT_TASKS__RUNC_OPTIONS__INIT;
+    Google__Protobuf__Any *any;
+    size_t size;
+
+    if (c->plan->runtime_binary == NULL && !c->plan->systemd_cgroup)
+        return NULL;
+    options.systemd_cgroup = c->plan->systemd_cgroup;
+    if (c->plan->runtime_binary != NULL)
+        options.binary_name = (char *)c->plan->runtime_binary;
+    any = nd_arena_new_object(c->arena, Google__Protobuf__Any);
+    google__protobuf__any__init(any);
+    size = ct_tasks__runc_options__get_packed_size(&options);
+    any->type_url = (char *)ND_TYPE_RUNC_OPTIONS;
+    any->value.data = nd_arena_alloc(c->arena, size + 1);
+    any->value.len = ct_tasks__runc_options__pack(&options, any->value.data);
+    runtime->options = any;
+    return NULL;
+}
+
+static void
+set_record_labels(const struct creation *c, record *rec)
+{
+    rec->labels = nd_arena_new_array(c->arena, c->labels.n, CtContainers__Container__LabelsEntry *);
+    for (size_t i = 0; i < c->labels.n; i++) {
+        CtContainers__Container__LabelsEntry *entry =
+            nd_arena_new_object(c->arena, CtContainers__Container__LabelsEntry);
+
+        ct_containers__container__labels_entry__init(entry);
+        entry->key = (char *)c->labels.at[i].key;
+        entry->value = (char *)c->labels.at[i].value;
+        rec->labels[rec->n_labels++] = entry;
+    }
+}
+
+static struct nd_error *
+create_record(const struct creation *c)
+{
+    record rec = CT_CONTAINERS__CONTAINER__INIT;
+    CtContainers__Runtime runtime = CT_CONTAINERS__RUNTIME__INIT;
+    Google__Protobuf__Any spec = GOOGLE__PROTOBUF__ANY__INIT;
+
+    spec.type_url = (char *)ND_TYPE_SPEC;
+    spec.value.data = (uint8_t *)c->spec.ptr;
+    spec.value.len = c->spec.len;
+    runtime.name = (char *)c->plan->runtime;
+    ND_TRY(set_runtime_options(c, &runtime));
+    rec.id = (char *)c->id;
+    rec.image = (char *)c->image.name;
+    rec.runtime = &runtime;
+    rec.spec = &spec;
+    rec.snapshotter = (char *)c->image.snapshotter;
+    rec.snapshot_key = (char *)c->id;
+    set_record_labels(c, &rec);
+    return nd_record_create(c->cs, c->ns, &rec);
+}
+
+/* The other fiber: containerd's objects. */
+static struct nd_error *
+make_record(void *arg)
+{
+    struct changing *ch = arg;
+    struct creation *c = ch->c;
+
+    will_undo(ch, undo_record, "delete record and snapshot");
+    {
+        ND_SHIELDED(ND_SHIELD_GRACE_NS);
+        ND_TRY_DOING(create_record(c), "make the record");
+    }
+    ND_TRY(nd_ctx_check());
+    ND_SHIELDED(ND_SHIELD_GRACE_NS);
+    return nd_snapshot_prepare(c->cs, c->ns, c->image.snapshotter, c->id, c->image.chain_id,
+                               c->arena, &c->mounts);
+}
+
+struct source_job {
+    struct creation *c;
+    size_t failed;
+    int errnum;
+};
+
+/* mkdir -p; an errno. Changes `path` meanwhile. */
+static int
+make_folders(char *path)
+{
+    for (char *at = path + 1;; at++) {
+        char c = *at;
+
+        if (c != '/' && c != '\0')
+            continue;
+        *at = '\0';
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+            return errno;
+        *at = c;
+        if (c == '\0')
+            return 0;
+    }
+}
+
+/* On a thread: sources that may be made. What was made stays, it is the user's folder. */
+static void
+make_sources(void *arg)
+{
+    struct source_job *job = arg;
+    const struct plan *plan = job->c->plan;
+
+    for (size_t i = 0; i < plan->n_mounts && job->errnum == 0; i++) {
+        const struct plan_mount *m = &plan->mounts[i];
+
+        if (m->kind != PLAN_BIND || !m->create_source || access(m->source, F_OK) == 0)
+            continue;
+        job->errnum = make_folders(nd_arena_strdup(job->c->arena, m->source));
+        job->failed = i;
+    }
+}
+
+static struct nd_error *
+create_sources(struct creation *c)
+{
+    struct source_job job = {.c = c};
+    bool any = false;
+
+    for (size_t i = 0; i < c->plan->n_mounts; i++)
+        any |= c->plan->mounts[i].create_source;
+    if (!any)
+        return NULL;
+    ND_TRY(nd_work(ND_WORK_SHORT, make_sources, &job));
+    if (job.errnum == 0)
+        return NULL;
+    return nd_error_in_field(
+        nd_in_element(nd_error_in_field(
+                          nd_error_errno(job.errnum, "make %s", c->plan->mounts[job.failed].source),
+                          "source"),
+                      "mounts", job.failed),
+        "config");
+}
+
+/* The two halves at once; both have ended when this returns. */
+static struct nd_error *
+make_both(struct changing *ch)
+{
+    ND_AUTO(nd_group_endp) struct nd_group *both = nd_group_begin("create container", 0);
+
+    ND_TRY(nd_group_spawn(both, make_record, ch));
+    ND_TRY(nd_group_spawn(both, write_files, ch));
+    return nd_group_wait(both);
+}
+
+static struct nd_error *
+change(struct creation *c)
+{
+    ND_AUTO(nd_undo_run) struct nd_undo undo = ND_UNDO_INIT;
+    struct changing *ch = nd_arena_new_object(c->arena, struct changing);
+
+    ch->c = c;
+    ch->undo = &undo;
+    nd_doing("make container");
+    will_undo(ch, undo_state, "remove the state folder");
+    ND_TRY(nd_state_create(c->state));
+    ND_TRY(take_name(ch));
+    ND_TRY(create_sources(c));
+    ND_TRY(make_both(ch));
+    ND_TRY(nd_ctx_check());
+    nd_undo_disarm(&undo); /* made: from here on only a removal takes it back */
+    return NULL;
+}
+
+static struct nd_error *
+resolve_image(struct creation *c)
+{
+    const Pb__ContainerConfig *config = c->plan->config;
+    struct nd_error *err;
+
+    nd_doing("resolve image");
+    err = nd_image_resolve(c->cs->host, c->ns, nd_str(config->image), nd_str(config->platform),
+                           c->arena, &c->image);
+    if (nd_error_code(err) == ND_NOT_FOUND)
+        return nd_error_hint(err, "load the image first: registries are not part of this version");
+    if (nd_error_code(err) == ND_INVALID && nd_error_get_field(err) == NULL)
+        return nd_error_in_field(err,
+                                 config->platform[0] != '\0' ? "config.platform" : "config.image");
+    ND_TRY(err);
+    for (size_t i = 0; i < c->image.config->n_volumes; i++)
+        nd_plan_warn(c->plan,
+                     "the image declares a volume at %.200s: volumes are not part of this version, "
+                     "what is written there stays in the container",
+                     c->image.config->volumes[i]);
+    return NULL;
+}
+
+/* Names are reserved by files that end with the task, so the labels of containers are asked as well. */
+static struct nd_error *
+check_name_is_free(struct creation *c)
+{
+    const char *name = c->plan->config->name;
+    char *owner;
+
+    if (name[0] == '\0')
+        return NULL;
+    ND_TRY(nd_container_name_owner(c->cs, c->ns, name, c->arena, &owner));
+    return owner != NULL ? name_in_use(name, owner) : NULL;
+}
+
+static struct nd_error *
+resolve_user(struct creation *c)
+{
+    const Pb__ContainerConfig *config = c->plan->config;
+    struct nd_error *err;
+
+    c->user_text = config->user[0] != '\0' ? config->user : c->image.config->user;
+    nd_doing("resolve user");
+    err = nd_accounts_resolve(c->cs, c->ns, c->image.snapshotter, c->image.chain_id, c->user_text,
+                              config->group_add, config->n_group_add, c->arena, &c->user);
+    if (nd_error_code(err) == ND_NOT_FOUND || nd_error_code(err) == ND_INVALID) {
+        err = nd_error_recode(err, ND_INVALID);
+        if (nd_error_get_field(err) == NULL)
+            return nd_error_in_field(err, "config.user");
+        return nd_error_in_field(err, "config");
+    }
+    return err;
+}
+
+static struct nd_error *
+look_around(struct creation *c)
+{
+    ND_TRY(nd_host_store(c->cs->host, &c->store));
+    ND_TRY(resolve_image(c));
+    ND_TRY(check_name_is_free(c));
+    ND_TRY(nd_creation_names(c));
+    ND_TRY(resolve_user(c));
+    ND_TRY(nd_creation_host_files(c));
+    ND_TRY(nd_creation_process(c));
+    ND_TRY(nd_creation_labels(c));
+    return nd_creation_spec(c);
+}
+
+static void
+free_spec(void *spec)
+{
+    nd_buf_fini(spec);
+}
+
+struct nd_error *
+nd_creation_run(struct creation *c, struct hold **ret_hold)
+{
+    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+
+    nd_arena_defer(c->arena, free_spec, &c->spec);
+    ND_TRY(look_around(c));
+    ND_TRY(nd_hold_lock(c->cs, c->ns, c->id, &hold));
+    ND_TRY(change(c));
+    *ret_hold = ND_TAKE(hold);
+    return NULL;
+}
+
+struct nd_error *
+nd_container_create(struct nd_containers *cs, const char *ns, const Pb__ContainerConfig *config,
+                    const struct nd_container_feed *feed, struct nd_arena *arena,
+                    struct nd_container_created *ret)
+{
+    struct creation *c = nd_arena_new_object(arena, struct creation);
+    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+
+    (void)feed;
+    c->cs = cs;
+    c->ns = ns;
+    c->arena = arena;
+    ND_TRY(
+        nd_plan_make(config, nd_host_facts(cs->host), nd_host_settings(cs->host), arena, &c->plan));
+    ND_TRY(nd_creation_run(c, &hold));
+    nd_info("container made", ND_KV("container", (const char *)c->id), ND_KV("name", c->name));
+    *ret = (struct nd_container_created){
+        .id = c->id,
+        .warnings = c->plan->warnings,
+        .n_warnings = c->plan->n_warnings,
+    };
+    return NULL;
+}

@@ -1,0 +1,87 @@
+#ifndef CONTAINER_CREATION_PRIV_H
+#define CONTAINER_CREATION_PRIV_H
+
+/*
+ * A container in the making: the plan, and what was found out about image and host. Everything lives in
+ * the arena of the call.
+ */
+
+#include "base/buf.h"
+#include "image/images.h"
+#include "store/root.h"
+
+#include "containers_priv.h"
+#include "plan_priv.h"
+#include "users_priv.h"
+
+struct pair_list {
+    struct nd_arena *arena;
+    struct nd_spec_pair *at;
+    size_t n, cap;
+};
+
+/* Set a key; one that is there keeps its place. */
+void nd_pairs_set(struct pair_list *list, const char *key, const char *value);
+const char *nd_pairs_find(const struct pair_list *list, const char *key); /* or NULL */
+
+struct creation {
+    struct nd_containers *cs;
+    const char *ns;
+    struct nd_arena *arena;
+    struct plan *plan;
+    bool will_start; /* part of a run */
+
+    /* found out */
+    struct nd_store *store;
+    struct nd_image_ready image;
+    struct nd_user user;
+    const char *user_text; /* "" for root by default */
+    const char **args;
+    size_t n_args;
+    const char **env;
+    size_t n_env;
+    const char *cwd;
+    const char *stop_signal;
+    const char *init_path; /* of the host's binary; NULL: no init */
+    const char *apparmor;  /* NULL: none */
+    struct nd_spec_device *devices;
+    size_t n_devices;
+
+    /* chosen */
+    char id[65];
+    const char *name;
+    const char *hostname; /* label and environment; "" when it is the host's */
+    struct nd_state *state;
+    const char *hosts_path, *log_uri;
+    struct pair_list labels, annotations;
+    struct nd_buf spec;
+
+    /* made */
+    struct mounts mounts; /* of the snapshot */
+};
+
+/* Program, environment, folder, user: image and request together (process.c). Context: any. */
+struct nd_error *nd_creation_process(struct creation *c) ND_CHECK_RESULT;
+
+/* Name, host name and what follows from the id (names.c). Context: any. */
+struct nd_error *nd_creation_names(struct creation *c) ND_CHECK_RESULT;
+
+/* The part of a default name that comes from the image; in the arena. Context: any. */
+const char *nd_image_short_name(const char *image_name, struct nd_arena *arena);
+
+/* Sources of mounts, devices, init, profiles: looked at, not changed (host_files.c). Context: fiber. */
+struct nd_error *nd_creation_host_files(struct creation *c) ND_CHECK_RESULT;
+
+/* Labels and annotations (labels.c). Context: any. */
+struct nd_error *nd_creation_labels(struct creation *c) ND_CHECK_RESULT;
+
+/* The spec (spec_input.c). Context: any. */
+struct nd_error *nd_creation_spec(struct creation *c) ND_CHECK_RESULT;
+
+/*
+ * The whole of it (create.c): look, then change. On failure nothing stays. With `lock` held by the
+ * caller from the moment the id is known: `*ret_hold` is the lock. Context: fiber.
+ */
+struct nd_error *nd_creation_run(struct creation *c, struct hold **ret_hold) ND_CHECK_RESULT;
+
+#endif

@@ -1,0 +1,53 @@
+#ifndef CONTAINER_LAUNCH_PRIV_H
+#define CONTAINER_LAUNCH_PRIV_H
+
+/* From a container to a running task, and what watches its end. Context of all: fiber. */
+
+#include "store/state.h"
+
+#include "containers_priv.h"
+#include "exit_priv.h"
+
+/* What a start needs to know; texts are borrowed. */
+struct launch {
+    struct nd_containers *cs;
+    const char *ns;
+    struct nd_arena *arena;
+    const char *id;
+    const char *name;
+    const char *snapshotter, *snapshot_key;
+    struct nd_state *state;
+    const char *log_uri; /* "" and "none": no output is kept */
+    bool tty;
+    bool has_hooks;    /* the spec's own: they write lifecycle.json and take the name */
+    bool own_name;     /* the name is ours already */
+    bool mark_started; /* the label explicitly-stopped must be written */
+    bool mark_running; /* and the label restart.status: there is a restart policy */
+    bool shareable_shm;
+    int64_t shm_size;
+    struct mounts mounts; /* of the snapshot; n 0: to be asked for */
+
+    /* An attached start: told of the end. Its wait is under way before the process runs. */
+    struct exit_watch *exit;
+    struct nd_group *group;
+};
+
+/*
+ * Create and start the task; the caller holds the lock of the container and has seen that there is no
+ * task. Not cut short by the end of the caller's context. On failure there is no task, and the label
+ * nerdctl/error says why.
+ * Fails: as nd_container_start().
+ */
+struct nd_error *nd_launch(struct launch *l) ND_CHECK_RESULT;
+
+/* Fill in from a record. Fails: ND_UNIMPLEMENTED for what only nerdctl can start. */
+struct nd_error *nd_launch_from_record(struct nd_containers *cs, const char *ns, const record *rec,
+                                       struct nd_arena *arena, struct launch *ret) ND_CHECK_RESULT;
+
+/*
+ * The error of a failed start as users need it: reason and exit code by runc's words about the program.
+ * Takes `err`. Context: any.
+ */
+struct nd_error *nd_start_error(struct nd_error *err) ND_NEW_ERROR;
+
+#endif

@@ -1,0 +1,197 @@
+/*
+ * Removing a container.
+ *
+ *   mark ─▶ task ─▶ snapshot ─▶ shared memory ─▶ name ─▶ hosts file ─▶ state folder ─▶ record
+ *
+ * Nobody can take a removal back, so it rolls forward: every step is fine with what is gone already, and
+ * the record, by which the container is found, goes last. A daemon that dies in the middle leaves a marked
+ * record; the next look around finishes it (background.c), and so does removing it again. What could not
+ * be removed although the container is gone is told as a warning.
+ */
+
+#include <signal.h>
+
+#include "base/log.h"
+#include "container/lifecycle.h"
+#include "container/limits.h"
+#include "store/hosts.h"
+#include "store/names.h"
+#include "store/state.h"
+
+#include "labels_priv.h"
+#include "remove_priv.h"
+#include "shm_priv.h"
+
+#define MAX_WARNINGS 16u
+
+struct removal {
+    struct nd_containers *cs;
+    const char *ns;
+    const record *rec;
+    struct nd_arena *arena;
+    struct nd_store *store;
+    struct nd_state *state;
+    struct warnings *warnings;
+};
+
+static void
+warn(struct removal *r, const char *what, struct nd_error *err)
+{
+    ND_AUTO(nd_error_freep) struct nd_error *owned = err;
+    struct warnings *w = r->warnings;
+
+    if (err == NULL || nd_error_code(err) == ND_NOT_FOUND)
+        return;
+    nd_warn("container is removed, but not all of it", ND_KV("container", (const char *)r->rec->id),
+            ND_KV("what", what), ND_KV("error", err));
+    if (w == NULL || w->n == MAX_WARNINGS)
+        return;
+    if (w->at == NULL)
+        w->at = nd_arena_new_array(w->arena, MAX_WARNINGS, char *);
+    w->at[w->n++] = nd_arena_printf(w->arena, "%s: %s", what, nd_error_message(err));
+}
+
+static struct nd_error *
+is_running(const struct removal *r, const char *status)
+{
+    struct nd_error *err =
+        nd_error_new(ND_PRECONDITION,
+                     "container %s is in %s status. unpause/stop container first or force removal",
+                     r->rec->id, status);
+
+    err = nd_error_meta(nd_error_reason(err, "CONTAINER_RUNNING"), "container", r->rec->id);
+    return nd_error_hint(err, "stop it first, or remove it with force");
+}
+
+/* Refuse before anything is changed. */
+static struct nd_error *
+check_task(struct removal *r, bool force, task **ret)
+{
+    ND_TRY(nd_task_get(r->cs, r->ns, r->rec->id, r->arena, ret));
+    if (*ret == NULL || force)
+        return NULL;
+    switch ((*ret)->status) {
+    case CT_TASKS__STATUS__RUNNING:
+        return is_running(r, "running");
+    case CT_TASKS__STATUS__PAUSED:
+        return is_running(r, "paused");
+    case CT_TASKS__STATUS__PAUSING:
+        return is_running(r, "pausing");
+    default:
+        return NULL;
+    }
+}
+
+static struct nd_error *
+delete_task(struct removal *r, const task *t)
+{
+    struct task_exit exit;
+    struct nd_error *err;
+    bool gone;
+
+    if (t == NULL)
+        return NULL;
+    if (t->status != CT_TASKS__STATUS__STOPPED && t->status != CT_TASKS__STATUS__CREATED) {
+        ND_TRY(nd_task_kill(r->cs, r->ns, r->rec->id, SIGKILL, true, &gone));
+        if (!gone) {
+            ND_DEADLINE_IN(ND_KILL_WAIT_NS);
+            err = nd_task_wait(r->cs, r->ns, r->rec->id, &exit);
+            if (err != NULL && nd_error_code(err) != ND_NOT_FOUND)
+                return nd_error_wrap(err, "container %.12s does not end", r->rec->id);
+            nd_error_free(err);
+        }
+    }
+    return nd_task_delete(r->cs, r->ns, r->rec->id);
+}
+
+static bool
+has_shm(struct removal *r)
+{
+    const struct nd_json *ipc;
+
+    nd_record_json_label(r->rec, LABEL_IPC, r->arena, &ipc);
+    return nd_str_eqz(nd_json_string(nd_json_find(ipc, "mode")), "shareable");
+}
+
+/* What nerdctl keeps of it on disk. A name that has another owner by now is left to that one. */
+static void
+remove_files(struct removal *r)
+{
+    const char *name = nd_record_name(r->rec);
+    const char *dir = nd_record_label(r->rec, LABEL_STATE_DIR);
+    struct nd_error *err;
+
+    if (has_shm(r))
+        warn(r, "unmount shared memory", nd_shm_unmount(nd_state_path(r->state)));
+    if (name[0] != '\0') {
+        err = nd_name_release(r->store, r->ns, name, r->rec->id);
+        if (nd_error_code(err) == ND_PRECONDITION || nd_error_code(err) == ND_INVALID) {
+            nd_error_free(err);
+            err = NULL;
+        }
+        warn(r, "release the name", err);
+    }
+    warn(r, "remove the hosts file", nd_hosts_remove(r->store, r->ns, r->rec->id));
+    warn(r, "remove the state folder", nd_state_remove(r->state));
+    if (dir != NULL && strcmp(dir, nd_state_path(r->state)) != 0)
+        warn(r, "remove the state folder",
+             nd_error_new(ND_PRECONDITION, "%s lies in another data root and stays", dir));
+}
+
+static struct nd_error *
+remove_shielded(struct removal *r, const task *t)
+{
+    ND_AUTO(nd_store_lock_releasep) struct nd_store_lock *lock = NULL;
+
+    ND_TRY(nd_state_lock_operation(r->state, &lock));
+    ND_TRY(nd_record_set_label(r->cs, r->ns, r->rec->id, LABEL_REMOVING, "true"));
+    ND_TRY_DOING(delete_task(r, t), "delete the task");
+    if (r->rec->snapshot_key[0] != '\0')
+        warn(r, "remove the snapshot",
+             nd_snapshot_remove(r->cs, r->ns, r->rec->snapshotter, r->rec->snapshot_key));
+    nd_store_lock_release(ND_TAKE(lock)); /* it lies in the folder that goes now */
+    remove_files(r);
+    return nd_record_delete(r->cs, r->ns, r->rec->id);
+}
+
+struct nd_error *
+nd_remove_locked(struct nd_containers *cs, const char *ns, const record *rec, bool force,
+                 struct warnings *warnings)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
+    struct removal r = {.cs = cs, .ns = ns, .rec = rec, .arena = arena, .warnings = warnings};
+    task *t;
+
+    nd_doing("remove container");
+    ND_TRY(nd_host_store(cs->host, &r.store));
+    ND_TRY(nd_state_new(r.store, ns, rec->id, &state));
+    r.state = state;
+    ND_TRY(check_task(&r, force, &t));
+    ND_SHIELDED(ND_TEARDOWN_NS);
+    ND_TRY(remove_shielded(&r, t));
+    nd_info("container removed", ND_KV("container", (const char *)rec->id));
+    return NULL;
+}
+
+struct nd_error *
+nd_container_remove(struct nd_containers *cs, const char *ns,
+                    const Pb__ContainerServiceRemoveRequest *req, struct nd_arena *arena,
+                    Pb__ContainerServiceRemoveResponse *rsp)
+{
+    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+    struct warnings warnings = {.arena = arena};
+    record *rec;
+
+    ND_TRY(nd_container_find_locked(cs, ns, req->container, arena, &rec, &hold));
+    if (req->volumes && nd_record_label(rec, LABEL_ANONYMOUS_VOLUMES) != NULL)
+        return nd_error_reason(nd_error_recode(nd_error_field("volumes", "volumes are not part of "
+                                                                         "this version"),
+                                               ND_UNIMPLEMENTED),
+                               "NOT_SUPPORTED");
+    ND_TRY(nd_remove_locked(cs, ns, rec, req->force, &warnings));
+    rsp->container_id = rec->id;
+    rsp->warnings = warnings.at;
+    rsp->n_warnings = warnings.n;
+    return NULL;
+}

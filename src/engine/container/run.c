@@ -1,0 +1,130 @@
+/*
+ * `run`: create, start, and unless detached follow until the end, as one call.
+ *
+ *   create ─▶ wait under way ─▶ start ─▶ told ─▶ output ... ─▶ exit code ─▶ (removal in the background)
+ *
+ * The lock is held from the making to the start, so nobody comes between. The answer is the exit code and
+ * the output before it; a container that is to go is removed behind the answer, which need not wait for
+ * that. A client that vanishes before the start leaves nothing; after it, the container runs on.
+ */
+
+#include "base/log.h"
+
+#include "creation_priv.h"
+#include "labels_priv.h"
+#include "output_priv.h"
+#include "remove_priv.h"
+#include "start_priv.h"
+
+static void
+launch_from_creation(const struct creation *c, struct launch *ret)
+{
+    *ret = (struct launch){
+        .cs = c->cs,
+        .ns = c->ns,
+        .arena = c->arena,
+        .id = c->id,
+        .name = c->name,
+        .snapshotter = c->image.snapshotter,
+        .snapshot_key = c->id,
+        .state = c->state,
+        .log_uri = c->log_uri,
+        .tty = c->plan->config->tty,
+        .own_name = true,
+        .shareable_shm = c->plan->ipc == PLAN_IPC_SHAREABLE,
+        .shm_size = c->plan->config->shm_size,
+        .mounts = c->mounts,
+    };
+}
+
+/* It cannot be started, or the client left before the start. Takes `err`. */
+static struct nd_error *
+after_failure(struct creation *c, struct nd_error *err)
+{
+    bool left = nd_error_code(err) == ND_CANCELLED || nd_error_code(err) == ND_DEADLINE;
+    struct nd_error *removal;
+    record *rec;
+
+    if (!left && !c->plan->config->auto_remove)
+        return nd_error_meta(err, "container", c->id);
+    {
+        ND_SHIELDED(ND_TEARDOWN_NS);
+        removal = nd_record_get(c->cs, c->ns, c->id, c->arena, &rec);
+        if (removal == NULL)
+            removal = nd_remove_locked(c->cs, c->ns, rec, true, NULL);
+    }
+    if (removal != NULL)
+        nd_warn("container that did not start is not removed",
+                ND_KV("container", (const char *)c->id), ND_KV("error", removal));
+    nd_error_free(removal);
+    return err;
+}
+
+/* Create and launch under one lock. */
+static struct nd_error *
+create_and_launch(struct creation *c, struct launch *l, struct exit_watch *exit,
+                  struct nd_group *group, struct hold **ret_use)
+{
+    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+    struct nd_error *err;
+
+    ND_TRY(nd_creation_run(c, &hold));
+    launch_from_creation(c, l);
+    if (exit != NULL) {
+        *exit = (struct exit_watch){.cs = c->cs, .ns = c->ns, .id = c->id};
+        *ret_use = nd_hold_use(c->cs, c->ns, c->id);
+    }
+    l->exit = exit;
+    l->group = group;
+    err = nd_launch(l);
+    if (err != NULL)
+        return after_failure(c, err);
+    nd_info("container runs", ND_KV("container", (const char *)c->id), ND_KV("name", c->name));
+    return NULL;
+}
+
+static struct nd_error *
+make_plan(struct creation *c, const Pb__RunOptions *options)
+{
+    struct nd_error *err = nd_plan_make(options->config, nd_host_facts(c->cs->host),
+                                        nd_host_settings(c->cs->host), c->arena, &c->plan);
+
+    if (err == NULL && !options->detach && c->plan->log_none)
+        err = nd_error_hint(nd_not_yet("config.log.driver",
+                                       "attaching to output that is not kept is not part of this "
+                                       "version"),
+                            "use another log driver, or detach");
+    if (err != NULL && nd_error_get_field(err) != NULL)
+        return nd_error_in_field(err, "options");
+    return err;
+}
+
+struct nd_error *
+nd_container_run(struct nd_containers *cs, const char *ns, const Pb__RunOptions *options,
+                 const struct nd_container_feed *feed, struct nd_arena *arena,
+                 Pb__ExitStatus **ret_exit)
+{
+    static const struct nd_container_feed silent = {0};
+    struct creation *c = nd_arena_new_object(arena, struct creation);
+    ND_AUTO(nd_hold_unusep) struct hold *use = NULL;
+    ND_AUTO(nd_exit_watch_fini) struct exit_watch exit = {0};
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("run", 0);
+    struct launch l;
+    struct task_exit end;
+
+    *c = (struct creation){.cs = cs, .ns = ns, .arena = arena, .will_start = true};
+    if (feed == NULL)
+        feed = &silent;
+    ND_TRY(make_plan(c, options));
+    ND_TRY(create_and_launch(c, &l, options->detach ? NULL : &exit, group, &use));
+    if (feed->started != NULL)
+        ND_TRY(feed->started(feed->arg, c->id, c->plan->warnings, c->plan->n_warnings));
+    *ret_exit = NULL;
+    if (options->detach)
+        return NULL;
+    ND_TRY(nd_follow_to_end(&l, (struct nd_wall){0, 0}, feed, &end));
+    if (c->plan->config->auto_remove)
+        nd_remove_later(cs, ns, c->id);
+    *ret_exit = nd_exit_status(&end, arena);
+    return NULL;
+}

@@ -1,0 +1,27 @@
+#ifndef CONTAINER_USERS_PRIV_H
+#define CONTAINER_USERS_PRIV_H
+
+/* Who a process of an image runs as. */
+
+#include "oci/user.h"
+
+#include "containers_priv.h"
+
+struct accounts *nd_accounts_new(void) __attribute__((__returns_nonnull__));
+void nd_accounts_free(struct accounts *accounts); /* NULL is fine */
+
+/*
+ * Resolve `user` ("" is root) and `group_add` in the accounts of the image whose layers end in
+ * `chain_id`. The image's files are read once and remembered.
+ * Fails: as nd_user_resolve(). Context: fiber.
+ */
+struct nd_error *nd_accounts_resolve(struct nd_containers *cs, const char *ns,
+                                     const char *snapshotter, const char *chain_id,
+                                     const char *user, char *const *group_add, size_t n_group_add,
+                                     struct nd_arena *arena, struct nd_user *ret) ND_CHECK_RESULT;
+
+/* The directories that an overlay or bind mount shows, the uppermost first; false for other mounts. */
+bool nd_mount_layers(const Ct__Mount *mount, struct nd_arena *arena, const char ***ret,
+                     size_t *ret_n);
+
+#endif
