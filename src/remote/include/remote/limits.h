@@ -6,8 +6,9 @@
 #define ND_REMOTE_MAX_ARGS           65536u          /* words of the command line */
 #define ND_REMOTE_MAX_LIST_VALUES    65536u          /* values of one list flag */
 #define ND_REMOTE_MAX_FILE_BYTES     (1024u * 1024u) /* env files, label files, profiles, contexts */
-#define ND_REMOTE_MAX_DOCUMENT_BYTES (64u * 1024u * 1024u) /* what one element prints */
-#define ND_REMOTE_MAX_MESSAGE_BYTES  (64u * 1024u * 1024u) /* one message of the daemon */
+#define ND_REMOTE_MAX_DOCUMENT_BYTES (64u * 1024u * 1024u)   /* what one element prints */
+#define ND_REMOTE_MAX_MESSAGE_BYTES  (64u * 1024u * 1024u)   /* one message of the daemon */
+#define ND_REMOTE_MAX_OUTPUT_BYTES   (1024u * 1024u * 1024u) /* printed at once, by lists */
 
 #define ND_TEMPLATE_MAX_BYTES   (64u * 1024u) /* text of a template */
 #define ND_TEMPLATE_MAX_NESTING 50u           /* blocks and parentheses inside each other */

@@ -1,0 +1,299 @@
+/*
+ * run and create: from a command line to a container.
+ *
+ * Exit codes are docker's: the container's own when it ran in the foreground; 127 and 126 when its
+ * program is not there or cannot be executed; 125 for every other failure before that, and when the
+ * daemon is lost.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "remote/container_config.h"
+
+#include "attach.h"
+#include "logline.h"
+#include "nerdctl_methods.h"
+
+#define U ND_FLAG_UNSUPPORTED
+#define FLAG(name, short, type, fallback, help, marks, same_as) \
+    {name, short, ND_FLAG_##type, fallback, help, marks, same_as},
+
+static const struct nd_flag run_flags[] = {
+#include "container_flags.def"
+    {"attach", 'a', ND_FLAG_SLICE, "", "Outputs to connect: stdout, stderr", 0, NULL},
+    {"detach", 'd', ND_FLAG_BOOL, "", "Run in the background and print the id", 0, NULL},
+};
+
+static struct nd_error *
+check_cidfile(const struct nd_cli *cli)
+{
+    const char *path = nd_flag_textz(cli->flags, "cidfile");
+
+    if (path[0] != '\0' && access(path, F_OK) == 0)
+        return nd_error_new(ND_EXISTS,
+                            "container ID file found, make sure the other container isn't running "
+                            "or delete %s",
+                            path);
+    return NULL;
+}
+
+static struct nd_error *
+write_cidfile(const struct nd_cli *cli, const char *id)
+{
+    const char *path = nd_flag_textz(cli->flags, "cidfile");
+    ND_AUTO(nd_closep) int fd = -1;
+
+    if (path[0] == '\0')
+        return NULL;
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return nd_error_errno(errno, "create container id file %s", path);
+    if (write(fd, id, strlen(id)) != (ssize_t)strlen(id))
+        return nd_error_errno(errno, "write container id file %s", path);
+    return NULL;
+}
+
+static void
+warn_of_dead_flags(const struct nd_cli *cli)
+{
+    if (nd_flag_given(cli->flags, "kernel-memory"))
+        nd_line(ND_LINE_WARN,
+                "The --kernel-memory flag is no longer supported. This flag is a noop.");
+}
+
+static struct nd_error *
+no_input(const char *what)
+{
+    return nd_error_hint(
+        nd_error_new(ND_UNIMPLEMENTED,
+                     "flag %s is not supported by this version of the daemon's API yet: it has no "
+                     "way to send standard input",
+                     what),
+        "leave -i away, or run it in the background with -d -t -i");
+}
+
+static struct nd_error *
+check_run_flags(const struct nd_cli *cli)
+{
+    const struct nd_flags *f = cli->flags;
+    bool detach = nd_flag_bool(f, "detach"), interactive = nd_flag_bool(f, "interactive");
+    const struct nd_texts *attach = nd_flag_list(f, "attach");
+
+    if (detach && attach->n > 0)
+        return nd_error_new(ND_INVALID, "incompatible flags -d and -a");
+    if (interactive && detach && !nd_flag_bool(f, "tty"))
+        return nd_error_new(ND_INVALID, "flags -i and -d need -t too");
+    if (interactive && !detach)
+        return no_input("--interactive");
+    for (size_t i = 0; i < attach->n; i++) {
+        struct nd_str stream = attach->items[i];
+
+        if (nd_str_eq_nocase(stream, ND_STR("stdin")))
+            return no_input("--attach stdin");
+        if (!nd_str_eq_nocase(stream, ND_STR("stdout")) &&
+            !nd_str_eq_nocase(stream, ND_STR("stderr")))
+            return nd_error_new(ND_INVALID, "invalid stream specified with -a flag: %.*s",
+                                ND_STR_ARG(stream));
+    }
+    return NULL;
+}
+
+static void
+make_signal(void *dst, char *signal)
+{
+    Pb__ContainerServiceRunRequest *request = dst;
+
+    pb__container_service_run_request__init(request);
+    request->request_case = PB__CONTAINER_SERVICE_RUN_REQUEST__REQUEST_SIGNAL;
+    request->signal = signal;
+}
+
+static void
+read_reply(const void *reply, struct nd_attach_event *event)
+{
+    const Pb__ContainerServiceRunResponse *r = reply;
+
+    event->warnings = r->warnings;
+    event->n_warnings = r->n_warnings;
+    switch (r->response_case) {
+    case PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_PROGRESS:
+        event->progress = r->progress;
+        break;
+    case PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_CONTAINER_ID:
+        event->container_id = r->container_id;
+        break;
+    case PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_OUTPUT:
+        event->output = r->output;
+        break;
+    case PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_EXIT:
+        event->exit = r->exit;
+        break;
+    default: /* newer daemons may say more than we understand */
+        break;
+    }
+}
+
+static struct nd_error *
+started(struct nd_attach *attach, const char *id)
+{
+    struct nd_cli *cli = attach->cli;
+
+    ND_TRY(write_cidfile(cli, id));
+    if (!attach->detach)
+        return NULL;
+    nd_buf_printf(&cli->out, "%s\n", id);
+    return nd_cli_flush(cli);
+}
+
+/* -a names the outputs that are wanted; without it both are. */
+static void
+choose_outputs(const struct nd_cli *cli, struct nd_attach *attach)
+{
+    const struct nd_texts *streams = nd_flag_list(cli->flags, "attach");
+
+    attach->no_stdout = attach->no_stderr = streams->n > 0;
+    for (size_t i = 0; i < streams->n; i++) {
+        if (nd_str_eq_nocase(streams->items[i], ND_STR("stdout")))
+            attach->no_stdout = false;
+        else
+            attach->no_stderr = false;
+    }
+}
+
+/* The daemon says which exit code a container gets that could not be started. */
+static int
+exit_code_of(const struct nd_error *err)
+{
+    for (size_t i = 0; i < nd_error_n_meta(err); i++) {
+        struct nd_str value = nd_str(nd_error_meta_value(err, i));
+        ND_AUTO(nd_error_freep) struct nd_error *bad = NULL;
+        uint64_t code = 0;
+
+        if (strcmp(nd_error_meta_key(err, i), "exit_code") != 0)
+            continue;
+        bad = nd_parse_u64(value, 255, &code);
+        if (bad == NULL)
+            return (int)code;
+    }
+    return 125;
+}
+
+static struct nd_error *
+run(struct nd_cli *cli)
+{
+    Pb__ContainerServiceRunRequest first = PB__CONTAINER_SERVICE_RUN_REQUEST__INIT;
+    Pb__RunOptions options = PB__RUN_OPTIONS__INIT;
+    struct nd_attach attach = {
+        .cli = cli,
+        .method = PB_CONTAINER_SERVICE_RUN,
+        .options = &first,
+        .make_signal = make_signal,
+        .read = read_reply,
+        .started = started,
+        .detach = nd_flag_bool(cli->flags, "detach"),
+        .sig_proxy = nd_flag_bool(cli->flags, "sig-proxy"),
+        .quiet = nd_flag_bool(cli->flags, "quiet"),
+    };
+    struct nd_error *err;
+
+    ND_TRY(check_run_flags(cli));
+    ND_TRY(check_cidfile(cli));
+    ND_TRY(nd_container_config(cli->arena, cli->flags, &cli->args, &options.config));
+    warn_of_dead_flags(cli);
+    choose_outputs(cli, &attach);
+    options.detach = attach.detach;
+    first.request_case = PB__CONTAINER_SERVICE_RUN_REQUEST__REQUEST_OPTIONS;
+    first.options = &options;
+    err = nd_attach_run(&attach);
+    if (cli->exit_code != 0) { /* forced by the user, who was told */
+        nd_error_free(err);
+        return NULL;
+    }
+    cli->exit_code = err != NULL ? exit_code_of(err) : attach.exit_code;
+    return err;
+}
+
+/* The last message has the id. */
+static struct nd_error *
+receive_created(struct nd_cli *cli, struct nd_client_call *call, const char **ret)
+{
+    Pb__ContainerServiceCreateResponse *reply;
+
+    *ret = NULL;
+    for (;;) {
+        ND_TRY(nd_client_call_recv(call, cli->arena, &reply));
+        if (reply == NULL)
+            break;
+        if (reply->response_case == PB__CONTAINER_SERVICE_CREATE_RESPONSE__RESPONSE_PROGRESS &&
+            !nd_flag_bool(cli->flags, "quiet"))
+            nd_progress_show(reply->progress);
+        for (size_t i = 0; i < reply->n_warnings; i++)
+            nd_line(ND_LINE_WARN, "%s", reply->warnings[i]);
+        if (reply->response_case == PB__CONTAINER_SERVICE_CREATE_RESPONSE__RESPONSE_CONTAINER_ID)
+            *ret = reply->container_id;
+    }
+    nd_progress_clear();
+    if (*ret == NULL)
+        return nd_error_new(ND_INTERNAL, "the daemon ended the call without an id");
+    return NULL;
+}
+
+struct creation {
+    struct nd_cli *cli;
+    Pb__ContainerServiceCreateRequest request;
+};
+
+static struct nd_error *
+create_container(void *arg)
+{
+    struct creation *creation = arg;
+    struct nd_cli *cli = creation->cli;
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+    const char *id;
+
+    ND_TRY(nd_client_call_begin(cli->channel, PB_CONTAINER_SERVICE_CREATE, &cli->options, &call));
+    ND_TRY(nd_client_call_send(call, &creation->request));
+    ND_TRY(nd_client_call_finish_sending(call));
+    ND_TRY(receive_created(cli, call, &id));
+    ND_TRY(write_cidfile(cli, id));
+    nd_buf_printf(&cli->out, "%s\n", id);
+    return NULL;
+}
+
+static struct nd_error *
+create(struct nd_cli *cli)
+{
+    struct creation creation = {.cli = cli, .request = PB__CONTAINER_SERVICE_CREATE_REQUEST__INIT};
+
+    ND_TRY(check_cidfile(cli));
+    ND_TRY(nd_container_config(cli->arena, cli->flags, &cli->args, &creation.request.config));
+    warn_of_dead_flags(cli);
+    return nd_cli_call(cli, create_container, &creation);
+}
+
+const struct nd_command nd_command_container_run = {
+    .path = "container run",
+    .aliases = "run",
+    .usage = "run [flags] IMAGE [COMMAND] [ARG...]",
+    .help = "Make and start a container",
+    .min_args = 1,
+    .max_args = ND_ARGS_ANY,
+    .marks = ND_COMMAND_FLAGS_FIRST | ND_COMMAND_EXIT_125,
+    .flags = ND_FLAG_TABLE(run_flags),
+    .run = run,
+};
+
+/* Without the two flags at the end, which are run's own. */
+const struct nd_command nd_command_container_create = {
+    .path = "container create",
+    .aliases = "create",
+    .usage = "create [flags] IMAGE [COMMAND] [ARG...]",
+    .help = "Make a container without starting it",
+    .min_args = 1,
+    .max_args = ND_ARGS_ANY,
+    .marks = ND_COMMAND_FLAGS_FIRST | ND_COMMAND_EXIT_125,
+    .flags = {run_flags, ND_LEN(run_flags) - 2},
+    .run = create,
+};
