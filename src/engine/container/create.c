@@ -142,16 +142,16 @@ write_files(void *arg)
     return nd_hosts_publish(c->store, c->ns, &meta);
 }
 
-/* BinaryName and SystemdCgroup, where they differ from what runc's shim does by itself. */
-static struct nd_error *
+/* SystemdCgroup must agree with the path of the spec; BinaryName takes runc's place. */
+static void
 set_runtime_options(const struct creation *c, CtContainers__Runtime *runtime)
 {
     CtTasks__RuncOptions options = CT_TASKS__RUNC_OPTIONS__INIT;
     Google__Protobuf__Any *any;
     size_t size;
 
-    if (c->plan->runtime_binary == NULL && !c->plan->systemd_cgroup)
-        return NULL;
+    if (strcmp(c->plan->runtime, "io.containerd.runc.v2") != 0)
+        return; /* another shim has options of its own, or none */
     options.systemd_cgroup = c->plan->systemd_cgroup;
     if (c->plan->runtime_binary != NULL)
         options.binary_name = (char *)c->plan->runtime_binary;
@@ -162,7 +162,6 @@ set_runtime_options(const struct creation *c, CtContainers__Runtime *runtime)
     any->value.data = nd_arena_alloc(c->arena, size + 1);
     any->value.len = ct_tasks__runc_options__pack(&options, any->value.data);
     runtime->options = any;
-    return NULL;
 }
 
 static void
@@ -191,7 +190,7 @@ create_record(const struct creation *c)
     spec.value.data = (uint8_t *)c->spec.ptr;
     spec.value.len = c->spec.len;
     runtime.name = (char *)c->plan->runtime;
-    ND_TRY(set_runtime_options(c, &runtime));
+    set_runtime_options(c, &runtime);
     rec.id = (char *)c->id;
     rec.image = (char *)c->image.name;
     rec.runtime = &runtime;

@@ -167,20 +167,13 @@ find_programs(struct creation *c)
     if (plan->init_binary != NULL) {
         c->init_path = find_program(plan->init_binary, c->arena);
         if (c->init_path == NULL)
-            return nd_error_hint(
-                nd_error_reason(nd_error_recode(nd_error_field("init_binary",
-                                                               "no program \"%.200s\" on this host",
-                                                               plan->init_binary),
-                                                ND_PRECONDITION),
-                                "INIT_NOT_FOUND"),
-                "install tini, or name another init");
+            return nd_error_hint(nd_error_field("init_binary", "no program \"%.200s\" on this host",
+                                                plan->init_binary),
+                                 "install tini, or name another init");
     }
     if (plan->runtime_binary != NULL && find_program(plan->runtime_binary, c->arena) == NULL)
-        return nd_error_reason(
-            nd_error_recode(nd_error_field("runtime", "no program \"%.200s\" on this host",
-                                           plan->runtime_binary),
-                            ND_PRECONDITION),
-            "RUNTIME_NOT_FOUND");
+        return nd_error_field("runtime", "no program \"%.200s\" on this host",
+                              plan->runtime_binary);
     return NULL;
 }
 

@@ -24,12 +24,17 @@
 /* An arena's worth of an error's text: a label has 4096 bytes with its key. */
 #define ERROR_LABEL_MAX 3000u
 
+bool
+nd_launch_has_log(const struct launch *l)
+{
+    return l->log_uri[0] != '\0' && strcmp(l->log_uri, "none") != 0;
+}
+
 static struct nd_error *
 create_task(struct launch *l)
 {
     CtTasks__CreateRequest req = CT_TASKS__CREATE_REQUEST__INIT;
     CtTasks__CreateResponse *rsp;
-    bool has_log = l->log_uri[0] != '\0' && strcmp(l->log_uri, "none") != 0;
 
     if (l->mounts.n == 0)
         ND_TRY(nd_snapshot_mounts(l->cs, l->ns, l->snapshotter, l->snapshot_key, l->arena,
@@ -38,7 +43,7 @@ create_task(struct launch *l)
     req.n_rootfs = l->mounts.n;
     req.rootfs = l->mounts.at;
     req.terminal = l->tty;
-    if (has_log) {
+    if (nd_launch_has_log(l)) {
         req.stdout = (char *)l->log_uri;
         req.stderr = l->tty ? (char *)"" : (char *)l->log_uri;
     }
@@ -214,7 +219,7 @@ nd_launch_from_record(struct nd_containers *cs, const char *ns, const record *re
     l.mark_running = nd_record_label(rec, LABEL_RESTART_POLICY) != NULL;
     l.shareable_shm = nd_str_eqz(nd_json_string(nd_json_find(ipc, "mode")), "shareable");
     l.shm_size = nd_ipc_shm_size(ipc);
-    if (l.tty && (l.log_uri[0] == '\0' || strcmp(l.log_uri, "none") == 0))
+    if (l.tty && !nd_launch_has_log(&l))
         return nd_error_reason(
             nd_error_new(ND_PRECONDITION, "container %.12s has a terminal and no log", rec->id),
             "CONTAINER_START_FAILED");

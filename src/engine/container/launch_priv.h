@@ -40,6 +40,9 @@ struct launch {
  */
 struct nd_error *nd_launch(struct launch *l) ND_CHECK_RESULT;
 
+/* Whether its output is kept, so that it can be read. Context: any. */
+bool nd_launch_has_log(const struct launch *l);
+
 /* Fill in from a record. Fails: ND_UNIMPLEMENTED for what only nerdctl can start. */
 struct nd_error *nd_launch_from_record(struct nd_containers *cs, const char *ns, const record *rec,
                                        struct nd_arena *arena, struct launch *ret) ND_CHECK_RESULT;

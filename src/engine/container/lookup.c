@@ -21,7 +21,8 @@ not_found(const char *text)
 {
     struct nd_error *err = nd_error_new(ND_NOT_FOUND, "no such container: %s", text);
 
-    return nd_error_meta(nd_error_reason(err, "CONTAINER_NOT_FOUND"), "container", text);
+    err = nd_error_meta(nd_error_reason(err, "CONTAINER_NOT_FOUND"), "container", text);
+    return nd_error_hint(err, "list all containers of this namespace to see what there is");
 }
 
 static struct nd_error *

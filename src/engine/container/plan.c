@@ -80,6 +80,17 @@ nd_in_element(struct nd_error *err, const char *list, size_t i)
 }
 
 struct nd_error *
+nd_in_entry(struct nd_error *err, const char *map, const char *key)
+{
+    char prefix[192];
+
+    if (err == NULL)
+        return NULL;
+    (void)snprintf(prefix, sizeof(prefix), "%s[\"%.100s\"]", map, key);
+    return nd_error_in_field(err, prefix);
+}
+
+struct nd_error *
 nd_not_yet(const char *field, const char *fmt, ...)
 {
     char text[512];

@@ -297,10 +297,7 @@ static const struct {
 static struct nd_error *
 check_sysctl(const struct plan *plan, const char *key, const char *value)
 {
-    struct nd_error *err = nd_check_text(value, 255);
-
-    if (err != NULL)
-        return nd_error_in_field(nd_error_wrap(err, "\"%.100s\"", key), "sysctls");
+    ND_TRY(nd_check_text(value, 255));
     for (size_t i = 0; i < ND_LEN(sysctl_table); i++) {
         size_t len = strlen(sysctl_table[i].key);
         bool prefix = sysctl_table[i].key[len - 1] == '.';
@@ -311,15 +308,12 @@ check_sysctl(const struct plan *plan, const char *key, const char *value)
         if (strpbrk(key, "/ \t\n") != NULL || strstr(key, "..") != NULL || strlen(key) > 255)
             break;
         if (sysctl_table[i].ns == SYSCTL_IPC && plan->ipc == PLAN_IPC_HOST)
-            return nd_error_field("sysctls", "\"%.100s\" does not go together with ipc_mode host",
-                                  key);
+            return nd_error_new(ND_INVALID, "does not go together with ipc_mode host");
         if (sysctl_table[i].ns == SYSCTL_NET && plan->net_mode == ND_NET_HOST)
-            return nd_error_field("sysctls",
-                                  "\"%.100s\" does not go together with the host's network", key);
+            return nd_error_new(ND_INVALID, "does not go together with the host's network");
         return NULL;
     }
-    return nd_error_field("sysctls", "\"%.100s\" is not a parameter of the container's namespaces",
-                          key);
+    return nd_error_new(ND_INVALID, "is not a parameter of the container's namespaces");
 }
 
 /* nerdctl lets containers bind low ports; the user's value wins. */
@@ -334,7 +328,8 @@ nd_plan_sysctls(struct plan *plan)
     ND_TRY(nd_check_count("sysctls", c->n_sysctls, ND_CONFIG_MAX_SYSCTLS));
     plan->sysctls = nd_arena_new_array(plan->arena, c->n_sysctls + 1, struct nd_spec_pair);
     for (size_t i = 0; i < c->n_sysctls; i++) {
-        ND_TRY(check_sysctl(plan, c->sysctls[i]->key, c->sysctls[i]->value));
+        ND_TRY(nd_in_entry(check_sysctl(plan, c->sysctls[i]->key, c->sysctls[i]->value), "sysctls",
+                           c->sysctls[i]->key));
         plan->sysctls[plan->n_sysctls++] =
             (struct nd_spec_pair){c->sysctls[i]->key, c->sysctls[i]->value};
         has_low_ports |= strcmp(c->sysctls[i]->key, low_ports.key) == 0;

@@ -47,14 +47,13 @@ check_label(struct plan *plan, const char *key, const char *value)
     const char *prefix;
 
     if (key[0] == '\0')
-        return nd_error_field("labels", "a key is empty");
+        return nd_error_new(ND_INVALID, "the key is empty");
     if (strncmp(key, free_label, sizeof(free_label) - 1) != 0 &&
         has_prefix(key, reserved_labels, ND_LEN(reserved_labels), &prefix))
-        return nd_error_field("labels", "\"%.100s\": keys that begin with \"%s\" are reserved", key,
-                              prefix);
+        return nd_error_new(ND_INVALID, "keys that begin with \"%s\" are reserved", prefix);
     if (strlen(key) + strlen(value) > ND_LABEL_MAX_BYTES)
-        return nd_error_field("labels", "\"%.100s\": key and value together are over %u bytes", key,
-                              ND_LABEL_MAX_BYTES);
+        return nd_error_new(ND_INVALID, "key and value together are over %u bytes",
+                            ND_LABEL_MAX_BYTES);
     if (value[0] == '\0')
         nd_plan_warn(plan, "label \"%.100s\" has no value: containerd does not keep such labels",
                      key);
@@ -67,13 +66,12 @@ check_annotation(const char *key, const char *value)
     const char *prefix;
 
     if (key[0] == '\0')
-        return nd_error_field("annotations", "a key is empty");
+        return nd_error_new(ND_INVALID, "the key is empty");
     if (has_prefix(key, reserved_annotations, ND_LEN(reserved_annotations), &prefix))
-        return nd_error_field("annotations", "\"%.100s\": keys that begin with \"%s\" are reserved",
-                              key, prefix);
+        return nd_error_new(ND_INVALID, "keys that begin with \"%s\" are reserved", prefix);
     if (strlen(key) > 255 || strlen(value) > ND_CONFIG_MAX_TEXT)
-        return nd_error_field("annotations", "\"%.100s\": key over 255 or value over %u bytes", key,
-                              ND_CONFIG_MAX_TEXT);
+        return nd_error_new(ND_INVALID, "the key is over 255 or the value over %u bytes",
+                            ND_CONFIG_MAX_TEXT);
     return NULL;
 }
 
@@ -84,10 +82,12 @@ check_maps(struct plan *plan)
 
     ND_TRY(nd_check_count("labels", c->n_labels, ND_CONFIG_MAX_LABELS));
     for (size_t i = 0; i < c->n_labels; i++)
-        ND_TRY(check_label(plan, c->labels[i]->key, c->labels[i]->value));
+        ND_TRY(nd_in_entry(check_label(plan, c->labels[i]->key, c->labels[i]->value), "labels",
+                           c->labels[i]->key));
     ND_TRY(nd_check_count("annotations", c->n_annotations, ND_CONFIG_MAX_ANNOTATIONS));
     for (size_t i = 0; i < c->n_annotations; i++)
-        ND_TRY(check_annotation(c->annotations[i]->key, c->annotations[i]->value));
+        ND_TRY(nd_in_entry(check_annotation(c->annotations[i]->key, c->annotations[i]->value),
+                           "annotations", c->annotations[i]->key));
     return NULL;
 }
 

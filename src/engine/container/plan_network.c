@@ -40,10 +40,15 @@ plan_mode(struct plan *plan)
         plan->net_mode = ND_NET_NONE;
     else if (network[0] == '\0')
         return nd_error_field("networks[0]", "is empty");
+    else if (strcmp(network, "bridge") == 0)
+        return without_cni("the network \"bridge\"");
     else if (strncmp(network, "container:", 10) == 0 || strncmp(network, "ns:", 3) == 0)
         return without_cni("sharing a network namespace");
     else
-        return without_cni("a network by name");
+        return nd_error_hint(nd_error_field("networks[0]",
+                                            "no network \"%.64s\": this version has host and none",
+                                            network),
+                             "use --network host or --network none");
     plan->network = network;
     return NULL;
 }

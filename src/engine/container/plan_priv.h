@@ -114,6 +114,10 @@ struct nd_error *nd_plan_runtime(struct plan *plan) ND_CHECK_RESULT;
 /* Put "list[i]" in front of an error's field, or make it the field. NULL stays NULL. */
 struct nd_error *nd_in_element(struct nd_error *err, const char *list, size_t i) ND_CHECK_RESULT;
 
+/* The same for an entry of a map: "labels[\"key\"]". */
+struct nd_error *nd_in_entry(struct nd_error *err, const char *map,
+                             const char *key) ND_CHECK_RESULT;
+
 /* The field is right in itself but not part of this version. */
 struct nd_error *nd_not_yet(const char *field, const char *fmt, ...) ND_NEW_ERROR ND_PRINTF(2, 3);
 

@@ -138,10 +138,8 @@ plan_log_options(struct plan *plan, const Pb__LogConfig *log)
 
     ND_TRY(nd_check_count("options", log->n_options, ND_CONFIG_MAX_LOG_OPTIONS));
     for (size_t i = 0; i < log->n_options; i++) {
-        struct nd_error *err = check_log_option(log->options[i]->key, log->options[i]->value);
-
-        if (err != NULL)
-            return nd_error_in_field(err, "options");
+        ND_TRY(nd_in_entry(check_log_option(log->options[i]->key, log->options[i]->value),
+                           "options", log->options[i]->key));
         options[i] = (struct nd_log_option){log->options[i]->key, log->options[i]->value};
     }
     if (has_log_option(log, "max-file") && !has_log_option(log, "max-size"))

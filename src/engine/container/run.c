@@ -89,11 +89,12 @@ make_plan(struct creation *c, const Pb__RunOptions *options)
     struct nd_error *err = nd_plan_make(options->config, nd_host_facts(c->cs->host),
                                         nd_host_settings(c->cs->host), c->arena, &c->plan);
 
+    if (err == NULL && !options->detach && c->plan->config->tty)
+        err = nd_error_hint(nd_not_yet("config.tty", "attaching to a terminal (tty) is not part of "
+                                                     "this version"),
+                            "detach");
     if (err == NULL && !options->detach && c->plan->log_none)
-        err = nd_error_hint(nd_not_yet("config.log.driver",
-                                       "attaching to output that is not kept is not part of this "
-                                       "version"),
-                            "use another log driver, or detach");
+        nd_plan_warn(c->plan, "the output is neither kept nor shown: the log driver is none");
     if (err != NULL && nd_error_get_field(err) != NULL)
         return nd_error_in_field(err, "options");
     return err;

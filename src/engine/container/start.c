@@ -11,6 +11,7 @@
 
 #include "launch_priv.h"
 #include "output_priv.h"
+#include "plan_priv.h"
 #include "remove_priv.h"
 #include "start_priv.h"
 
@@ -60,24 +61,10 @@ nd_exit_status(const struct task_exit *exit, struct nd_arena *arena)
 }
 
 struct nd_error *
-nd_check_attachable(const char *log_uri, const char *id)
-{
-    if (log_uri[0] != '\0' && strcmp(log_uri, "none") != 0)
-        return NULL;
-    return nd_error_hint(
-        nd_error_reason(nd_error_new(ND_UNIMPLEMENTED,
-                                     "container %.12s keeps no log: attaching to its output is not "
-                                     "part of this version",
-                                     id),
-                        "NOT_SUPPORTED"),
-        "start it detached");
-}
-
-struct nd_error *
 nd_follow_to_end(struct launch *l, struct nd_wall since, const struct nd_container_feed *feed,
                  struct task_exit *ret)
 {
-    if (feed->output != NULL)
+    if (feed->output != NULL && nd_launch_has_log(l))
         ND_TRY(nd_output_follow(l->cs, l->state, since, l->exit, feed));
     return nd_exit_watch_join(l->exit, ret);
 }
@@ -96,7 +83,9 @@ start_or_join(struct nd_containers *cs, const char *ns, const Pb__StartOptions *
     l->exit = exit;
     l->group = group;
     if (exit != NULL) {
-        ND_TRY(nd_check_attachable(l->log_uri, rec->id));
+        if (l->tty)
+            return nd_not_yet("attach",
+                              "attaching to a terminal (tty) is not part of this version");
         *exit = (struct exit_watch){.cs = cs, .ns = ns, .id = rec->id};
         *ret_use = nd_hold_use(cs, ns, rec->id);
     }

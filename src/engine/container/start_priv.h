@@ -10,9 +10,6 @@
 /* In the arena. Context: any. */
 Pb__ExitStatus *nd_exit_status(const struct task_exit *exit, struct nd_arena *arena);
 
-/* Attaching reads the log: without one there is nothing to read. Context: any. */
-struct nd_error *nd_check_attachable(const char *log_uri, const char *id) ND_CHECK_RESULT;
-
 /* Feed the output of what was launched, and wait for its end. Context: fiber. */
 struct nd_error *nd_follow_to_end(struct launch *l, struct nd_wall since,
                                   const struct nd_container_feed *feed,

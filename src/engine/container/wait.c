@@ -6,6 +6,8 @@
  * the code it ended with.
  */
 
+#include <stdio.h>
+
 #include "container/lifecycle.h"
 #include "container/limits.h"
 
@@ -82,7 +84,11 @@ find_all(struct nd_containers *cs, const char *ns, const Pb__ContainerServiceWai
 {
     for (size_t i = 0; i < req->n_containers; i++) {
         record *rec;
+        char path[40];
 
+        (void)snprintf(path, sizeof(path), "containers[%zu]", i);
+        if (req->containers[i][0] == '\0')
+            return nd_error_field(path, "is empty");
         ND_TRY(nd_container_find(cs, ns, req->containers[i], arena, &rec));
         all[i].cs = cs;
         all[i].ns = ns;
