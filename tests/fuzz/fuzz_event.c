@@ -10,7 +10,7 @@ static void
 print_and_name(const Ct__Envelope *event, struct nd_arena *arena)
 {
     struct nd_ctrd_event_name name;
-    struct nd_buf buf = ND_BUF_INIT(64u * 1024u * 1024u);
+    struct nd_buf buf = ND_BUF_INIT((size_t)64 << 20);
     ND_AUTO(nd_json_freep) struct nd_json *parsed = NULL;
     ND_AUTO(nd_error_freep) struct nd_error *err = nd_ctrd_event_json(event, &buf);
 

@@ -35,9 +35,10 @@ struct nd_content_writer {
     const char *expected; /* NULL: not known at open */
     int64_t total;        /* 0: not known at open */
     struct nd_client_call *call;
-    int64_t offset; /* bytes of the caller's so far */
-    bool complete;  /* the server holds all `total` bytes: what is added is dropped */
-    bool is_ours;   /* the ingest is open and ours: to be aborted unless committed */
+    const CtContent__WriteResponse *reply; /* the last one */
+    int64_t offset;                        /* bytes of the caller's so far */
+    bool complete; /* the server holds all `total` bytes: what is added is dropped */
+    bool is_ours;  /* the ingest is open and ours: to be aborted unless committed */
 };
 
 static struct nd_error *
@@ -49,8 +50,7 @@ check_expected(const char *expected)
 }
 
 static struct nd_error *
-send_and_receive(struct nd_content_writer *w, const CtContent__WriteRequest *req,
-                 const CtContent__WriteResponse **ret)
+send_and_receive(struct nd_content_writer *w, const CtContent__WriteRequest *req)
 {
     struct nd_error *err = nd_client_call_send(w->call, req);
     CtContent__WriteResponse *rsp;
@@ -63,22 +63,23 @@ send_and_receive(struct nd_content_writer *w, const CtContent__WriteRequest *req
     ND_TRY(nd_client_call_recv(w->call, w->replies, &rsp));
     if (rsp == NULL)
         return nd_error_new(ND_INTERNAL, "the server ended the write without a reply");
-    *ret = rsp;
+    w->reply = rsp;
     return NULL;
 }
 
 /* One message and its reply. A blob that exists has ended the ingest; one that was refused as held, or
  * whose connection is gone, may be somebody else's by now. */
 static struct nd_error *
-exchange(struct nd_content_writer *w, const CtContent__WriteRequest *req,
-         const CtContent__WriteResponse **ret)
+exchange(struct nd_content_writer *w, const CtContent__WriteRequest *req)
 {
-    struct nd_error *err = send_and_receive(w, req, ret);
+    struct nd_error *err = send_and_receive(w, req);
     enum nd_code code = nd_error_code(err);
 
+    if (err == NULL)
+        return NULL;
     if (code == ND_EXISTS || code == ND_UNAVAILABLE)
         w->is_ours = false;
-    return nd_ctrd_stream_error(w->ctrd, err);
+    return nd_ctrd_stream_failure(w->ctrd, err);
 }
 
 /* --- opening --- */
@@ -87,7 +88,6 @@ static struct nd_error *
 try_open(struct nd_content_writer *w)
 {
     CtContent__WriteRequest req = CT_CONTENT__WRITE_REQUEST__INIT;
-    const CtContent__WriteResponse *rsp;
 
     nd_client_call_end(ND_TAKE(w->call));
     ND_TRY(nd_ctrd_stream(w->ctrd, w->scope, CT_CONTENT_WRITE, &w->call));
@@ -95,9 +95,9 @@ try_open(struct nd_content_writer *w)
     req.ref = nd_ctrd_text(w->ref);
     req.expected = nd_ctrd_text(w->expected);
     req.total = w->total;
-    ND_TRY(exchange(w, &req, &rsp));
+    ND_TRY(exchange(w, &req));
     w->is_ours = true;
-    w->complete = w->expected != NULL && w->total > 0 && rsp->offset == w->total;
+    w->complete = w->expected != NULL && w->total > 0 && w->reply->offset == w->total;
     return NULL;
 }
 
@@ -170,17 +170,16 @@ static struct nd_error *
 write_chunk(struct nd_content_writer *w, struct nd_str chunk)
 {
     CtContent__WriteRequest req = CT_CONTENT__WRITE_REQUEST__INIT;
-    const CtContent__WriteResponse *rsp;
 
     req.action = CT_CONTENT__WRITE_ACTION__WRITE;
     req.offset = w->offset;
-    req.data.data = (uint8_t *)(uintptr_t)chunk.ptr;
+    req.data.data = (uint8_t *)chunk.ptr;
     req.data.len = chunk.len;
-    ND_TRY_DOING(exchange(w, &req, &rsp), "write %s at %lld", w->ref, (long long)w->offset);
+    ND_TRY_DOING(exchange(w, &req), "write %s at %lld", w->ref, (long long)w->offset);
     w->offset += (int64_t)chunk.len;
-    if (rsp->offset != w->offset)
+    if (w->reply->offset != w->offset)
         return nd_error_new(ND_INTERNAL, "write %s: the server is at %lld, not %lld", w->ref,
-                            (long long)rsp->offset, (long long)w->offset);
+                            (long long)w->reply->offset, (long long)w->offset);
     return NULL;
 }
 
@@ -220,15 +219,13 @@ drain(struct nd_content_writer *w)
 static struct nd_error *
 commit(struct nd_content_writer *w, CtContent__WriteRequest *req, const char *const *labels)
 {
-    const CtContent__WriteResponse *rsp;
-
     req->action = CT_CONTENT__WRITE_ACTION__COMMIT;
     req->labels = nd_ctrd_map(w->arena, &ct_content__write_request__labels_entry__descriptor,
                               labels, &req->n_labels);
-    ND_TRY_DOING(exchange(w, req, &rsp), "commit %s", w->ref);
-    if (req->expected[0] != '\0' && strcmp(rsp->digest, req->expected) != 0)
+    ND_TRY_DOING(exchange(w, req), "commit %s", w->ref);
+    if (req->expected[0] != '\0' && strcmp(w->reply->digest, req->expected) != 0)
         return nd_error_new(ND_DATA_LOSS, "commit %s: the digest is %s, not %s", w->ref,
-                            rsp->digest, req->expected);
+                            w->reply->digest, req->expected);
     w->is_ours = false;
     return nd_ctrd_stream_error(w->ctrd, drain(w));
 }
@@ -299,7 +296,7 @@ put(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope, struct nd_str bytes, const
     req.ref = ref;
     req.expected = nd_ctrd_text(digest);
     req.total = (int64_t)bytes.len;
-    req.data.data = (uint8_t *)(uintptr_t)bytes.ptr;
+    req.data.data = (uint8_t *)bytes.ptr;
     req.data.len = bytes.len;
     return commit(w, &req, labels);
 }
@@ -312,7 +309,7 @@ nd_content_put(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope, struct nd_str b
     struct nd_error *err;
 
     if (bytes.len > ND_CTRD_PUT_MAX)
-        return nd_error_new(ND_EXHAUSTED, "a blob of %zu bytes, at most %u are written at once",
+        return nd_error_new(ND_EXHAUSTED, "a blob of %zu bytes, at most %zu are written at once",
                             bytes.len, ND_CTRD_PUT_MAX);
     nd_digest_of(ND_SHA256, bytes, digest);
     err = put(ctrd, scope, bytes, digest, labels);

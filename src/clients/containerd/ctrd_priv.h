@@ -36,6 +36,16 @@ struct nd_ctrd {
 struct nd_error *nd_ctrd_explain(const struct nd_ctrd *ctrd, uint64_t losses,
                                  struct nd_error *err) ND_NEW_ERROR;
 
+/* The same for a stream's failure, not NULL. Static analysis does not believe the attribute. */
+static inline struct nd_error *
+nd_ctrd_stream_failure(const struct nd_ctrd *ctrd, struct nd_error *err)
+{
+    err = nd_ctrd_explain(ctrd, ctrd->losses, err);
+    if (err == NULL)
+        __builtin_unreachable();
+    return err;
+}
+
 /* Send a last request (NULL: none) and half-close. When the server has ended the call already this is
  * no failure: receiving tells why. */
 struct nd_error *nd_ctrd_send_last(struct nd_client_call *call,
@@ -52,7 +62,7 @@ void *nd_ctrd_map(struct nd_arena *arena, const ProtobufCMessageDescriptor *desc
 static inline char *
 nd_ctrd_text(const char *text)
 {
-    return (char *)(uintptr_t)(text != NULL ? text : "");
+    return (char *)(text != NULL ? text : "");
 }
 
 #endif

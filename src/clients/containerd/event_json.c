@@ -31,7 +31,8 @@ timestamp_json(const Google__Protobuf__Timestamp *at)
 static struct nd_json *
 bytes_json(const ProtobufCBinaryData *bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
     struct nd_buf buf = ND_BUF_INIT(bytes->len / 3 * 4 + 4);
     struct nd_json *text;
 
@@ -47,8 +48,8 @@ bytes_json(const ProtobufCBinaryData *bytes)
             word |= bytes->data[i + 2];
         nd_buf_putc(&buf, digits[word >> 18]);
         nd_buf_putc(&buf, digits[word >> 12 & 63]);
-        nd_buf_putc(&buf, n > 1 ? digits[word >> 6 & 63] : '=');
-        nd_buf_putc(&buf, n > 2 ? digits[word & 63] : '=');
+        nd_buf_putc(&buf, digits[n > 1 ? word >> 6 & 63 : 64]);
+        nd_buf_putc(&buf, digits[n > 2 ? word & 63 : 64]);
     }
     text = nd_json_new_str(nd_buf_str(&buf));
     nd_buf_fini(&buf);

@@ -69,11 +69,13 @@ static struct nd_error *
 receive(struct nd_ctrd_events *events, struct nd_arena *arena, const Ct__Envelope **ret)
 {
     Ct__Envelope *event;
+    struct nd_error *err = nd_client_call_recv(events->call, arena, &event);
 
-    ND_TRY(nd_ctrd_stream_error(events->ctrd, nd_client_call_recv(events->call, arena, &event)));
+    if (err != NULL)
+        return nd_ctrd_stream_failure(events->ctrd, err);
     if (event == NULL)
-        return nd_error_component(nd_error_new(ND_UNAVAILABLE, "the event stream has ended"),
-                                  "containerd");
+        return nd_ctrd_stream_failure(events->ctrd,
+                                      nd_error_new(ND_UNAVAILABLE, "the event stream has ended"));
     *ret = event;
     return NULL;
 }

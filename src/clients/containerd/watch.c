@@ -32,6 +32,10 @@ tell(struct nd_ctrd *ctrd, bool up)
 {
     ND_NO_SUSPEND();
 
+    if (up)
+        nd_info("containerd connected", ND_KV("address", (const char *)ctrd->address));
+    else
+        nd_warn("containerd lost", ND_KV("address", (const char *)ctrd->address));
     ctrd->told_up = up;
     for (size_t i = 0; i < ctrd->n_listeners; i++)
         ctrd->listeners[i].on_change(ctrd->listeners[i].arg, up);
@@ -42,12 +46,9 @@ tell_changes(struct nd_ctrd *ctrd)
 {
     bool up = nd_ctrd_is_up(ctrd);
 
-    if (ctrd->told_up && (!up || ctrd->told_connection != ctrd->connections)) {
-        nd_warn("containerd lost", ND_KV("address", (const char *)ctrd->address));
+    if (ctrd->told_up && (!up || ctrd->told_connection != ctrd->connections))
         tell(ctrd, false);
-    }
     if (!ctrd->told_up && up) {
-        nd_info("containerd connected", ND_KV("address", (const char *)ctrd->address));
         ctrd->told_connection = ctrd->connections;
         tell(ctrd, true);
     }

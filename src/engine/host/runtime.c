@@ -96,7 +96,7 @@ static struct nd_error *
 ask(struct nd_arena *arena, struct nd_host_runtime *ret)
 {
     char output[ND_RUNTIME_OUTPUT_BYTES];
-    size_t len;
+    size_t len = 0;
 
     ND_TRY_DOING(run(output, sizeof(output), &len), "runc --version");
     return nd_runtime_version_parse(nd_str_n(output, len), arena, ret);

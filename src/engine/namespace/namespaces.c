@@ -133,7 +133,7 @@ static struct nd_error *
 count(void *arg)
 {
     const struct counting *c = arg;
-    size_t containers, images, volumes;
+    size_t containers = 0, images = 0, volumes = 0;
 
     nd_doing("count what is in a namespace");
     ND_TRY(nd_namespace_count_containers(c->host, c->ns->name, &containers));

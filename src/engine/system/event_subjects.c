@@ -191,7 +191,7 @@ ask(struct event_subjects *s, const char *ns, const char *id, struct nd_arena *a
     CtContainers__GetResponse *rsp;
     struct nd_error *err;
 
-    req.id = (char *)(uintptr_t)id;
+    req.id = (char *)id;
     *ret = NULL;
     err = nd_ctrd_call(s->ctrd, (struct nd_ctrd_scope){.ns = ns}, CT_CONTAINERS_GET, &req, arena,
                        &rsp);

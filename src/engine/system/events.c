@@ -50,7 +50,7 @@ struct watching {
 static char *
 text(const char *borrowed)
 {
-    return (char *)(uintptr_t)borrowed;
+    return (char *)borrowed;
 }
 
 /* --- the queue --- */
@@ -192,7 +192,7 @@ static struct nd_error *
 convert(const Ct__Envelope *from, const struct nd_ctrd_event_name *name, struct nd_arena *arena,
         Pb__SystemServiceEventsResponse *to)
 {
-    struct nd_buf json = ND_BUF_INIT(8 * (size_t)ND_CTRD_MAX_MESSAGE_BYTES);
+    struct nd_buf json = ND_BUF_INIT(8 * ND_CTRD_MAX_MESSAGE_BYTES);
     struct nd_error *err = nd_ctrd_event_json(from, &json);
 
     if (err == NULL)
@@ -270,6 +270,19 @@ reopen_stream(struct watching *w)
     }
 }
 
+/* The stream broke with `why`, which is taken: go on as soon as possible. */
+static struct nd_error *
+bridge(struct watching *w, struct nd_error *why)
+{
+    ND_AUTO(nd_error_freep) struct nd_error *err = why;
+
+    ND_TRY(nd_ctx_check());
+    nd_info("the event stream broke", ND_KV("error", err));
+    ND_TRY(reopen_stream(w));
+    enqueue(w, make_gap(w, "{\"reason\":\"containerd was unreachable\"}"));
+    return NULL;
+}
+
 static struct nd_error *
 read_events(void *arg)
 {
@@ -279,14 +292,10 @@ read_events(void *arg)
     ND_TRY(open_stream(w));
     ND_TRY(w->sink->listening(w->sink->arg));
     for (;;) {
-        ND_AUTO(nd_error_freep) struct nd_error *err = read_next(w);
+        struct nd_error *err = read_next(w);
 
-        if (err == NULL)
-            continue;
-        ND_TRY(nd_ctx_check());
-        nd_info("the event stream broke", ND_KV("error", err));
-        ND_TRY(reopen_stream(w));
-        enqueue(w, make_gap(w, "{\"reason\":\"containerd was unreachable\"}"));
+        if (err != NULL)
+            ND_TRY(bridge(w, err));
     }
 }
 

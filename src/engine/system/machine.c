@@ -30,12 +30,12 @@ read_file(const char *path, char *buf)
 static struct nd_str
 unquote(struct nd_str value, struct nd_arena *arena)
 {
-    char quote = value.len != 0 ? value.ptr[0] : '\0';
-    char *dst;
+    char *dst, quote;
     size_t len = 0;
 
-    if (quote != '"' && quote != '\'')
+    if (value.len == 0 || (value.ptr[0] != '"' && value.ptr[0] != '\''))
         return value;
+    quote = value.ptr[0];
     dst = nd_arena_alloc(arena, value.len);
     for (size_t i = 1; i < value.len && value.ptr[i] != quote; i++) {
         if (quote == '"' && value.ptr[i] == '\\' && i + 1 < value.len)

@@ -9,13 +9,14 @@
  * Follows: contracts/containerd-api.md.
  */
 
-#include "containerd_methods.h"
 #include "grpc/channel.h"
+
+#include "containerd_methods.h"
 
 struct nd_ctrd;
 
 struct nd_ctrd_options {
-    const char *address; /* path of the socket, with or without "unix://" */
+    const char *address;        /* path of the socket, with or without "unix://" */
     int64_t health_interval_ns; /* 0: ND_CTRD_HEALTH_INTERVAL_NS */
 };
 
@@ -46,7 +47,7 @@ struct nd_error *nd_ctrd_run(void *ctrd) ND_CHECK_RESULT;
 
 /* In which namespace and under which lease a call is made. Texts are borrowed. */
 struct nd_ctrd_scope {
-    const char *ns; /* NULL: none is sent */
+    const char *ns;    /* NULL: none is sent */
     const char *lease; /* NULL: none */
 };
 
@@ -77,8 +78,7 @@ struct nd_ctrd_version {
     const char *text;
     const char *revision;
 };
-struct nd_error *nd_ctrd_version(struct nd_ctrd *ctrd,
-                                 struct nd_ctrd_version *ret) ND_CHECK_RESULT;
+struct nd_error *nd_ctrd_version(struct nd_ctrd *ctrd, struct nd_ctrd_version *ret) ND_CHECK_RESULT;
 
 /* A lease for what is in flight: random id, expires by itself after a day. */
 struct nd_lease {

@@ -31,9 +31,9 @@ void nd_ctrd_events_closep(struct nd_ctrd_events **events);
 struct nd_buf;
 struct nd_error *nd_ctrd_event_json(const Ct__Envelope *event, struct nd_buf *buf) ND_CHECK_RESULT;
 struct nd_ctrd_event_name {
-    const char *type; /* "container", "image", ...; static */
+    const char *type;   /* "container", "image", ...; static */
     const char *action; /* "create", "start", "die", ...; "" without one; static */
-    const char *id; /* of the object; in the arena of the event, "" without one */
+    const char *id;     /* of the object; in the arena of the event, "" without one */
 };
 void nd_ctrd_event_name(const Ct__Envelope *event, struct nd_arena *arena,
                         struct nd_ctrd_event_name *ret);

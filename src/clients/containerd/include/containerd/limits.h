@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-#define ND_CTRD_MAX_MESSAGE_BYTES  (16u * 1024u * 1024u) /* what the server sends at most */
+#define ND_CTRD_MAX_MESSAGE_BYTES  ((size_t)16 << 20) /* bytes; what the server sends at most */
 #define ND_CTRD_MAX_LISTENERS      4u
 #define ND_CTRD_HEALTH_INTERVAL_NS (10 * ND_SECOND)
 #define ND_CTRD_HEALTH_TIMEOUT_NS  (5 * ND_SECOND)
@@ -23,11 +23,11 @@
 #define ND_CTRD_TREE_TIMEOUT_NS  (2 * ND_MINUTE) /* file trees are removed or measured */
 #define ND_CTRD_APPLY_TIMEOUT_NS (1 * ND_HOUR)
 
-#define ND_CTRD_LEASE_NS    (24 * ND_HOUR)       /* until a forgotten lease expires */
-#define ND_CTRD_UNDO_NS     (10 * ND_SECOND)     /* grace of a shielded call */
-#define ND_CTRD_MAX_FILTERS 64u                  /* of one subscription */
-#define ND_CTRD_WRITE_CHUNK (1024u * 1024u)      /* bytes of one Content.Write message */
-#define ND_CTRD_PUT_MAX     (8u * 1024u * 1024u) /* bytes of a blob written in one message */
+#define ND_CTRD_LEASE_NS    (24 * ND_HOUR)    /* until a forgotten lease expires */
+#define ND_CTRD_UNDO_NS     (10 * ND_SECOND)  /* grace of a shielded call */
+#define ND_CTRD_MAX_FILTERS 64u               /* of one subscription */
+#define ND_CTRD_WRITE_CHUNK ((size_t)1 << 20) /* bytes of one Content.Write message */
+#define ND_CTRD_PUT_MAX     ((size_t)8 << 20) /* bytes of a blob written in one message */
 
 /* An ingest that another writer holds is tried again after this long, then ever longer. */
 #define ND_CTRD_REF_RETRY_MIN_NS (16 * ND_MILLISECOND)
