@@ -121,7 +121,7 @@ add_error_info(struct details *d, const struct nd_error *err)
     Google__Rpc__ErrorInfo info = GOOGLE__RPC__ERROR_INFO__INIT;
 
     info.reason = short_text(d, reason_of(err));
-    info.domain = DOMAIN;
+    info.domain = (char *)DOMAIN;
     add_detail(d, &info);
 }
 
