@@ -21,8 +21,12 @@ nd_conn_ref(struct nd_conn *conn)
 void
 nd_conn_unref(struct nd_conn *conn)
 {
-    if (--conn->refs == 0)
-        nd_free(conn);
+    if (--conn->refs != 0)
+        return;
+    nd_free((char *)conn->identity.cert_subject);
+    nd_free((char *)conn->identity.cert_common_name);
+    nd_free((char *)conn->identity.cert_spiffe);
+    nd_free(conn);
 }
 
 /* The session has gone or goes now: forget it and close it. */
@@ -62,7 +66,16 @@ on_gone(void *arg, const struct nd_error *err)
     drop_session(conn);
 }
 
-/* Only now, because a TLS handshake comes first. */
+static const char *
+copy_of(const char *text)
+{
+    return text != NULL ? nd_strdup(text) : NULL;
+}
+
+/*
+ * Only now, because a TLS handshake comes first. Copies, because a handler that unwinds after its
+ * client has gone still asks who that was, and the TLS stream is no more.
+ */
 static void
 on_ready(void *arg)
 {
@@ -71,9 +84,9 @@ on_ready(void *arg)
 
     if (peer == NULL)
         return;
-    conn->identity.cert_subject = peer->subject;
-    conn->identity.cert_common_name = peer->common_name;
-    conn->identity.cert_spiffe = peer->spiffe;
+    conn->identity.cert_subject = copy_of(peer->subject);
+    conn->identity.cert_common_name = copy_of(peer->common_name);
+    conn->identity.cert_spiffe = copy_of(peer->spiffe);
 }
 
 static struct nd_session *
