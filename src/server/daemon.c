@@ -16,6 +16,7 @@
 
 #include "daemon.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
