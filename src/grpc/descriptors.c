@@ -134,6 +134,18 @@ static const struct {
     {KIND_SERVICE, 2, KIND_LEAF},
 };
 
+/* Where the table says what a field of a `parent` is; its length: nothing of interest. */
+static size_t
+find_content(enum kind parent, const struct field *f)
+{
+    size_t i = 0;
+
+    while (i < ND_LEN(contents) &&
+           !(contents[i].parent == parent && contents[i].number == f->number && f->type == 2))
+        i++;
+    return i;
+}
+
 enum { FILE_NAME = 1, FILE_PACKAGE = 2, FILE_IMPORT = 3, NAME = 1, EXTENDEE = 2, NUMBER = 3 };
 
 struct walk {
@@ -204,15 +216,18 @@ static struct nd_error *
 walk_contents(struct walk *w, enum kind kind, struct nd_str bytes, struct nd_str scope,
               struct nd_str outer)
 {
+    struct nd_error *err = NULL;
     struct field f;
 
-    while (next_field(&bytes, &f)) {
-        for (size_t i = 0; i < ND_LEN(contents); i++) {
-            if (contents[i].parent == kind && contents[i].number == f.number && f.type == 2)
-                ND_TRY(walk_child(w, contents[i].child, f.bytes, scope, outer));
-        }
+    while (err == NULL && next_field(&bytes, &f)) {
+        size_t i = find_content(kind, &f);
+
+        if (i < ND_LEN(contents))
+            err = walk_child(w, contents[i].child, f.bytes, scope, outer);
     }
-    return bytes.len != 0 ? broken(w) : NULL;
+    if (err == NULL && bytes.len != 0)
+        err = broken(w);
+    return err;
 }
 
 /* --- files --- */

@@ -28,13 +28,15 @@ nd_percent_decode(struct nd_arena *arena, struct nd_str text)
     size_t len = 0;
 
     if (nd_str_find(text, '%') == SIZE_MAX)
-        return nd_str(nd_arena_str(arena, text));
+        return nd_str_n(nd_arena_str(arena, text), text.len);
     dst = nd_arena_alloc(arena, text.len + 1);
     for (size_t i = 0; i < text.len; i++) {
         int hi = text.ptr[i] == '%' && i + 2 < text.len ? hex_value(text.ptr[i + 1]) : -1;
         int lo = hi >= 0 ? hex_value(text.ptr[i + 2]) : -1;
 
-        dst[len++] = lo >= 0 ? (char)(hi * 16 + lo) : text.ptr[i];
+        dst[len++] = text.ptr[i];
+        if (lo >= 0)
+            dst[len - 1] = (char)(hi * 16 + lo);
         i += lo >= 0 ? 2 : 0;
     }
     return nd_str_n(dst, len);

@@ -160,7 +160,7 @@ answer_services(struct info *info, GrpcReflection__ServerReflectionResponse *rsp
         list->service[i]->name = (char *)nd_server_service(server, i)->name;
     }
     list->n_service = n;
-    qsort(list->service, n, sizeof(*list->service), compare_names);
+    qsort(list->service, n, sizeof(GrpcReflection__ServiceResponse *), compare_names);
     rsp->message_response_case =
         GRPC_REFLECTION__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
     rsp->list_services_response = list;

@@ -163,6 +163,22 @@ nd_server_get_stats(const struct nd_server *s, struct nd_server_stats *ret)
 
 /* --- listening --- */
 
+/* Fails only when the fiber's context has ended. */
+static struct nd_error *
+accept_one(struct nd_port *port)
+{
+    struct nd_stream *stream = NULL;
+    ND_AUTO(nd_error_freep) struct nd_error *err = nd_listener_accept(port->listener, &stream);
+
+    if (err == NULL) {
+        nd_server_adopt(port->server, stream, port->tls);
+        return NULL;
+    }
+    ND_TRY(nd_ctx_check());
+    nd_warn("accept failed", ND_KV("error", err));
+    return nd_fiber_sleep(ACCEPT_PAUSE_NS);
+}
+
 static struct nd_error *
 accept_all(void *arg)
 {
@@ -170,18 +186,8 @@ accept_all(void *arg)
     struct nd_server *s = port->server;
 
     nd_doing("accept connections");
-    while (!s->stopping) {
-        struct nd_stream *stream = NULL;
-        ND_AUTO(nd_error_freep) struct nd_error *err = nd_listener_accept(port->listener, &stream);
-
-        if (err == NULL) {
-            nd_server_adopt(s, stream, port->tls);
-            continue;
-        }
-        ND_TRY(nd_ctx_check());
-        nd_warn("accept failed", ND_KV("error", err));
-        ND_TRY(nd_fiber_sleep(ACCEPT_PAUSE_NS));
-    }
+    while (!s->stopping)
+        ND_TRY(accept_one(port));
     return NULL;
 }
 

@@ -152,15 +152,15 @@ nd_server_free_calls(struct nd_server *s)
 /* --- the handler's fiber --- */
 
 struct nd_error *
-nd_interceptor_next(const struct nd_interceptor_chain *chain)
+nd_interceptor_next(const struct nd_interceptor_chain *next)
 {
-    struct nd_call *call = chain->call;
-    const struct nd_interceptor_chain next = {call, chain->index + 1};
+    struct nd_call *call = next->call;
+    const struct nd_interceptor_chain after = {call, next->index + 1};
 
-    if (chain->index < call->server->n_interceptors) {
-        const struct nd_interceptor *i = &call->server->interceptors[chain->index];
+    if (next->index < call->server->n_interceptors) {
+        const struct nd_interceptor *i = &call->server->interceptors[next->index];
 
-        return i->run(i->arg, call, call->request, &next);
+        return i->run(i->arg, call, call->request, &after);
     }
     return call->method->handler(call, call->request, call->reply);
 }
@@ -287,6 +287,7 @@ on_headers(struct nd_h2_stream *s, bool end)
         nd_server_call_refuse(call, http_status, err);
         return;
     }
+    ND_INVARIANT(call->method != NULL);
     set_deadline(call);
     if (!takes_one_message(call))
         nd_server_call_start(call);

@@ -39,7 +39,7 @@ is_token(struct nd_str name)
         unsigned char c = (unsigned char)name.ptr[i];
 
         if (c <= 0x20 || c >= 0x7f || (c >= 'A' && c <= 'Z') ||
-            memchr("\"(),/:;<=>?@[\\]{}", c, 17) != NULL)
+            strchr("\"(),/:;<=>?@[\\]{}", c) != NULL)
             return false;
     }
     return name.len != 0;

@@ -69,7 +69,7 @@ is_interim_status(struct nd_str name, struct nd_str value)
     return nd_str_eq(name, ND_STR(":status")) && value.len == 3 && value.ptr[0] == '1';
 }
 
-static int
+static int /* NOLINTNEXTLINE(readability-function-size): nghttp2's signature */
 on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
           const uint8_t *value, size_t value_len, uint8_t flags, void *arg)
 {
@@ -100,7 +100,7 @@ on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, 
 }
 
 /* A field that HTTP does not allow is dropped instead of failing the call. */
-static int
+static int /* NOLINTNEXTLINE(readability-function-size): nghttp2's signature */
 on_invalid_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
                   size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *arg)
 {

@@ -56,6 +56,20 @@ may_write(const struct nd_session *session)
            nd_stream_unsent(session->stream) < ND_NET_HIGH_WATER_BYTES;
 }
 
+/* Collect one frame; false when there is none. */
+static bool
+write_frame(struct nd_session *session)
+{
+    const uint8_t *frame;
+    ssize_t n = nghttp2_session_mem_send(session->h2, &frame);
+
+    ND_INVARIANT(n != NGHTTP2_ERR_NOMEM && n != NGHTTP2_ERR_CALLBACK_FAILURE);
+    if (n <= 0)
+        return false;
+    collect(session, frame, (size_t)n);
+    return true;
+}
+
 void
 nd_session_write(struct nd_session *session)
 {
@@ -64,16 +78,8 @@ nd_session_write(struct nd_session *session)
     ND_INVARIANT(!session->reading && !session->writing);
     session->writing = true;
     session->chunk = chunk;
-    while (may_write(session)) {
-        const uint8_t *frame;
-        ssize_t n = nghttp2_session_mem_send(session->h2, &frame);
-
-        if (n <= 0) {
-            ND_INVARIANT(n != NGHTTP2_ERR_NOMEM && n != NGHTTP2_ERR_CALLBACK_FAILURE);
-            break;
-        }
-        collect(session, frame, (size_t)n);
-    }
+    while (may_write(session) && write_frame(session))
+        continue;
     push_chunk(session);
     session->chunk = NULL;
     session->writing = false;
@@ -89,6 +95,7 @@ queued_bytes(const struct nd_h2_stream *s)
 
 static int submit_trailers(struct nd_session *session, const struct nd_h2_stream *s);
 
+/* NOLINTBEGIN(readability-function-size,readability-non-const-parameter): nghttp2's signature */
 static ssize_t
 on_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t len, uint32_t *flags,
         nghttp2_data_source *source, void *arg)
@@ -118,6 +125,7 @@ on_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t len, uint32_t *fla
     }
     return (ssize_t)n;
 }
+/* NOLINTEND(readability-function-size,readability-non-const-parameter) */
 
 static int
 on_send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *head, size_t len,

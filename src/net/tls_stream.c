@@ -24,7 +24,7 @@
 #include "tls_priv.h"
 
 #define RECORD_BYTES 16384
-#define EARLY_MAX    (64u * 1024u * 1024u) /* far above any session's high-water mark */
+#define EARLY_MAX    (64u << 20) /* far above any session's high-water mark */
 
 struct tls_stream {
     struct nd_stream base; /* first */

@@ -3,16 +3,16 @@
 
 /* Limits and defaults of this room. Follows: contracts/grpc-wire.md 1.13, 2.2, 2.9. */
 
-#define ND_GRPC_MAX_MESSAGE_BYTES      (4u * 1024u * 1024u) /* received */
-#define ND_GRPC_MAX_STREAMS            256u /* per connection, running handlers count too */
+#define ND_GRPC_MAX_MESSAGE_BYTES      (4u << 20) /* received */
+#define ND_GRPC_MAX_STREAMS            256u       /* per connection, running handlers count too */
 #define ND_GRPC_MAX_CONNECTIONS        10000u
 #define ND_GRPC_MAX_CALLS              16000u /* handlers running at once */
 #define ND_GRPC_MAX_HEADER_LIST        16384u /* name + value + 32 over a received header block */
-#define ND_GRPC_CLIENT_MAX_HEADER_LIST (64u * 1024u)   /* the same for responses: error details */
-#define ND_GRPC_CLIENT_STREAM_WINDOW   (1024u * 1024u) /* received and not yet taken, per call */
+#define ND_GRPC_CLIENT_MAX_HEADER_LIST (64u << 10)   /* the same for responses: error details */
+#define ND_GRPC_CLIENT_STREAM_WINDOW   (1024u << 10) /* received and not yet taken, per call */
 #define ND_GRPC_MAX_REPEATS            4u    /* of a call that the server has certainly not seen */
 #define ND_GRPC_MAX_FOREIGN_BODY       1024u /* of a response that is not gRPC: quoted in the error */
-#define ND_GRPC_MAX_PENDING_BYTES      (256u * 1024u * 1024u) /* of a connection's incomplete requests */
+#define ND_GRPC_MAX_PENDING_BYTES      (256u << 20) /* of a connection's incomplete requests */
 #define ND_GRPC_DRAIN_NS               (10 * ND_MINUTE) /* a finished call whose client takes nothing any more */
 #define ND_GRPC_MAX_STATUS_MESSAGE     1024u /* bytes of grpc-message, encoded */
 #define ND_GRPC_MAX_DETAILS_BYTES      4096u
@@ -21,6 +21,6 @@
 #define ND_GRPC_BACKOFF_INITIAL_NS     (50 * ND_MILLISECOND)
 #define ND_GRPC_BACKOFF_MAX_NS         (1 * ND_SECOND)
 #define ND_GRPC_CONNECT_TIMEOUT_NS     (20 * ND_SECOND)
-#define ND_GRPC_SEND_QUEUE_BYTES       (64u * 1024u) /* a writer beyond it waits */
+#define ND_GRPC_SEND_QUEUE_BYTES       (64u << 10) /* a writer beyond it waits */
 
 #endif

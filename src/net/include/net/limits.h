@@ -3,15 +3,15 @@
 
 /* Limits and defaults of this room. Follows: contracts/grpc-wire.md 2, 3.1, 3.2. */
 
-#define ND_NET_MAX_STREAMS       256u           /* SETTINGS_MAX_CONCURRENT_STREAMS of a server */
-#define ND_NET_STREAM_WINDOW     (256u * 1024u) /* received and not yet consumed, per stream */
-#define ND_NET_CONNECTION_WINDOW (4u * 1024u * 1024u)
+#define ND_NET_MAX_STREAMS       256u         /* SETTINGS_MAX_CONCURRENT_STREAMS of a server */
+#define ND_NET_STREAM_WINDOW     (256u << 10) /* received and not yet consumed, per stream */
+#define ND_NET_CONNECTION_WINDOW (4u << 20)
 #define ND_NET_MAX_HEADER_LIST   16384u /* sum of name + value + 32 over a header block received */
 #define ND_NET_FIELD_OVERHEAD    32u    /* what a field counts besides its bytes */
 #define ND_NET_PEER_MAX_STREAMS  100u   /* a client's assumption until SETTINGS arrive */
 
-#define ND_NET_HIGH_WATER_BYTES (128u * 1024u) /* unsent by the byte stream: no more frames */
-#define ND_NET_FLUSH_BYTES      (64u * 1024u)  /* frames collected for one write */
+#define ND_NET_HIGH_WATER_BYTES (128u << 10) /* unsent by the byte stream: no more frames */
+#define ND_NET_FLUSH_BYTES      (64u << 10)  /* frames collected for one write */
 
 #define ND_NET_HANDSHAKE_NS  (20 * ND_SECOND) /* until the peer's SETTINGS, TLS included */
 #define ND_NET_DRAIN_PING_NS (5 * ND_SECOND)  /* between the two GOAWAYs, at most */

@@ -67,7 +67,7 @@ struct nd_h2_stream_ops {
     void (*on_close)(struct nd_h2_stream *s, const struct nd_h2_close *why);
 };
 
-#define ND_H2_QUEUE_BYTES (64u * 1024u) /* a writer that has more queued should wait */
+#define ND_H2_QUEUE_BYTES (64u << 10) /* a writer that has more queued should wait */
 
 struct nd_h2_stream {
     const struct nd_h2_stream_ops *ops;
