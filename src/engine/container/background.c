@@ -117,9 +117,9 @@ is_due(struct job *job, const record *rec, struct nd_arena *arena, bool *ret)
     task *t;
 
     *ret = true;
-    if (nd_record_label_is(rec, LABEL_REMOVING, "true"))
+    if (nd_container_record_label_is(rec, LABEL_REMOVING, "true"))
         return NULL;
-    *ret = nd_record_label_is(rec, LABEL_AUTO_REMOVE, "true");
+    *ret = nd_container_record_label_is(rec, LABEL_AUTO_REMOVE, "true");
     if (!*ret)
         return NULL;
     ND_TRY(nd_task_get(job->cs, job->ns, job->id, arena, &t));
@@ -167,12 +167,12 @@ remove_if_due(struct job *job)
     ND_TRY(wait_for_foreign_client(job, arena));
     ND_TRY(nd_hold_lock(job->cs, job->ns, job->id, &hold));
     ND_TRY(wait_for_readers(hold));
-    ND_TRY(nd_record_get(job->cs, job->ns, job->id, arena, &rec));
+    ND_TRY(nd_container_record_get(job->cs, job->ns, job->id, arena, &rec));
     ND_TRY(is_due(job, rec, arena, &due));
     if (!due)
         return NULL;
-    return nd_remove_locked(job->cs, job->ns, rec, nd_record_label_is(rec, LABEL_REMOVING, "true"),
-                            NULL);
+    return nd_remove_locked(job->cs, job->ns, rec,
+                            nd_container_record_label_is(rec, LABEL_REMOVING, "true"), NULL);
 }
 
 static struct nd_error *
@@ -209,7 +209,7 @@ look_into_namespace(struct nd_containers *cs, const char *ns)
     record **found;
     size_t n;
 
-    ND_TRY(nd_record_list(cs, ns, filters, ND_LEN(filters), arena, &found, &n));
+    ND_TRY(nd_container_record_list(cs, ns, filters, ND_LEN(filters), arena, &found, &n));
     for (size_t i = 0; i < n; i++)
         nd_remove_later(cs, ns, found[i]->id);
     return NULL;

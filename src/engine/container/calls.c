@@ -33,8 +33,8 @@ unless_gone(struct nd_error *err)
 }
 
 struct nd_error *
-nd_record_get(struct nd_containers *cs, const char *ns, const char *id, struct nd_arena *arena,
-              record **ret)
+nd_container_record_get(struct nd_containers *cs, const char *ns, const char *id,
+                        struct nd_arena *arena, record **ret)
 {
     CtContainers__GetRequest req = CT_CONTAINERS__GET_REQUEST__INIT;
     CtContainers__GetResponse *rsp;
@@ -70,8 +70,8 @@ add_record(struct listing *l, record *rec)
 
 /* As a stream: a reply in one piece is at most 16 MiB, and a thousand specs are more. */
 struct nd_error *
-nd_record_list(struct nd_containers *cs, const char *ns, const char *const *filters,
-               size_t n_filters, struct nd_arena *arena, record ***ret, size_t *ret_n)
+nd_container_record_list(struct nd_containers *cs, const char *ns, const char *const *filters,
+                         size_t n_filters, struct nd_arena *arena, record ***ret, size_t *ret_n)
 {
     CtContainers__ListRequest req = CT_CONTAINERS__LIST_REQUEST__INIT;
     ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
@@ -97,7 +97,7 @@ nd_record_list(struct nd_containers *cs, const char *ns, const char *const *filt
 }
 
 struct nd_error *
-nd_record_create(struct nd_containers *cs, const char *ns, record *rec)
+nd_container_record_create(struct nd_containers *cs, const char *ns, record *rec)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     CtContainers__CreateRequest req = CT_CONTAINERS__CREATE_REQUEST__INIT;
@@ -108,8 +108,8 @@ nd_record_create(struct nd_containers *cs, const char *ns, record *rec)
 }
 
 struct nd_error *
-nd_record_set_label(struct nd_containers *cs, const char *ns, const char *id, const char *key,
-                    const char *value)
+nd_container_record_set_label(struct nd_containers *cs, const char *ns, const char *id,
+                              const char *key, const char *value)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     CtContainers__UpdateRequest req = CT_CONTAINERS__UPDATE_REQUEST__INIT;
@@ -134,7 +134,7 @@ nd_record_set_label(struct nd_containers *cs, const char *ns, const char *id, co
 }
 
 struct nd_error *
-nd_record_delete(struct nd_containers *cs, const char *ns, const char *id)
+nd_container_record_delete(struct nd_containers *cs, const char *ns, const char *id)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     CtContainers__DeleteRequest req = CT_CONTAINERS__DELETE_REQUEST__INIT;

@@ -53,25 +53,26 @@ bool nd_containers_spawn(struct nd_containers *cs, nd_fiber_fn *fn, void *arg);
 typedef CtContainers__Container record;
 
 /* Fails: ND_NOT_FOUND. */
-struct nd_error *nd_record_get(struct nd_containers *cs, const char *ns, const char *id,
-                               struct nd_arena *arena, record **ret) ND_CHECK_RESULT;
+struct nd_error *nd_container_record_get(struct nd_containers *cs, const char *ns, const char *id,
+                                         struct nd_arena *arena, record **ret) ND_CHECK_RESULT;
 
 /* `filters` in containerd's language. `*ret` is an array of `*ret_n`. */
-struct nd_error *nd_record_list(struct nd_containers *cs, const char *ns,
-                                const char *const *filters, size_t n_filters,
-                                struct nd_arena *arena, record ***ret,
-                                size_t *ret_n) ND_CHECK_RESULT;
+struct nd_error *nd_container_record_list(struct nd_containers *cs, const char *ns,
+                                          const char *const *filters, size_t n_filters,
+                                          struct nd_arena *arena, record ***ret,
+                                          size_t *ret_n) ND_CHECK_RESULT;
 
-struct nd_error *nd_record_create(struct nd_containers *cs, const char *ns,
-                                  record *rec) ND_CHECK_RESULT;
+struct nd_error *nd_container_record_create(struct nd_containers *cs, const char *ns,
+                                            record *rec) ND_CHECK_RESULT;
 
 /* Set one label by mask, which races with nobody; success also when the record is gone. */
-struct nd_error *nd_record_set_label(struct nd_containers *cs, const char *ns, const char *id,
-                                     const char *key, const char *value) ND_CHECK_RESULT;
+struct nd_error *nd_container_record_set_label(struct nd_containers *cs, const char *ns,
+                                               const char *id, const char *key,
+                                               const char *value) ND_CHECK_RESULT;
 
 /* Gone already is fine, for this and the next. */
-struct nd_error *nd_record_delete(struct nd_containers *cs, const char *ns,
-                                  const char *id) ND_CHECK_RESULT;
+struct nd_error *nd_container_record_delete(struct nd_containers *cs, const char *ns,
+                                            const char *id) ND_CHECK_RESULT;
 struct nd_error *nd_snapshot_remove(struct nd_containers *cs, const char *ns,
                                     const char *snapshotter, const char *key) ND_CHECK_RESULT;
 
@@ -118,19 +119,19 @@ struct nd_error *nd_task_wait(struct nd_containers *cs, const char *ns, const ch
 /* --- looking into records (record.c). Context of all: any. ------------------------------------ */
 
 /* The value, or NULL. */
-const char *nd_record_label(const record *rec, const char *key);
-bool nd_record_label_is(const record *rec, const char *key, const char *value);
+const char *nd_container_record_label(const record *rec, const char *key);
+bool nd_container_record_label_is(const record *rec, const char *key, const char *value);
 
 /* The name by its label; "" without one. */
-const char *nd_record_name(const record *rec);
+const char *nd_container_record_name(const record *rec);
 
 /* The run spec, decoded; freed with the arena. Fails: ND_DATA_LOSS. */
-struct nd_error *nd_record_spec(const record *rec, struct nd_arena *arena,
-                                const struct nd_json **ret) ND_CHECK_RESULT;
+struct nd_error *nd_container_record_spec(const record *rec, struct nd_arena *arena,
+                                          const struct nd_json **ret) ND_CHECK_RESULT;
 
 /* A label that holds JSON, decoded; `*ret` NULL without the label or when it does not decode. */
-void nd_record_json_label(const record *rec, const char *key, struct nd_arena *arena,
-                          const struct nd_json **ret);
+void nd_container_record_json_label(const record *rec, const char *key, struct nd_arena *arena,
+                                    const struct nd_json **ret);
 
 /* Bytes of the label nerdctl/ipc; 0 when it does not say. */
 int64_t nd_ipc_shm_size(const struct nd_json *ipc);

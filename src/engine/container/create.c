@@ -78,7 +78,7 @@ undo_record(void *arg)
     if (err != NULL)
         nd_warn("snapshot is left to the garbage collector", ND_KV("error", err));
     nd_error_free(err);
-    return nd_record_delete(c->cs, c->ns, c->id);
+    return nd_container_record_delete(c->cs, c->ns, c->id);
 }
 
 static struct nd_error *
@@ -198,7 +198,7 @@ create_record(const struct creation *c)
     rec.snapshotter = (char *)c->image.snapshotter;
     rec.snapshot_key = (char *)c->id;
     set_record_labels(c, &rec);
-    return nd_record_create(c->cs, c->ns, &rec);
+    return nd_container_record_create(c->cs, c->ns, &rec);
 }
 
 /* The other fiber: containerd's objects. */

@@ -69,7 +69,7 @@ look_up(struct nd_containers *cs, const char *ns, const Pb__ContainerServiceInsp
 
     ND_TRY(nd_task_get(cs, ns, in->rec->id, in->arena, &t));
     in->t = t;
-    ND_TRY(nd_record_spec(in->rec, in->arena, &in->spec));
+    ND_TRY(nd_container_record_spec(in->rec, in->arena, &in->spec));
     view = nd_view_make(in->rec, t, nd_wall_now(), in->arena);
     in->view = view;
     ND_TRY(nd_view_add_start(cs, ns, view, in->arena));

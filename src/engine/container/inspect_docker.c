@@ -15,7 +15,7 @@
 const char *
 nd_inspect_label(const struct inspection *in, const char *key)
 {
-    const char *value = nd_record_label(in->rec, key);
+    const char *value = nd_container_record_label(in->rec, key);
 
     return value != NULL ? value : "";
 }
@@ -67,7 +67,7 @@ write_health(const struct inspection *in, struct nd_json_writer *w)
     int64_t streak = 0;
     struct nd_error *err;
 
-    nd_record_json_label(in->rec, LABEL_HEALTHSTATE, in->arena, &state);
+    nd_container_record_json_label(in->rec, LABEL_HEALTHSTATE, in->arena, &state);
     if (state == NULL)
         return;
     err = nd_json_get_i64(state, "FailingStreak", &streak);
@@ -162,7 +162,7 @@ put_json_label(const struct inspection *in, struct nd_json_writer *w, const char
 {
     const struct nd_json *value;
 
-    nd_record_json_label(in->rec, label, in->arena, &value);
+    nd_container_record_json_label(in->rec, label, in->arena, &value);
     if (value == NULL)
         return;
     nd_json_key(w, key);
@@ -207,11 +207,11 @@ write_command(const struct inspection *in, struct nd_json_writer *w)
 static int64_t
 restart_count(const struct inspection *in)
 {
-    const char *count = nd_record_label(in->rec, LABEL_RESTART_COUNT);
+    const char *count = nd_container_record_label(in->rec, LABEL_RESTART_COUNT);
     struct nd_error *err;
     int64_t n = 0;
 
-    if (count == NULL || !nd_record_label_is(in->rec, LABEL_RESTART_STATUS, "running"))
+    if (count == NULL || !nd_container_record_label_is(in->rec, LABEL_RESTART_STATUS, "running"))
         return 0;
     err = nd_parse_i64(nd_str(count), 0, INT32_MAX, &n);
     nd_error_free(err);

@@ -56,7 +56,7 @@ write_log_config(const struct inspection *in, struct nd_json_writer *w)
 {
     const struct nd_json *config;
 
-    nd_record_json_label(in->rec, LABEL_LOG_CONFIG, in->arena, &config);
+    nd_container_record_json_label(in->rec, LABEL_LOG_CONFIG, in->arena, &config);
     nd_json_key(w, "LogConfig");
     if (nd_json_type(config) == ND_JSON_OBJECT)
         nd_inspect_value(w, config);
@@ -68,7 +68,7 @@ write_log_config(const struct inspection *in, struct nd_json_writer *w)
 static void
 write_restart_policy(const struct inspection *in, struct nd_json_writer *w)
 {
-    struct nd_str policy = nd_str(nd_record_label(in->rec, LABEL_RESTART_POLICY));
+    struct nd_str policy = nd_str(nd_container_record_label(in->rec, LABEL_RESTART_POLICY));
     size_t colon = nd_str_find(policy, ':');
     int64_t retries = 0;
 
@@ -125,12 +125,12 @@ write_dns(const struct inspection *in, struct nd_json_writer *w)
                  {"DnsSearch", "DNSSearchDomains"}};
     const struct nd_json *dns, *hosts;
 
-    nd_record_json_label(in->rec, LABEL_DNS, in->arena, &dns);
+    nd_container_record_json_label(in->rec, LABEL_DNS, in->arena, &dns);
     for (size_t i = 0; i < ND_LEN(lists); i++) {
         nd_json_key(w, lists[i].key);
         nd_inspect_value(w, nd_json_find(dns, lists[i].label_key));
     }
-    nd_record_json_label(in->rec, LABEL_EXTRA_HOSTS, in->arena, &hosts);
+    nd_container_record_json_label(in->rec, LABEL_EXTRA_HOSTS, in->arena, &hosts);
     nd_json_key(w, "ExtraHosts");
     nd_inspect_value(w, hosts);
 }
@@ -285,7 +285,7 @@ write_devices(const struct inspection *in, struct nd_json_writer *w)
                                             "disableOOMKiller", &no_oom_kill);
 
     nd_error_free(err);
-    nd_record_json_label(in->rec, LABEL_HOST_CONFIG, in->arena, &config);
+    nd_container_record_json_label(in->rec, LABEL_HOST_CONFIG, in->arena, &config);
     if (weight == 0) {
         err = nd_json_get_i64(config, "BlkioWeight", &weight);
         nd_error_free(err);
@@ -306,7 +306,7 @@ write_namespaces(const struct inspection *in, struct nd_json_writer *w)
 {
     const struct nd_json *ipc;
 
-    nd_record_json_label(in->rec, LABEL_IPC, in->arena, &ipc);
+    nd_container_record_json_label(in->rec, LABEL_IPC, in->arena, &ipc);
     nd_json_key(w, "IpcMode");
     nd_json_str(w, nd_json_string(nd_json_find(ipc, "mode")));
     write_annotations(in, w);
@@ -321,7 +321,8 @@ write_namespaces(const struct inspection *in, struct nd_json_writer *w)
     nd_json_put_text(w, "PidMode",
                      !has_namespace(in, "pid") ? "host"
                                                : nd_inspect_label(in, LABEL_PID_CONTAINER));
-    nd_json_put_bool(w, "Privileged", nd_record_label_is(in->rec, LABEL_PRIVILEGED, "true"));
+    nd_json_put_bool(w, "Privileged",
+                     nd_container_record_label_is(in->rec, LABEL_PRIVILEGED, "true"));
 }
 
 static void
@@ -333,7 +334,7 @@ write_root(const struct inspection *in, struct nd_json_writer *w)
     struct nd_error *err = nd_json_get_bool(nd_json_find(in->spec, "root"), "readonly", &read_only);
 
     nd_error_free(err);
-    nd_record_json_label(in->rec, LABEL_IPC, in->arena, &ipc);
+    nd_container_record_json_label(in->rec, LABEL_IPC, in->arena, &ipc);
     nd_json_put_bool(w, "ReadonlyRootfs", read_only);
     write_tmpfs(in, w);
     nd_json_put_text(w, "UTSMode", has_namespace(in, "uts") ? "" : "host");
@@ -349,8 +350,8 @@ nd_inspect_host_config(const struct inspection *in, struct nd_json_writer *w)
     const struct nd_json *host_config, *networks;
     nd_capset caps = bounding_set(in);
 
-    nd_record_json_label(in->rec, LABEL_HOST_CONFIG, in->arena, &host_config);
-    nd_record_json_label(in->rec, LABEL_NETWORKS, in->arena, &networks);
+    nd_container_record_json_label(in->rec, LABEL_HOST_CONFIG, in->arena, &host_config);
+    nd_container_record_json_label(in->rec, LABEL_NETWORKS, in->arena, &networks);
     nd_json_key(w, "HostConfig");
     nd_json_begin_object(w);
     nd_json_key(w, "ContainerIDFile");
@@ -361,7 +362,8 @@ nd_inspect_host_config(const struct inspection *in, struct nd_json_writer *w)
     nd_json_key(w, "PortBindings");
     nd_inspect_port_map(in, w);
     write_restart_policy(in, w);
-    nd_json_put_bool(w, "AutoRemove", nd_record_label_is(in->rec, LABEL_AUTO_REMOVE, "true"));
+    nd_json_put_bool(w, "AutoRemove",
+                     nd_container_record_label_is(in->rec, LABEL_AUTO_REMOVE, "true"));
     write_caps(w, "CapAdd", caps & ~nd_cap_default());
     write_caps(w, "CapDrop", nd_cap_default() & ~caps);
     nd_json_put_text(w, "CgroupnsMode", has_namespace(in, "cgroup") ? "private" : "");

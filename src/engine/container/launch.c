@@ -74,9 +74,9 @@ write_marks(void *arg)
     if (!l->has_hooks)
         ND_TRY_DOING(nd_state_write_lifecycle(l->state, &lifecycle), "note the start");
     if (l->mark_running)
-        ND_TRY(nd_record_set_label(l->cs, l->ns, l->id, LABEL_RESTART_STATUS, "running"));
+        ND_TRY(nd_container_record_set_label(l->cs, l->ns, l->id, LABEL_RESTART_STATUS, "running"));
     if (l->mark_started)
-        ND_TRY(nd_record_set_label(l->cs, l->ns, l->id, LABEL_STOPPED, "false"));
+        ND_TRY(nd_container_record_set_label(l->cs, l->ns, l->id, LABEL_STOPPED, "false"));
     return NULL;
 }
 
@@ -121,7 +121,8 @@ note_failure(struct launch *l, struct nd_error *err)
 
     while (text.len > 0 && !nd_str_is_utf8(text))
         text.len--;
-    label = nd_record_set_label(l->cs, l->ns, l->id, LABEL_ERROR, nd_arena_str(l->arena, text));
+    label = nd_container_record_set_label(l->cs, l->ns, l->id, LABEL_ERROR,
+                                          nd_arena_str(l->arena, text));
     if (label != NULL)
         nd_warn("error is not in the record", ND_KV("container", l->id), ND_KV("error", label));
     nd_error_free(label);
@@ -167,12 +168,12 @@ check_startable(const record *rec, struct nd_arena *arena, const struct nd_json 
     struct nd_str network, mode;
     const char *what = NULL;
 
-    nd_record_json_label(rec, LABEL_NETWORKS, arena, &networks);
+    nd_container_record_json_label(rec, LABEL_NETWORKS, arena, &networks);
     network = nd_json_string(nd_json_at(networks, 0));
     mode = nd_json_string(nd_json_find(ipc, "mode"));
     if (nd_str_starts(network, ND_STR("container:")))
         what = "network";
-    else if (nd_record_label(rec, LABEL_PID_CONTAINER) != NULL)
+    else if (nd_container_record_label(rec, LABEL_PID_CONTAINER) != NULL)
         what = "process";
     else if (nd_str_eqz(mode, "container"))
         what = "IPC";
@@ -199,24 +200,24 @@ nd_launch_from_record(struct nd_containers *cs, const char *ns, const record *re
                       struct nd_arena *arena, struct launch *ret)
 {
     const struct nd_json *spec, *ipc;
-    const char *uri = nd_record_label(rec, LABEL_LOG_URI);
+    const char *uri = nd_container_record_label(rec, LABEL_LOG_URI);
     struct launch l = {.cs = cs, .ns = ns, .arena = arena, .id = rec->id};
     struct nd_store *store;
 
-    nd_record_json_label(rec, LABEL_IPC, arena, &ipc);
+    nd_container_record_json_label(rec, LABEL_IPC, arena, &ipc);
     ND_TRY(check_startable(rec, arena, ipc));
-    ND_TRY(nd_record_spec(rec, arena, &spec));
+    ND_TRY(nd_container_record_spec(rec, arena, &spec));
     ND_TRY(nd_json_get_bool(nd_json_find(spec, "process"), "terminal", &l.tty));
     ND_TRY(nd_host_store(cs->host, &store));
     ND_TRY(nd_state_new(store, ns, rec->id, &l.state));
     nd_arena_defer(arena, free_state, l.state);
-    l.name = nd_record_name(rec);
+    l.name = nd_container_record_name(rec);
     l.snapshotter = rec->snapshotter;
     l.snapshot_key = rec->snapshot_key;
     l.log_uri = uri != NULL ? uri : "";
     l.has_hooks = nd_json_find(spec, "hooks") != NULL;
-    l.mark_started = !nd_record_label_is(rec, LABEL_STOPPED, "false");
-    l.mark_running = nd_record_label(rec, LABEL_RESTART_POLICY) != NULL;
+    l.mark_started = !nd_container_record_label_is(rec, LABEL_STOPPED, "false");
+    l.mark_running = nd_container_record_label(rec, LABEL_RESTART_POLICY) != NULL;
     l.shareable_shm = nd_str_eqz(nd_json_string(nd_json_find(ipc, "mode")), "shareable");
     l.shm_size = nd_ipc_shm_size(ipc);
     if (l.tty && !nd_launch_has_log(&l))

@@ -59,7 +59,7 @@ static void
 add_variable(struct nd_buf *buf, const record *rec, struct nd_str name, struct nd_arena *arena)
 {
     const struct nd_json *spec, *env;
-    struct nd_error *err = nd_record_spec(rec, arena, &spec);
+    struct nd_error *err = nd_container_record_spec(rec, arena, &spec);
 
     if (err != NULL) {
         nd_error_free(err);
@@ -84,7 +84,7 @@ make_details(const record *rec, const struct nd_log_config *config, struct nd_ar
 
     names = nd_str(nd_log_config_option(config, "labels"));
     while (nd_str_next(&names, ',', &name)) {
-        const char *value = nd_record_label(rec, nd_arena_str(arena, name));
+        const char *value = nd_container_record_label(rec, nd_arena_str(arena, name));
 
         if (value != NULL)
             add_detail(&buf, name, nd_str(value));

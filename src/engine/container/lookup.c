@@ -57,7 +57,7 @@ static struct nd_error *
 find_exact(struct nd_containers *cs, const char *ns, const char *id, struct nd_arena *arena,
            record **ret)
 {
-    struct nd_error *err = nd_record_get(cs, ns, id, arena, ret);
+    struct nd_error *err = nd_container_record_get(cs, ns, id, arena, ret);
 
     if (nd_error_code(err) != ND_NOT_FOUND)
         return err;
@@ -99,7 +99,7 @@ nd_container_find(struct nd_containers *cs, const char *ns, const char *text,
     put_prefix_filter(&by_id, nd_str(text));
     filters[0] = by_name.ptr;
     filters[1] = by_id.ptr;
-    ND_TRY(nd_record_list(cs, ns, filters, 2, arena, &found, &n));
+    ND_TRY(nd_container_record_list(cs, ns, filters, 2, arena, &found, &n));
     if (n == 0)
         return not_found(text);
     if (n > 1)
@@ -135,7 +135,7 @@ nd_container_name_owner(struct nd_containers *cs, const char *ns, const char *na
 
     nd_ctrd_filter_eq(&by_name, "labels.\"" LABEL_NAME "\"", nd_str(name));
     filters[0] = by_name.ptr;
-    ND_TRY(nd_record_list(cs, ns, filters, 1, arena, &found, &n));
+    ND_TRY(nd_container_record_list(cs, ns, filters, 1, arena, &found, &n));
     *ret = n > 0 ? found[0]->id : NULL;
     return NULL;
 }

@@ -11,7 +11,7 @@
 #define UNSET_SECONDS INT64_C(-62135596800) /* Go's zero time, on the wire */
 
 const char *
-nd_record_label(const record *rec, const char *key)
+nd_container_record_label(const record *rec, const char *key)
 {
     for (size_t i = 0; i < rec->n_labels; i++) {
         if (strcmp(rec->labels[i]->key, key) == 0)
@@ -21,17 +21,17 @@ nd_record_label(const record *rec, const char *key)
 }
 
 bool
-nd_record_label_is(const record *rec, const char *key, const char *value)
+nd_container_record_label_is(const record *rec, const char *key, const char *value)
 {
-    const char *label = nd_record_label(rec, key);
+    const char *label = nd_container_record_label(rec, key);
 
     return label != NULL && strcmp(label, value) == 0;
 }
 
 const char *
-nd_record_name(const record *rec)
+nd_container_record_name(const record *rec)
 {
-    const char *name = nd_record_label(rec, LABEL_NAME);
+    const char *name = nd_container_record_label(rec, LABEL_NAME);
 
     return name != NULL ? name : "";
 }
@@ -43,7 +43,7 @@ free_json(void *json)
 }
 
 struct nd_error *
-nd_record_spec(const record *rec, struct nd_arena *arena, const struct nd_json **ret)
+nd_container_record_spec(const record *rec, struct nd_arena *arena, const struct nd_json **ret)
 {
     struct nd_json *json;
     struct nd_error *err;
@@ -59,10 +59,10 @@ nd_record_spec(const record *rec, struct nd_arena *arena, const struct nd_json *
 }
 
 void
-nd_record_json_label(const record *rec, const char *key, struct nd_arena *arena,
-                     const struct nd_json **ret)
+nd_container_record_json_label(const record *rec, const char *key, struct nd_arena *arena,
+                               const struct nd_json **ret)
 {
-    const char *text = nd_record_label(rec, key);
+    const char *text = nd_container_record_label(rec, key);
     struct nd_json *json;
     struct nd_error *err;
 

@@ -109,7 +109,7 @@ has_shm(struct removal *r)
 {
     const struct nd_json *ipc;
 
-    nd_record_json_label(r->rec, LABEL_IPC, r->arena, &ipc);
+    nd_container_record_json_label(r->rec, LABEL_IPC, r->arena, &ipc);
     return nd_str_eqz(nd_json_string(nd_json_find(ipc, "mode")), "shareable");
 }
 
@@ -117,8 +117,8 @@ has_shm(struct removal *r)
 static void
 remove_files(struct removal *r)
 {
-    const char *name = nd_record_name(r->rec);
-    const char *dir = nd_record_label(r->rec, LABEL_STATE_DIR);
+    const char *name = nd_container_record_name(r->rec);
+    const char *dir = nd_container_record_label(r->rec, LABEL_STATE_DIR);
     struct nd_error *err;
 
     if (has_shm(r))
@@ -144,14 +144,14 @@ remove_shielded(struct removal *r, const task *t)
     ND_AUTO(nd_store_lock_releasep) struct nd_store_lock *lock = NULL;
 
     ND_TRY(nd_state_lock_operation(r->state, &lock));
-    ND_TRY(nd_record_set_label(r->cs, r->ns, r->rec->id, LABEL_REMOVING, "true"));
+    ND_TRY(nd_container_record_set_label(r->cs, r->ns, r->rec->id, LABEL_REMOVING, "true"));
     ND_TRY_DOING(delete_task(r, t), "delete the task");
     if (r->rec->snapshot_key[0] != '\0')
         warn(r, "remove the snapshot",
              nd_snapshot_remove(r->cs, r->ns, r->rec->snapshotter, r->rec->snapshot_key));
     nd_store_lock_release(ND_TAKE(lock)); /* it lies in the folder that goes now */
     remove_files(r);
-    return nd_record_delete(r->cs, r->ns, r->rec->id);
+    return nd_container_record_delete(r->cs, r->ns, r->rec->id);
 }
 
 struct nd_error *
@@ -184,7 +184,7 @@ nd_container_remove(struct nd_containers *cs, const char *ns,
     record *rec;
 
     ND_TRY(nd_container_find_locked(cs, ns, req->container, arena, &rec, &hold));
-    if (req->volumes && nd_record_label(rec, LABEL_ANONYMOUS_VOLUMES) != NULL)
+    if (req->volumes && nd_container_record_label(rec, LABEL_ANONYMOUS_VOLUMES) != NULL)
         return nd_error_reason(nd_error_recode(nd_error_field("volumes", "volumes are not part of "
                                                                          "this version"),
                                                ND_UNIMPLEMENTED),

@@ -49,7 +49,7 @@ after_failure(struct creation *c, struct nd_error *err)
         return nd_error_meta(err, "container", c->id);
     {
         ND_SHIELDED(ND_TEARDOWN_NS);
-        removal = nd_record_get(c->cs, c->ns, c->id, c->arena, &rec);
+        removal = nd_container_record_get(c->cs, c->ns, c->id, c->arena, &rec);
         if (removal == NULL)
             removal = nd_remove_locked(c->cs, c->ns, rec, true, NULL);
     }

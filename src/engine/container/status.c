@@ -32,17 +32,17 @@ on_failure_restarts(struct nd_str limit_text, uint32_t code, const char *count_t
 static bool
 will_restart(const record *rec, const task *t)
 {
-    struct nd_str policy = nd_str(nd_record_label(rec, LABEL_RESTART_POLICY));
+    struct nd_str policy = nd_str(nd_container_record_label(rec, LABEL_RESTART_POLICY));
 
-    if (!nd_record_label_is(rec, LABEL_RESTART_STATUS, "running"))
+    if (!nd_container_record_label_is(rec, LABEL_RESTART_STATUS, "running"))
         return false;
     if (policy.len == 0 || nd_str_eqz(policy, "always"))
         return true;
     if (nd_str_eqz(policy, "unless-stopped"))
-        return !nd_record_label_is(rec, LABEL_STOPPED, "true");
+        return !nd_container_record_label_is(rec, LABEL_STOPPED, "true");
     if (nd_str_starts(policy, ND_STR("on-failure")))
         return on_failure_restarts(nd_str_from(policy, sizeof("on-failure:") - 1), t->exit_status,
-                                   nd_record_label(rec, LABEL_RESTART_COUNT));
+                                   nd_container_record_label(rec, LABEL_RESTART_COUNT));
     return false;
 }
 
@@ -124,7 +124,7 @@ up_text(const record *rec, struct nd_arena *arena)
     };
     const struct nd_json *health;
 
-    nd_record_json_label(rec, LABEL_HEALTHSTATE, arena, &health);
+    nd_container_record_json_label(rec, LABEL_HEALTHSTATE, arena, &health);
     for (size_t i = 0; i < ND_LEN(table); i++) {
         if (nd_str_eqz(nd_json_string(nd_json_find(health, "Status")), table[i].health))
             return table[i].text;

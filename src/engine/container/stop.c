@@ -32,7 +32,7 @@ struct stopping {
 static struct nd_error *
 choose_signal(struct stopping *s, const char *asked)
 {
-    const char *label = nd_record_label(s->rec, LABEL_STOP_SIGNAL);
+    const char *label = nd_container_record_label(s->rec, LABEL_STOP_SIGNAL);
     struct nd_error *err;
 
     s->signo = SIGTERM;
@@ -50,7 +50,7 @@ choose_signal(struct stopping *s, const char *asked)
 static struct nd_error *
 choose_timeout(struct stopping *s, const Pb__ContainerServiceStopRequest *req)
 {
-    const char *label = nd_record_label(s->rec, LABEL_STOP_TIMEOUT);
+    const char *label = nd_container_record_label(s->rec, LABEL_STOP_TIMEOUT);
     struct nd_error *err;
 
     s->timeout_s = ND_STOP_TIMEOUT_DEFAULT_S;
@@ -70,9 +70,9 @@ choose_timeout(struct stopping *s, const Pb__ContainerServiceStopRequest *req)
 static struct nd_error *
 mark_stopped(struct nd_containers *cs, const char *ns, const record *rec)
 {
-    if (nd_record_label_is(rec, LABEL_STOPPED, "true"))
+    if (nd_container_record_label_is(rec, LABEL_STOPPED, "true"))
         return NULL;
-    return nd_record_set_label(cs, ns, rec->id, LABEL_STOPPED, "true");
+    return nd_container_record_set_label(cs, ns, rec->id, LABEL_STOPPED, "true");
 }
 
 static bool
@@ -161,7 +161,7 @@ unmount_shm(struct stopping *s)
     const struct nd_json *ipc;
     struct nd_store *store;
 
-    nd_record_json_label(s->rec, LABEL_IPC, s->arena, &ipc);
+    nd_container_record_json_label(s->rec, LABEL_IPC, s->arena, &ipc);
     if (!nd_str_eqz(nd_json_string(nd_json_find(ipc, "mode")), "shareable"))
         return NULL;
     ND_TRY(nd_host_store(s->cs->host, &store));

@@ -43,7 +43,7 @@ nd_view_mount_labels(const record *rec, struct nd_arena *arena)
     struct nd_error *err;
     char key[64];
 
-    nd_record_json_label(rec, LABEL_MOUNTS, arena, &whole);
+    nd_container_record_json_label(rec, LABEL_MOUNTS, arena, &whole);
     if (nd_json_type(whole) == ND_JSON_ARRAY)
         return whole;
     list = nd_json_new_array();
@@ -52,7 +52,7 @@ nd_view_mount_labels(const record *rec, struct nd_arena *arena)
         struct nd_json *mount;
 
         (void)snprintf(key, sizeof(key), LABEL_MOUNTS ".%u", i);
-        text = nd_record_label(rec, key);
+        text = nd_container_record_label(rec, key);
         if (text == NULL)
             break;
         err = nd_json_parse(nd_str(text), NULL, &mount);
@@ -128,7 +128,7 @@ nd_view_make(const record *rec, const task *t, struct nd_wall now, struct nd_are
 
     pb__container__init(view);
     view->id = rec->id;
-    view->name = text_of(nd_record_label(rec, LABEL_NAME));
+    view->name = text_of(nd_container_record_label(rec, LABEL_NAME));
     view->image = rec->image;
     if (rec->spec != NULL)
         nd_spec_args(nd_str_n(rec->spec->value.data, rec->spec->value.len), arena, &view->command,
@@ -138,11 +138,11 @@ nd_view_make(const record *rec, const task *t, struct nd_wall now, struct nd_are
     set_task(t, view, arena);
     view->status = (char *)nd_status_text(rec, t, now, arena);
     set_labels(rec, view, arena);
-    nd_record_json_label(rec, LABEL_NETWORKS, arena, &networks);
+    nd_container_record_json_label(rec, LABEL_NETWORKS, arena, &networks);
     view->networks = nd_json_list(networks, arena, &view->n_networks);
     if (rec->runtime != NULL)
         view->runtime = rec->runtime->name;
-    view->platform = text_of(nd_record_label(rec, LABEL_PLATFORM));
+    view->platform = text_of(nd_container_record_label(rec, LABEL_PLATFORM));
     view->snapshotter = rec->snapshotter;
     set_mounts(rec, view, arena);
     return view;
