@@ -246,6 +246,8 @@ on_alarm(uv_timer_t *alarm)
 
     nd_loop_woke(loop);
     loop->alarm_at_ns = INT64_MAX;
+    /* uv_run() runs due timers before it looks, too: without this it would then sleep for good. */
+    uv_stop(&loop->uv);
 }
 
 /* Set the alarm to the first timer, unless it already goes off no later. */
