@@ -17,7 +17,8 @@
  * LINGERING exists because closing a socket with unread input resets the connection, which can
  * destroy trailers that the peer has not read yet.
  *
- * One timer serves the handshake, then the drain, then the lingering: they follow one another.
+ * One timer serves the handshake, then the drain, then the last GOAWAY (a peer that does not read
+ * must not hold us) and the lingering: they follow one another.
  */
 
 #include "net/session.h"
@@ -133,13 +134,27 @@ on_flush(void *arg)
         report_gone(session);
 }
 
+/*
+ * A peer that asks and does not read the answers: streams that it has ended, and those that were
+ * refused, count nowhere else, and nghttp2 keeps a frame for each.
+ */
+static void
+check_backlog(struct nd_session *session)
+{
+    if (session->role == ND_SESSION_SERVER &&
+        nghttp2_session_get_outbound_queue_size(session->h2) > ND_NET_UNSENT_FRAMES)
+        nd_session_terminate(session, ND_H2_ENHANCE_YOUR_CALM, "too many answers are not read");
+}
+
 static void
 on_bytes(void *arg, struct nd_str bytes)
 {
     struct nd_session *session = arg;
 
-    if (session->state == ND_SESSION_OPEN && nghttp2_session_want_read(session->h2) != 0)
-        nd_session_feed(session, bytes);
+    if (session->state != ND_SESSION_OPEN || nghttp2_session_want_read(session->h2) == 0)
+        return;
+    nd_session_feed(session, bytes);
+    check_backlog(session);
 }
 
 static void
@@ -291,6 +306,7 @@ nd_session_terminate(struct nd_session *session, enum nd_h2_code code, const cha
     nghttp2_submit_goaway(session->h2, NGHTTP2_FLAG_NONE,
                           nghttp2_session_get_last_proc_stream_id(session->h2), code,
                           (const uint8_t *)reason, strlen(reason));
+    arm_timer(session, ND_NET_LAST_WORDS_NS);
     nd_session_kick(session);
 }
 

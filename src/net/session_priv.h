@@ -46,7 +46,7 @@ struct nd_session {
     uint32_t max_header_list;
 
     struct nd_deferred flush;
-    struct nd_timer timer; /* handshake, then drain, then linger */
+    struct nd_timer timer; /* handshake, then drain, then last words, then linger */
 
     /* Defence; see net/limits.h. */
     int64_t ping_interval_ns;

@@ -119,7 +119,7 @@ site_gone(void *arg, const struct nd_error *err)
 }
 
 static void
-site_begin(struct site *site, const struct nd_session_options *options)
+site_begin_with(struct site *site, const struct nd_session_options *options, size_t capacity)
 {
     const struct nd_session_handler handler = {
         .arg = site, .on_open = site_open, .on_gone = site_gone};
@@ -128,8 +128,14 @@ site_begin(struct site *site, const struct nd_session_options *options)
 
     o.role = ND_SESSION_SERVER;
     *site = (struct site){.got = ND_BUF_INIT(64u << 20)};
-    nd_stream_pair(1 << 20, &site->peer, &mine);
+    nd_stream_pair(capacity, &site->peer, &mine);
     site->session = nd_session_new(mine, &o, &handler);
+}
+
+static void
+site_begin(struct site *site, const struct nd_session_options *options)
+{
+    site_begin_with(site, options, 1 << 20);
 }
 
 static void
@@ -427,6 +433,25 @@ IN_LOOP(streams_reset_as_soon_as_opened_end_the_connection)
     return NULL;
 }
 
+IN_LOOP(a_peer_that_does_not_read_its_answers_is_cut_off)
+{
+    static const struct nd_session_options options = {.max_streams = 1};
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct site site;
+
+    site_begin_with(&site, &options, 4096);
+    site.silent = true;
+    put_preface(&b);
+    for (uint32_t i = 0; i < 30000; i++)
+        put_frame(&b, HEADERS, 0x5, 1 + 2 * i, ND_STR("\x82\x86\x84")); /* GET http / */
+    say(&site, &b);
+    expect_ok(nd_fiber_sleep(ND_MINUTE));
+    assert_int_equal(site.gone, 1);
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
 IN_LOOP(draining_warns_first_and_serves_what_races)
 {
     struct nd_buf b = ND_BUF_INIT(1 << 20);
@@ -649,6 +674,7 @@ main(void)
         cmocka_unit_test(pings_after_our_data_are_forgiven),
         cmocka_unit_test(floods_end_the_connection),
         cmocka_unit_test(streams_reset_as_soon_as_opened_end_the_connection),
+        cmocka_unit_test(a_peer_that_does_not_read_its_answers_is_cut_off),
         cmocka_unit_test(draining_warns_first_and_serves_what_races),
         cmocka_unit_test(draining_does_not_wait_for_ever_for_the_ping),
         cmocka_unit_test(header_lists_are_checked_on_tcp),

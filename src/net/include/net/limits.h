@@ -16,6 +16,7 @@
 #define ND_NET_HANDSHAKE_NS  (20 * ND_SECOND) /* until the peer's SETTINGS, TLS included */
 #define ND_NET_DRAIN_PING_NS (5 * ND_SECOND)  /* between the two GOAWAYs, at most */
 #define ND_NET_LINGER_NS     (1 * ND_SECOND)  /* read and drop, so that a close is no reset */
+#define ND_NET_LAST_WORDS_NS (5 * ND_SECOND)  /* for the last GOAWAY to leave */
 
 #define ND_NET_PING_INTERVAL_NS (10 * ND_SECOND) /* a client's PING earlier is a strike */
 #define ND_NET_PING_STRIKES     2u /* one more: GOAWAY ENHANCE_YOUR_CALM, "too_many_pings" */
@@ -27,6 +28,9 @@
 #define ND_NET_RAPID_RESETS   1000u
 #define ND_NET_RAPID_RESET_NS (5 * ND_MILLISECOND) /* a stream that lived no longer */
 #define ND_NET_OWN_RESETS     1000u                /* resets that the peer provokes from us */
+
+/* Frames of a server that wait for the peer to read; one read of input cannot ask for that many. */
+#define ND_NET_UNSENT_FRAMES 10000u
 
 #define ND_NET_GOAWAY_TEXT 256u /* debug data of a GOAWAY that is kept */
 
