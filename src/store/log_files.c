@@ -271,7 +271,8 @@ go_back_further(struct log_files_tail *job, const struct listing *listing, uint6
 /*
  * The last N lines begin behind the newline before them: the (N + 1)th from the end. When a file has
  * fewer it has N - missing + 1 whole lines, and the search goes on for what is missing. Bytes behind
- * the last newline are a line that is being written, or was torn; they are no line yet.
+ * the last newline are a line that is being written, or was torn; they are no line yet. There may be
+ * no current file for a moment, while it is rotated.
  */
 void
 log_files_tail(void *arg)
@@ -282,13 +283,16 @@ log_files_tail(void *arg)
 
     job->start = (struct log_file){.fd = -1};
     job->errnum = open_log(job->path, LOG_FILE_CURRENT, &job->start);
-    if (job->errnum == 0)
+    if (job->errnum == ENOENT)
+        job->errnum = 0;
+    else if (job->errnum == 0)
         job->errnum = go_back(job->start.fd, &newlines, &job->offset);
-    if (job->errnum == 0 && newlines > 1) {
+    if (job->errnum == 0 && newlines > 1)
         job->errnum = list_rotated(job->path, &listing);
-        if (job->errnum == 0)
-            job->errnum = go_back_further(job, &listing, newlines);
-    }
+    if (job->errnum == 0 && newlines > 1)
+        job->errnum = go_back_further(job, &listing, newlines);
+    if (job->errnum == 0 && job->start.fd < 0)
+        job->errnum = ENOENT;
     if (job->errnum != 0)
         nd_closep(&job->start.fd);
     nd_free(listing.files);

@@ -189,8 +189,9 @@ end_last_line(struct nd_log_reader *r)
     r->overlong = false;
 }
 
+/* Go on to the next file. *ret: whether there is one; a logger may be between rename and create. */
 static struct nd_error *
-open_next(struct nd_log_reader *r)
+open_next(struct nd_log_reader *r, bool *ret)
 {
     struct log_files_next job = {
         .path = r->path,
@@ -202,8 +203,9 @@ open_next(struct nd_log_reader *r)
     ND_TRY(nd_work(ND_WORK_SHORT, log_files_next, &job));
     if (job.errnum != 0)
         return nd_error_errno(job.errnum, "open %s", r->path);
-    if (job.next.fd < 0)
-        return nd_error_new(ND_NOT_FOUND, "no log %s", r->path);
+    *ret = job.next.fd >= 0;
+    if (!*ret)
+        return NULL;
     nd_closep(&r->file.fd);
     r->file = job.next;
     r->offset = 0;
@@ -282,9 +284,9 @@ wait_for_logger(struct nd_log_reader *r)
     return NULL;
 }
 
-/* The end of the current file, and it was not rotated. */
+/* The end of the last file that there is. */
 static struct nd_error *
-at_current_end(struct nd_log_reader *r)
+at_log_end(struct nd_log_reader *r)
 {
     if (!r->options.follow || r->ending) {
         end_last_line(r);
@@ -300,9 +302,12 @@ at_current_end(struct nd_log_reader *r)
 static struct nd_error *
 at_file_end(struct nd_log_reader *r)
 {
+    bool found;
+
     if (r->file.number != LOG_FILE_CURRENT || r->last_look) {
         end_last_line(r);
-        return open_next(r);
+        ND_TRY(open_next(r, &found));
+        return found ? NULL : at_log_end(r);
     }
     switch (fate_of_current(r)) {
     case FILE_ROTATED:
@@ -317,7 +322,7 @@ at_file_end(struct nd_log_reader *r)
     case FILE_STAYS:
         break;
     }
-    return at_current_end(r);
+    return at_log_end(r);
 }
 
 /* --- batches -------------------------------------------------------------------------------- */
@@ -422,6 +427,15 @@ nd_log_reader_next(struct nd_log_reader *r, struct nd_log_batch *ret)
 
 /* --- open and close ------------------------------------------------------------------------- */
 
+static struct nd_error *
+open_first(struct nd_log_reader *r)
+{
+    bool found;
+
+    ND_TRY(open_next(r, &found));
+    return found ? NULL : nd_error_new(ND_NOT_FOUND, "no log %s", r->path);
+}
+
 /* Begin at the tail that was asked for. */
 static struct nd_error *
 open_tail(struct nd_log_reader *r)
@@ -463,7 +477,7 @@ nd_log_reader_open(const struct nd_log_reader_options *options, struct nd_log_re
     if (options->follow)
         ND_TRY(watch_dir(r));
     if (options->tail == ND_LOG_TAIL_ALL)
-        ND_TRY(open_next(r));
+        ND_TRY(open_first(r));
     else
         ND_TRY(open_tail(r));
     *ret = ND_TAKE(r);

@@ -16,7 +16,7 @@
 #define RESULT(address)                                                                          \
     "{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"eth0\"}],\"ips\":[{\"address\":"      \
     "\"" address "\",\"gateway\":\"10.4.0.1\",\"interface\":2}],\"routes\":[{\"dst\":\"0.0.0.0/" \
-                 "0\"}],\"dns\":{}}"
+    "0\"}],\"dns\":{}}"
 
 static struct nd_error *
 add(struct store_dir *s, const char *id, const char *name, const struct nd_hosts_network *networks,

@@ -82,9 +82,8 @@ write_record(const char *path, uint64_t number)
 
 /* Follow to the end; the numbers must come in order, each once. */
 static struct nd_error *
-follow(void *arg)
+follow_to_end(struct scene *s)
 {
-    struct scene *s = arg;
     const struct nd_log_reader_options options = follow_of(s);
     ND_AUTO(nd_log_reader_closep) struct nd_log_reader *r = NULL;
     struct nd_log_batch batch;
@@ -106,16 +105,30 @@ follow(void *arg)
             s->next = n + 1;
         }
     } while (batch.n > 0);
-    s->ended = true;
     return NULL;
+}
+
+static struct nd_error *
+follow(void *arg)
+{
+    struct scene *s = arg;
+    struct nd_error *err = follow_to_end(s);
+
+    if (err != NULL && nd_error_code(err) != ND_CANCELLED)
+        print_error("follower: %s\n", nd_error_message(err));
+    s->ended = true;
+    return err;
 }
 
 /* Let the follower come to where it waits for `number`. */
 static struct nd_error *
 until_next_is(const struct scene *s, uint64_t number)
 {
-    while (s->next < number)
+    while (s->next < number) {
+        if (s->ended)
+            return nd_error_new(ND_INTERNAL, "the follower ended before %" PRIu64, number);
         ND_TRY(nd_fiber_sleep(ND_MILLISECOND / 2));
+    }
     return NULL;
 }
 

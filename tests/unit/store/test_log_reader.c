@@ -125,6 +125,18 @@ IN_REAL_LOOP(a_tail_is_the_last_records_whichever_file_they_are_in)
     return NULL;
 }
 
+IN_REAL_LOOP(between_two_current_files_the_rotated_ones_are_the_log)
+{
+    ND_AUTO(temp_dir_remove) struct temp_dir dir = temp_dir_make();
+    struct nd_log_reader_options options = all_of(in_dir(&dir, "c-json.log"));
+
+    put_records(in_dir(&dir, "c-json.log.1"), 0, 10, 40);
+    put_records(in_dir(&dir, "c-json.log.2"), 10, 20, 40);
+    ND_TRY(expect_numbers(&options, 0, 20, 1));
+    options.tail = 15;
+    return expect_numbers(&options, 5, 20, 1);
+}
+
 IN_REAL_LOOP(a_line_that_is_being_written_does_not_count_in_a_tail)
 {
     ND_AUTO(temp_dir_remove) struct temp_dir dir = temp_dir_make();
@@ -324,6 +336,7 @@ main(void)
         cmocka_unit_test(everything_is_read_in_order_from_the_oldest_file_on),
         cmocka_unit_test(an_empty_log_is_the_end_at_once),
         cmocka_unit_test(a_tail_is_the_last_records_whichever_file_they_are_in),
+        cmocka_unit_test(between_two_current_files_the_rotated_ones_are_the_log),
         cmocka_unit_test(a_line_that_is_being_written_does_not_count_in_a_tail),
         cmocka_unit_test(streams_are_told_apart),
         cmocka_unit_test(times_bound_what_is_read),
