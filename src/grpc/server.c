@@ -214,6 +214,19 @@ nd_server_listen(struct nd_server *s, const struct nd_addr *addr,
     return NULL;
 }
 
+void
+nd_server_replace_tls(struct nd_server *s, struct nd_tls_config *tls)
+{
+    struct nd_port *port;
+
+    LIST_FOREACH (port, &s->ports, link) {
+        if (port->tls == NULL)
+            continue;
+        nd_tls_config_unref(port->tls);
+        port->tls = nd_tls_config_ref(tls);
+    }
+}
+
 /* --- running --- */
 
 void

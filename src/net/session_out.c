@@ -307,6 +307,17 @@ nd_session_can_open(const struct nd_session *session)
                                     session->h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
+/* Stream ids are not used twice. */
+static void
+use_up(struct nd_session *session)
+{
+    static const struct nd_str text = {"stream ids used up", 18};
+
+    nd_session_drain(session, text.ptr);
+    if (session->handler.on_goaway != NULL)
+        session->handler.on_goaway(session->handler.arg, ND_H2_NO_ERROR, text);
+}
+
 struct nd_error *
 nd_session_open(struct nd_session *session, struct nd_h2_stream *s, const struct nd_header *headers,
                 size_t n, bool finished)
@@ -327,7 +338,7 @@ nd_session_open(struct nd_session *session, struct nd_h2_stream *s, const struct
     TAILQ_INSERT_TAIL(&session->streams, s, link);
     session->n_streams++;
     if (id >= STREAM_IDS_ENOUGH)
-        nd_session_drain(session, "stream ids used up");
+        use_up(session);
     nd_session_kick(session);
     return NULL;
 }

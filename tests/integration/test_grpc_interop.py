@@ -11,6 +11,8 @@ import os
 import pathlib
 import queue
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -321,6 +323,21 @@ def test_plaintext_to_a_tls_port_is_closed(echo, server):
     with grpc.insecure_channel(server.targets["tls"].replace("localhost", "127.0.0.1")) as channel:
         error = failure(lambda: echo.Stub(channel).Unary(echo.EchoRequest(), timeout=5))
     assert error.code() == grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("protocols", [["http/1.1"], []])
+def test_tls_demands_h2(server, pki, protocols):
+    context = ssl.create_default_context(cafile=pki / "ca.pem")
+    context.load_cert_chain(pki / "client.pem", pki / "client.key")
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    port = int(server.targets["tls"].rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname="localhost") as secure:
+                assert secure.recv(1) == b""
+        except (ssl.SSLError, ConnectionError):
+            pass
 
 
 def test_graceful_stop_lets_running_calls_end(echo, pki, tmp_path):

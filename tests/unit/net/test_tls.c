@@ -1,141 +1,13 @@
 /* TLS between two ends in memory, with certificates made here. */
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 #include "base/alloc.h"
 #include "fiber/group.h"
 #include "net/tls.h"
 
 #include "../fiber/in_loop.h"
-
-/* --- certificates --- */
-
-struct pki {
-    char dir[32];
-    X509 *ca;
-    EVP_PKEY *ca_key;
-    long serial;
-};
-
-static void
-path_in(const struct pki *pki, const char *name, char dst[64])
-{
-    snprintf(dst, 64, "%s/%s", pki->dir, name);
-}
-
-static void
-add_extension(X509 *cert, int nid, const char *value)
-{
-    X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
-
-    assert_non_null(ext);
-    X509_add_ext(cert, ext, -1);
-    X509_EXTENSION_free(ext);
-}
-
-static void
-save(const struct pki *pki, const char *name, X509 *cert, EVP_PKEY *key)
-{
-    char path[64], file[16];
-    FILE *f;
-
-    snprintf(file, sizeof(file), "%s.pem", name);
-    path_in(pki, file, path);
-    f = fopen(path, "w");
-    assert_true(PEM_write_X509(f, cert) == 1);
-    fclose(f);
-    snprintf(file, sizeof(file), "%s.key", name);
-    path_in(pki, file, path);
-    f = fopen(path, "w");
-    assert_true(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1);
-    fclose(f);
-}
-
-/* A certificate, signed by the authority, or by itself to become that. */
-static void
-issue(struct pki *pki, const char *name, const char *common_name, const char *alt_names, int days)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *cert = X509_new();
-    X509_NAME *subject = X509_get_subject_name(cert);
-    bool is_ca = pki->ca == NULL;
-
-    X509_set_version(cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), ++pki->serial);
-    X509_gmtime_adj(X509_getm_notBefore(cert), -86400);
-    X509_gmtime_adj(X509_getm_notAfter(cert), days * 86400L);
-    X509_NAME_add_entry_by_txt(subject, "O", MBSTRING_ASC, (const unsigned char *)"tests", -1, -1,
-                               0);
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)common_name, -1,
-                               -1, 0);
-    X509_set_issuer_name(cert, is_ca ? subject : X509_get_subject_name(pki->ca));
-    X509_set_pubkey(cert, key);
-    if (is_ca)
-        add_extension(cert, NID_basic_constraints, "critical,CA:TRUE");
-    if (alt_names != NULL)
-        add_extension(cert, NID_subject_alt_name, alt_names);
-    assert_true(X509_sign(cert, is_ca ? key : pki->ca_key, EVP_sha256()) > 0);
-    save(pki, name, cert, key);
-    if (is_ca) {
-        pki->ca = cert;
-        pki->ca_key = key;
-    } else {
-        X509_free(cert);
-        EVP_PKEY_free(key);
-    }
-}
-
-static int
-make_pki(void **state)
-{
-    struct pki *pki = nd_new(struct pki);
-    struct pki other = {.dir = ""};
-
-    snprintf(pki->dir, sizeof(pki->dir), "/tmp/nd-tls-XXXXXX");
-    assert_non_null(mkdtemp(pki->dir));
-    issue(pki, "ca", "test CA", NULL, 2);
-    issue(pki, "server", "server", "DNS:example.test,DNS:*.wild.test,IP:192.0.2.7", 2);
-    issue(pki, "client", "client", "URI:spiffe://test/client", 2);
-    issue(pki, "twouris", "client", "URI:spiffe://test/a,URI:spiffe://test/b", 2);
-    issue(pki, "old", "client", NULL, -1);
-    memcpy(other.dir, pki->dir, sizeof(other.dir));
-    issue(&other, "otherca", "another CA", NULL, 2);
-    issue(&other, "foreign", "client", NULL, 2);
-    X509_free(other.ca);
-    EVP_PKEY_free(other.ca_key);
-    *state = pki;
-    return 0;
-}
-
-static int
-drop_pki(void **state)
-{
-    static const char *const names[] = {"ca",  "server",  "client", "twouris",
-                                        "old", "otherca", "foreign"};
-    struct pki *pki = *state;
-
-    for (size_t i = 0; i < ND_LEN(names); i++) {
-        char file[16], path[64];
-
-        snprintf(file, sizeof(file), "%s.pem", names[i]);
-        path_in(pki, file, path);
-        unlink(path);
-        snprintf(file, sizeof(file), "%s.key", names[i]);
-        path_in(pki, file, path);
-        unlink(path);
-    }
-    rmdir(pki->dir);
-    X509_free(pki->ca);
-    EVP_PKEY_free(pki->ca_key);
-    nd_free(pki);
-    return 0;
-}
+#include "pki.h"
 
 /* --- two ends --- */
 
@@ -161,7 +33,7 @@ path_of(struct ends *e, const struct pki *pki, size_t slot, const char *name, co
     char file[24];
 
     snprintf(file, sizeof(file), "%s.%s", name, suffix);
-    path_in(pki, file, e->paths[slot]);
+    pki_path(pki, file, e->paths[slot]);
     return e->paths[slot];
 }
 
@@ -289,24 +161,6 @@ talk(const struct setting *s, struct nd_error **ret_server, struct nd_tls_peer *
     close_ends(e);
     return err;
 }
-
-/* cmocka's state reaches the loop's first fiber through this. */
-static const struct pki *pki_now;
-
-static void
-with_pki(void **state, nd_fiber_fn *body)
-{
-    pki_now = *state;
-    run_loop_test(body, false);
-}
-
-#define WITH_PKI(name)                           \
-    static struct nd_error *name##_body(void *); \
-    static void name(void **state)               \
-    {                                            \
-        with_pki(state, name##_body);            \
-    }                                            \
-    static struct nd_error *name##_body(void *arg ND_UNUSED)
 
 WITH_PKI(bytes_survive_whatever_the_pieces)
 {
@@ -474,9 +328,9 @@ WITH_PKI(bad_files_are_named)
         struct nd_tls_config *config;
         struct nd_error *err;
 
-        path_in(pki_now, cases[i].cert, cert);
+        pki_path(pki_now, cases[i].cert, cert);
         if (cases[i].key != NULL)
-            path_in(pki_now, cases[i].key, key);
+            pki_path(pki_now, cases[i].key, key);
         else
             o.key_file = NULL;
         err = nd_tls_config_server(&o, &config);
@@ -501,5 +355,5 @@ main(void)
         cmocka_unit_test(bad_files_are_named),
     };
 
-    return cmocka_run_group_tests(tests, make_pki, drop_pki);
+    return cmocka_run_group_tests(tests, pki_make, pki_drop);
 }

@@ -95,6 +95,9 @@ struct nd_error *nd_server_listen(struct nd_server *s, const struct nd_addr *add
                                   struct nd_tls_config *tls,
                                   struct nd_addr *ret_addr) ND_CHECK_RESULT;
 
+/* Another certificate for the listeners with TLS: new connections get it. Referenced. */
+void nd_server_replace_tls(struct nd_server *s, struct nd_tls_config *tls);
+
 /* Serve a connection that somebody else accepted (socket activation, tests). Owns the stream. */
 void nd_server_adopt(struct nd_server *s, struct nd_stream *stream, struct nd_tls_config *tls);
 
