@@ -49,6 +49,8 @@ add_validation(struct nd_error *err, const Pb__ValidationError *validation)
             err = nd_error_in_field(err, field->field);
         if (i > 0 || strstr(nd_error_message(err), field->message) == NULL)
             err = nd_error_hint(err, "%s: %s", field->field, field->message);
+        else if (strstr(nd_error_message(err), field->field) == NULL)
+            err = nd_error_wrap(err, "%s", field->field);
     }
     return err;
 }

@@ -16,7 +16,7 @@ nd_human_age(struct nd_arena *arena, int64_t age_ns)
     int64_t age = age_ns < 0 ? 0 : age_ns;
     int64_t seconds = age / ND_SECOND;
     int64_t minutes = age / ND_MINUTE;
-    int64_t hours = (age + ND_HOUR / 2) / ND_HOUR; /* rounded to the nearest */
+    int64_t hours = age / ND_HOUR + (age % ND_HOUR >= ND_HOUR / 2); /* to the nearest */
 
     if (seconds < 1)
         return "Less than a second";
