@@ -17,6 +17,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
