@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include "fd_stream_priv.h"
 
@@ -65,7 +64,6 @@ static struct nd_error *
 dial_socket(int family, const struct sockaddr *to, socklen_t len, struct nd_stream **ret)
 {
     ND_AUTO(nd_closep) int fd = new_socket(family);
-    const int on = 1;
     int errnum;
 
     if (fd < 0)
@@ -74,7 +72,7 @@ dial_socket(int family, const struct sockaddr *to, socklen_t len, struct nd_stre
     if (errnum != 0)
         return connect_error(errnum);
     if (family != AF_UNIX)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        nd_socket_set_tcp(fd);
     ND_TRY(nd_stream_from_socket(fd, ret));
     fd = -1;
     return NULL;

@@ -19,6 +19,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -389,6 +391,24 @@ new_stream(int fd)
     s->queue = ND_BUF_INIT(ND_STREAM_QUEUE_BYTES);
     s->later = (struct nd_deferred){.fn = do_later, .arg = s};
     return s;
+}
+
+void
+nd_socket_set_tcp(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, ND_TCP_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, ND_TCP_PROBE_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, ND_TCP_PROBES},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, ND_TCP_UNANSWERED_MS},
+    };
+
+    for (size_t i = 0; i < ND_LEN(options); i++)
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
 struct nd_error *

@@ -11,6 +11,12 @@
  */
 struct nd_error *nd_stream_from_socket(int fd, struct nd_stream **ret) ND_CHECK_RESULT;
 
+/*
+ * What every TCP connection gets: no delay for small writes, and an end when the other side does not
+ * answer any more (a host that lost its power says no goodbye).
+ */
+void nd_socket_set_tcp(int fd);
+
 /* What the kernel says about the other end of a socket. */
 struct nd_peer nd_peer_of_socket(int fd);
 

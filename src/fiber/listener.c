@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -301,7 +300,6 @@ struct nd_error *
 nd_listener_accept(struct nd_listener *l, struct nd_stream **ret)
 {
     ND_AUTO(nd_closep) int fd = -1;
-    const int on = 1;
 
     ND_TRY(nd_ctx_check());
     for (;;) {
@@ -311,7 +309,7 @@ nd_listener_accept(struct nd_listener *l, struct nd_stream **ret)
         ND_TRY(await_connection(l, errno));
     }
     if (l->addr.kind == ND_PEER_TCP)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        nd_socket_set_tcp(fd);
     ND_TRY(nd_stream_from_socket(fd, ret));
     fd = -1;
     return NULL;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "fiber/group.h"
+#include "fiber/limits.h"
 #include "fiber/stream.h"
 
 #include "in_loop.h"
@@ -117,6 +119,40 @@ IN_LOOP(a_tcp_listener_takes_a_free_port_and_tells_it)
             assert_memory_equal(accepted.name, "127.0.0.1:", 10);
         expect_code(nd_listener_open(nd_listener_addr(l), NULL, &second), ND_EXISTS);
     }
+    return NULL;
+}
+
+static int
+get_option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    return getsockopt(fd, level, name, &value, &len) == 0 ? value : -1;
+}
+
+IN_LOOP(both_ends_of_tcp_notice_a_peer_that_is_silent_for_ever)
+{
+    const struct nd_addr addr = {.kind = ND_PEER_TCP, .host = "127.0.0.1"};
+    ND_AUTO(nd_listener_closep) struct nd_listener *l = NULL;
+    ND_AUTO(nd_stream_closep) struct nd_stream *a = NULL;
+    ND_AUTO(nd_stream_closep) struct nd_stream *b = NULL;
+    unsigned n = 0;
+
+    ND_TRY(nd_listener_open(&addr, NULL, &l));
+    ND_TRY(nd_dial(nd_listener_addr(l), &a));
+    ND_TRY(nd_listener_accept(l, &b));
+    for (int fd = 3; fd < 1024; fd++) {
+        if (get_option(fd, SOL_SOCKET, SO_DOMAIN) != AF_INET ||
+            get_option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0)
+            continue;
+        n++;
+        assert_int_equal(get_option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+        assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), ND_TCP_IDLE_S);
+        assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), ND_TCP_UNANSWERED_MS);
+        assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+    }
+    assert_int_equal(n, 2);
     return NULL;
 }
 
@@ -368,6 +404,7 @@ main(void)
         cmocka_unit_test(a_unix_socket_knows_its_peers),
         cmocka_unit_test(an_abstract_socket_works_too),
         cmocka_unit_test(a_tcp_listener_takes_a_free_port_and_tells_it),
+        cmocka_unit_test(both_ends_of_tcp_notice_a_peer_that_is_silent_for_ever),
         cmocka_unit_test(the_socket_file_gets_the_mode_that_was_asked_whatever_the_umask),
         cmocka_unit_test(a_stale_socket_is_replaced_and_a_live_one_is_not),
         cmocka_unit_test(what_is_not_a_socket_is_not_replaced),

@@ -17,4 +17,11 @@
     ((size_t)256 * 1024 * 1024) /* unsent at once; above, the stream fails */
 #define ND_LISTEN_BACKLOG 511
 
+/* TCP: the first probe after so long without a sign of life, then one each PROBE seconds. Data and
+ * probes that nobody acknowledges, or a peer that does not read, end the connection together. */
+#define ND_TCP_IDLE_S        30
+#define ND_TCP_PROBE_S       5
+#define ND_TCP_PROBES        4
+#define ND_TCP_UNANSWERED_MS ((ND_TCP_IDLE_S + ND_TCP_PROBE_S * ND_TCP_PROBES) * 1000)
+
 #endif
