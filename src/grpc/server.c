@@ -163,7 +163,10 @@ nd_server_get_stats(const struct nd_server *s, struct nd_server_stats *ret)
 
 /* --- listening --- */
 
-/* Fails only when the fiber's context has ended. */
+/*
+ * Then the others have their turn: connections may come as fast as they are accepted. Fails only when
+ * the fiber's context has ended.
+ */
 static struct nd_error *
 accept_one(struct nd_port *port)
 {
@@ -172,7 +175,7 @@ accept_one(struct nd_port *port)
 
     if (err == NULL) {
         nd_server_adopt(port->server, stream, port->tls);
-        return NULL;
+        return nd_fiber_yield();
     }
     ND_TRY(nd_ctx_check());
     nd_warn("accept failed", ND_KV("error", err));

@@ -1,5 +1,10 @@
 /* Connections that come, go, break, stop and are full. */
 
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include "fixture.h"
 
 struct job {
@@ -388,6 +393,38 @@ IN_LOOP(calls_above_the_handler_limit_are_refused)
     return NULL;
 }
 
+#define CROWD 100u
+
+IN_LOOP(a_crowd_of_connections_leaves_turns_to_others)
+{
+    char path[] = "/tmp/nd-crowd-XXXXXX";
+    int clients[CROWD];
+    unsigned turns = 0;
+
+    close(mkstemp(path));
+    unlink(path);
+    {
+        ND_AUTO(fixture_endp)
+        struct fixture *f = fixture_begin(&(struct fixture_options){.socket = path});
+        struct sockaddr_un at = {.sun_family = AF_UNIX};
+        struct nd_server_stats stats = {0};
+
+        memcpy(at.sun_path, path, sizeof(path));
+        for (unsigned i = 0; i < CROWD; i++) {
+            clients[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            assert_int_equal(connect(clients[i], (struct sockaddr *)&at, sizeof(at)), 0);
+        }
+        for (; stats.connections != CROWD; turns++) {
+            expect_ok(nd_fiber_yield());
+            nd_server_get_stats(f->server, &stats);
+        }
+        assert_true(turns > CROWD / 2);
+        for (unsigned i = 0; i < CROWD; i++)
+            close(clients[i]);
+    }
+    return NULL;
+}
+
 IN_LOOP(connections_above_the_limit_are_closed)
 {
     ND_AUTO(fixture_endp)
@@ -507,6 +544,7 @@ main(void)
         cmocka_unit_test(one_stream_that_never_reads_stops_nobody),
         cmocka_unit_test(calls_above_the_stream_limit_wait_their_turn),
         cmocka_unit_test(calls_above_the_handler_limit_are_refused),
+        cmocka_unit_test(a_crowd_of_connections_leaves_turns_to_others),
         cmocka_unit_test(connections_above_the_limit_are_closed),
         cmocka_unit_test(incomplete_requests_of_a_connection_have_a_limit),
         cmocka_unit_test(a_reply_that_nobody_takes_is_dropped_in_the_end),
