@@ -238,6 +238,9 @@ WITH_PKI(who_cannot_prove_itself_is_refused)
         {{.authority = "example.org"}, NULL, "hostname mismatch"},
         {{.authority = "a.b.wild.test"}, NULL, "hostname mismatch"},
         {{.authority = "192.0.2.8:443"}, NULL, "IP address mismatch"},
+        {{.authority = ":443"}, NULL, "hostname mismatch"},
+        {{.authority = "[]:443"}, NULL, "hostname mismatch"},
+        {{.authority = ""}, NULL, "hostname mismatch"},
         {{.client_ca = "otherca"}, NULL, "certificate"},
     };
 
