@@ -48,6 +48,7 @@ struct logger {
     struct setup setup;
     struct nd_log_file file;
     struct stream streams[STREAMS];
+    int64_t drained_at_ns; /* when the ended container's pipes are given up; 0: it has not ended */
     size_t out_len;
     char out[ND_LOGGER_OUT_BYTES];
 };
@@ -172,7 +173,8 @@ put_old_partials(struct logger *l)
     }
 }
 
-/* For poll(): until the next beginning of a line is old, or the next try to tell of a loss. */
+/* For poll(): until the next beginning of a line is old, or the next try to tell of a loss, or the
+ * next question about the container. */
 static int
 wait_ms(const struct logger *l)
 {
@@ -186,17 +188,38 @@ wait_ms(const struct logger *l)
     }
     if (nd_log_file_owes_notice(&l->file))
         wait_ns = ND_MIN(wait_ns, ND_LOGGER_RETRY_NS);
+    if (init_watch_wait_ms(&l->setup.init) >= 0)
+        wait_ns = ND_MIN(wait_ns, init_watch_wait_ms(&l->setup.init) * ND_MILLISECOND);
     if (wait_ns == INT64_MAX)
         return -1;
     return wait_ns > 0 ? (int)(wait_ns / ND_MILLISECOND) + 1 : 0;
+}
+
+/* The container has ended: what the pipes hold is read, then they end, though others hold them. */
+static void
+end_with_container(struct logger *l, bool drained)
+{
+    int64_t now_ns = nd_mono_now().ns;
+
+    if (l->drained_at_ns == 0)
+        l->drained_at_ns = now_ns + ND_LOGGER_DRAIN_NS;
+    if (!drained && now_ns < l->drained_at_ns)
+        return;
+    for (size_t i = 0; i < STREAMS; i++) {
+        if (l->streams[i].fd < 0)
+            continue;
+        nd_entry_tail_init(&l->streams[i].tail, l->streams[i].name, nd_wall_now());
+        end_stream(l, &l->streams[i]);
+    }
 }
 
 /* One turn. False when both streams have ended. */
 static bool
 turn(struct logger *l)
 {
-    struct pollfd fds[STREAMS];
-    bool open = false;
+    struct init_watch *init = &l->setup.init;
+    struct pollfd fds[STREAMS + 1];
+    bool open = false, ended = init->ended, quiet = true;
     int n;
 
     for (size_t i = 0; i < STREAMS; i++) {
@@ -205,12 +228,19 @@ turn(struct logger *l)
     }
     if (!open)
         return false;
+    fds[STREAMS] = (struct pollfd){.fd = ended ? -1 : init->fd, .events = POLLIN};
 
-    n = poll(fds, STREAMS, wait_ms(l));
+    n = poll(fds, STREAMS + 1, ended ? 0 : wait_ms(l));
     for (size_t i = 0; i < STREAMS && n > 0; i++) {
-        if (fds[i].revents != 0)
+        if (fds[i].revents != 0) {
             read_stream(l, &l->streams[i]);
+            quiet = false;
+        }
     }
+    if (ended)
+        end_with_container(l, quiet);
+    else if (n == 0 || fds[STREAMS].revents != 0)
+        init_watch_look(init);
     put_old_partials(l);
     flush(l);
     if (n == 0)

@@ -12,7 +12,8 @@
  *
  * A helper lives as long as its container. It must not go with the shim's process group, must be
  * the last that the kernel picks when memory is short, and does not mind SIGTERM: that only says that
- * the task is being deleted, while the end of the streams says that everything was read.
+ * the task is being deleted, while the end of the streams, or of the container (init_watch.c), says that
+ * everything was read.
  */
 
 #include "setup.h"
@@ -183,6 +184,9 @@ setup_logger(struct setup *setup, const char *store, char *scratch, size_t scrat
     setup->terminal = bundle_has_terminal(scratch, scratch_size);
     if (chdir("/") < 0)
         errno = 0; /* only so that the bundle can be removed */
+    setup->init = (struct init_watch){.bundle = -1, .fd = -1};
+    if (!setup->terminal)
+        init_watch_begin(&setup->init);
     read_config(setup, scratch, scratch_size);
     len =
         snprintf(setup->log_path, sizeof(setup->log_path), "%s/%s-json.log", setup->state_dir, id);

@@ -6,12 +6,15 @@
 #include "base/defs.h"
 #include "helper/log_config.h"
 
+#include "init_watch.h"
+
 struct setup {
     char state_dir[ND_LOGGER_PATH_MAX];
     char log_path[ND_LOGGER_PATH_MAX];
     struct nd_logger_config config;
     bool terminal; /* everything comes on descriptor 3; 4 may stay open until the task is deleted */
     int lock_fd;   /* -1: could not be taken */
+    struct init_watch init; /* without a terminal; with one the stream ends with the container */
 };
 
 /*

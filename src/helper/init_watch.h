@@ -1,0 +1,29 @@
+#ifndef HELPER_INIT_WATCH_H
+#define HELPER_INIT_WATCH_H
+
+/* The end of a container's first process, for a log writer whose pipes do not end with it. */
+
+#include <stdint.h>
+
+#include "base/defs.h"
+
+struct init_watch {
+    int bundle; /* -1: the process is known, or cannot be watched for */
+    int fd;  /* to poll() for reading: inotify until the process is known, then a pidfd; -1: none */
+    int pid; /* 0: not known yet */
+    bool has_pidfd;
+    bool ended;
+};
+
+/* Begin: the working directory is the bundle. */
+void init_watch_begin(struct init_watch *w);
+
+/* Call when `fd` is readable, and after each wait of init_watch_wait_ms(). */
+void init_watch_look(struct init_watch *w);
+
+/* How long to wait at most before looking again; -1: `fd` tells. */
+int init_watch_wait_ms(const struct init_watch *w);
+
+void init_watch_end(struct init_watch *w);
+
+#endif
