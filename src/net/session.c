@@ -97,17 +97,18 @@ arm_timer(struct nd_session *session, int64_t in_ns)
     nd_timer_arm(&session->timer, (struct nd_mono){nd_loop_now().ns + in_ns});
 }
 
+/* What is unsent of a connection that never became one (TLS has not begun) is not worth waiting. */
 static void
 begin_linger(struct nd_session *session)
 {
     ND_AUTO(nd_error_freep)
     struct nd_error *lost = nd_error_new(ND_UNAVAILABLE, "the connection is closing");
+    bool wait = session->ready && nd_stream_unsent(session->stream) != 0;
 
     lose_streams(session, session->end_err != NULL ? session->end_err : lost);
     session->state = ND_SESSION_LINGERING;
     nd_stream_finish(session->stream);
-    arm_timer(session,
-              nd_stream_unsent(session->stream) != 0 ? ND_NET_HANDSHAKE_NS : ND_NET_LINGER_NS);
+    arm_timer(session, wait ? ND_NET_HANDSHAKE_NS : ND_NET_LINGER_NS);
 }
 
 static bool

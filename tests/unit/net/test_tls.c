@@ -4,6 +4,9 @@
 
 #include "base/alloc.h"
 #include "fiber/group.h"
+#include "fiber/loop.h"
+#include "net/limits.h"
+#include "net/session.h"
 #include "net/tls.h"
 
 #include "../fiber/in_loop.h"
@@ -310,6 +313,36 @@ WITH_PKI(an_end_during_the_handshake_is_an_error)
     return NULL;
 }
 
+static void
+note_gone(void *arg, const struct nd_error *err)
+{
+    assert_non_null(err);
+    *(bool *)arg = true;
+}
+
+WITH_PKI(draining_does_not_wait_for_a_handshake_that_nobody_begins)
+{
+    const struct nd_session_options options = {.role = ND_SESSION_SERVER};
+    bool gone = false;
+    const struct nd_session_handler handler = {.arg = &gone, .on_gone = note_gone};
+    struct ends *e = connect_ends(&(struct setting){.pki = pki_now});
+    struct nd_stream *mine, *theirs;
+    struct nd_session *session;
+    int64_t began_ns = nd_loop_now().ns;
+
+    nd_stream_pair(65536, &mine, &theirs);
+    session = nd_session_new(nd_tls_accept(theirs, e->server_config), &options, &handler);
+    expect_ok(nd_fiber_yield());
+    nd_session_drain(session, "why");
+    while (!gone)
+        expect_ok(nd_fiber_sleep(ND_MILLISECOND));
+    assert_true(nd_loop_now().ns - began_ns < ND_NET_HANDSHAKE_NS / 2);
+    nd_session_free(session);
+    nd_stream_close(mine);
+    close_ends(e);
+    return NULL;
+}
+
 WITH_PKI(bad_files_are_named)
 {
     static const struct {
@@ -355,6 +388,7 @@ main(void)
         cmocka_unit_test(names_of_the_certificate_are_accepted),
         cmocka_unit_test(garbage_ends_the_handshake_with_an_error),
         cmocka_unit_test(an_end_during_the_handshake_is_an_error),
+        cmocka_unit_test(draining_does_not_wait_for_a_handshake_that_nobody_begins),
         cmocka_unit_test(bad_files_are_named),
     };
 
