@@ -42,7 +42,7 @@ unescape(char c)
     static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     const char *found = c != '\0' ? strchr(letters, c) : NULL;
 
-    return found != NULL ? meanings[found - letters] : '\0';
+    return (char)(found != NULL ? meanings[found - letters] : '\0');
 }
 
 /* "\u00XX" for ASCII, which is all that keys and values of options need. */
@@ -62,7 +62,7 @@ unescape_ascii(struct walk *w, char *ret)
             return false;
         value = value << 4 | (unsigned)(digit ? c - '0' : letter - 'a' + 10);
     }
-    *ret = value > 0 && value < 0x80 ? (char)value : '?';
+    *ret = (char)(value > 0 && value < 0x80 ? value : '?');
     return true;
 }
 
@@ -151,21 +151,16 @@ walk_object(struct walk *w, on_member *on, struct nd_logger_config *config)
     return take(w, '}');
 }
 
+/* What a unit letter stands for; 0: it is none. */
 static uint64_t
 unit_of(char c)
 {
-    switch (c | 0x20) {
-    case 'k':
-        return 1000;
-    case 'm':
-        return 1000 * 1000;
-    case 'g':
-        return 1000 * 1000 * 1000;
-    case 't':
-        return UINT64_C(1000) * 1000 * 1000 * 1000;
-    default:
-        return 0;
-    }
+    static const char letters[] = "kmgtKMGT";
+    static const uint64_t units[] = {UINT64_C(1000), UINT64_C(1000000), UINT64_C(1000000000),
+                                     UINT64_C(1000000000000)};
+    const char *found = c != '\0' ? strchr(letters, c) : NULL;
+
+    return found != NULL ? units[(size_t)(found - letters) % ND_LEN(units)] : 0;
 }
 
 /* What may follow the unit: "b" or "ib" (which go-units reads as decimal, too). */
@@ -251,7 +246,7 @@ on_top_member(struct walk *w, struct nd_str key, struct nd_logger_config *config
     return skip_value(w);
 }
 
-bool
+bool /* NOLINTNEXTLINE(readability-non-const-parameter): it is decoded over itself */
 nd_logger_config_parse(char *text, size_t len, struct nd_logger_config *ret)
 {
     struct walk w = {text, text + len};

@@ -74,9 +74,11 @@ look_for_rotated(struct nd_log_file *file)
     dir = opendir(dir_path);
     if (dir == NULL)
         return;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
     for (struct dirent *e; (e = readdir(dir)) != NULL;)
         file->rotated = ND_MAX(file->rotated, rotated_number(e->d_name, base));
     rewinddir(dir);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
         uint64_t number = rotated_number(e->d_name, base);
 

@@ -23,11 +23,13 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/random.h"
 #include "codec/digest.h"
 
 #include "files_priv.h"
 
+#define READ_MORE        ((size_t)4096)
 #define TREE_DEPTH_MAX   100u
 #define MARKER_BASE_LEN  16
 #define MARKER_HASH_LEN  8
@@ -61,39 +63,46 @@ nd_files_mkdirs(const char *path, mode_t mode)
     return mkdir(path, mode) == 0 || errno == EEXIST ? 0 : errno;
 }
 
+/* Read to the end, or one byte beyond `max`. `first` is a good guess of the size. */
+static int
+read_all(int fd, size_t first, size_t max, struct nd_buf *ret)
+{
+    *ret = ND_BUF_INIT(max + 2 * READ_MORE);
+    for (size_t want = first + 1;; want = READ_MORE) {
+        struct nd_error *err = nd_buf_reserve(ret, want);
+        ssize_t n;
+
+        nd_error_free(err);
+        if (err != NULL)
+            return EFBIG;
+        n = read(fd, ret->ptr + ret->len, want);
+        if (n < 0 && errno != EINTR)
+            return errno;
+        if (n == 0)
+            break;
+        ret->len += n > 0 ? (size_t)n : 0;
+    }
+    return ret->len > max ? EFBIG : 0;
+}
+
 int
 nd_files_read(const char *path, size_t max, char **ret, size_t *ret_len)
 {
     ND_AUTO(nd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    ND_AUTO(nd_freep) char *text = NULL;
-    size_t len = 0, cap = 0;
+    ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(0);
     struct stat st;
+    int errnum;
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return errno;
     if (!S_ISREG(st.st_mode))
         return EINVAL;
-    for (;;) {
-        ssize_t n;
-
-        if (len == cap) {
-            cap = cap > 0 ? 2 * cap : (size_t)ND_MIN((uint64_t)st.st_size, (uint64_t)max) + 1;
-            text = nd_realloc(text, cap + 1, 1);
-        }
-        n = read(fd, text + len, cap - len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-        if (len > max)
-            return EFBIG;
-    }
-    text[len] = '\0';
-    *ret = ND_TAKE(text);
-    *ret_len = len;
+    errnum = read_all(fd, (size_t)ND_MIN((uint64_t)st.st_size, (uint64_t)max), max, &buf);
+    if (errnum != 0)
+        return errnum;
+    buf.ptr[buf.len] = '\0';
+    *ret_len = buf.len;
+    *ret = nd_buf_take(&buf);
     return 0;
 }
 
@@ -225,6 +234,7 @@ remove_entries(int parent, const char *name, dev_t dev, unsigned depth)
         close(fd);
         return errnum;
     }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
     for (struct dirent *e; errnum == 0 && (e = readdir(dir)) != NULL;) {
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             errnum = remove_entry(fd, e->d_name, dev, depth + 1);

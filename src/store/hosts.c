@@ -78,6 +78,7 @@ read_peers(const char *dir_path, struct nd_hosts_peers *ret)
 
     if (dir == NULL)
         return nd_error_errno(errno, "open %s", dir_path);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
     for (struct dirent *e; ret->n < ND_STORE_ENTRIES_MAX && (e = readdir(dir)) != NULL;) {
         ND_AUTO(nd_freep) char *path = nd_asprintf("%s/%s/meta.json", dir_path, e->d_name);
         struct nd_json *meta = e->d_name[0] != '.' ? read_meta(path) : NULL;

@@ -103,6 +103,20 @@ is_kept(struct nd_str line)
     return true;
 }
 
+/* A line of the user's, with blanks for tabs. */
+static struct nd_error *
+put_user_line(struct nd_str line, struct nd_buf *out)
+{
+    size_t start = out->len;
+
+    ND_TRY(nd_buf_add(out, line));
+    for (size_t i = start; i < out->len; i++) {
+        if (out->ptr[i] == '\t')
+            out->ptr[i] = ' ';
+    }
+    return nd_buf_add(out, ND_STR("\n"));
+}
+
 static struct nd_error *
 put_user_lines(struct nd_str current, struct nd_buf *out)
 {
@@ -111,18 +125,12 @@ put_user_lines(struct nd_str current, struct nd_buf *out)
 
     while (nd_str_next(&current, '\n', &line)) {
         line = nd_str_trim(line);
-        if (nd_str_eqz(line, BLOCK_BEGIN)) {
+        if (nd_str_eqz(line, BLOCK_BEGIN))
             in_block = true;
-        } else if (nd_str_eqz(line, BLOCK_END)) {
+        else if (nd_str_eqz(line, BLOCK_END))
             in_block = false;
-        } else if (!in_block && is_kept(line)) {
-            size_t start = out->len;
-
-            ND_TRY(nd_buf_add(out, line));
-            for (size_t i = start; i < out->len; i++)
-                out->ptr[i] = out->ptr[i] == '\t' ? ' ' : out->ptr[i];
-            ND_TRY(nd_buf_add(out, ND_STR("\n")));
-        }
+        else if (!in_block && is_kept(line))
+            ND_TRY(put_user_line(line, out));
     }
     return NULL;
 }
@@ -160,30 +168,24 @@ usable_address(struct nd_str cidr, char ret[ADDRESS_MAX])
            !IN6_IS_ADDR_UNSPECIFIED(&v6);
 }
 
-static struct nd_error *
-put_address(struct nd_buf *out, const char *address)
-{
-    static const char spaces[] = "               "; /* 15: the widest IPv4 address */
-    size_t len = strlen(address), width = sizeof(spaces) - 1;
+/* A line has at most six names, each of which was looked at by is_name(). */
+#define LINE_INIT ND_BUF_INIT((size_t)16 * NAME_BYTES_MAX)
 
-    ND_TRY(nd_buf_add(out, nd_str(address)));
-    return nd_buf_add(out, nd_str(spaces + (len < width ? len : width)));
+static void
+put_address(struct nd_buf *line, const char *address)
+{
+    nd_buf_printf(line, "%-15s", address); /* the widest IPv4 address */
 }
 
 /* " name" and, on a network with a suffix, " name.network". */
-static struct nd_error *
-put_name(struct nd_buf *out, struct nd_str name, struct nd_str network)
+static void
+put_name(struct nd_buf *line, struct nd_str name, struct nd_str network)
 {
     if (!is_name(name))
-        return NULL;
-    ND_TRY(nd_buf_add(out, ND_STR(" ")));
-    ND_TRY(nd_buf_add(out, name));
-    if (nd_str_eqz(network, PLAIN_NETWORK) || !is_name(network))
-        return NULL;
-    ND_TRY(nd_buf_add(out, ND_STR(" ")));
-    ND_TRY(nd_buf_add(out, name));
-    ND_TRY(nd_buf_add(out, ND_STR(".")));
-    return nd_buf_add(out, network);
+        return;
+    nd_buf_printf(line, " %.*s", ND_STR_ARG(name));
+    if (!nd_str_eqz(network, PLAIN_NETWORK) && is_name(network))
+        nd_buf_printf(line, " %.*s.%.*s", ND_STR_ARG(name), ND_STR_ARG(network));
 }
 
 static struct nd_str
@@ -197,41 +199,59 @@ static struct nd_error *
 put_peer_line(struct nd_buf *out, const struct nd_json *meta, struct nd_str network,
               const char *address)
 {
+    ND_AUTO(nd_buf_fini) struct nd_buf line = LINE_INIT;
     struct nd_str hostname = text_of(meta, "Hostname"), domain = text_of(meta, "Domainname");
     struct nd_str name = text_of(meta, "Name");
 
     if (!is_name(hostname) && !is_name(name))
         return NULL;
-    ND_TRY(put_address(out, address));
-    if (is_name(hostname) && is_name(domain)) {
-        ND_TRY(nd_buf_add(out, ND_STR(" ")));
-        ND_TRY(nd_buf_add(out, hostname));
-        ND_TRY(nd_buf_add(out, ND_STR(".")));
-        ND_TRY(nd_buf_add(out, domain));
+    put_address(&line, address);
+    if (is_name(hostname) && is_name(domain))
+        nd_buf_printf(&line, " %.*s.%.*s", ND_STR_ARG(hostname), ND_STR_ARG(domain));
+    put_name(&line, hostname, network);
+    put_name(&line, name, network);
+    nd_buf_putc(&line, '\n');
+    return nd_buf_add(out, nd_buf_str(&line));
+}
+
+static bool
+has_member(const struct nd_json *object, struct nd_str wanted)
+{
+    const struct nd_json *value;
+    struct nd_str key;
+
+    for (void *pos = NULL; nd_json_next(object, &pos, &key, &value);) {
+        if (nd_str_eq(key, wanted))
+            return true;
     }
-    ND_TRY(put_name(out, hostname, network));
-    ND_TRY(put_name(out, name, network));
-    return nd_buf_add(out, ND_STR("\n"));
+    return false;
+}
+
+/* A peer's lines for one network. */
+static struct nd_error *
+put_peer_on(struct nd_buf *out, const struct nd_json *meta, struct nd_str network,
+            const struct nd_json *result)
+{
+    const struct nd_json *ips = nd_json_find(result, "ips");
+    char address[ADDRESS_MAX];
+
+    for (size_t i = 0; i < nd_json_count(ips); i++) {
+        if (usable_address(text_of(nd_json_at(ips, i), "address"), address))
+            ND_TRY(put_peer_line(out, meta, network, address));
+    }
+    return NULL;
 }
 
 /* All lines of one peer, for a file whose owner is on the networks `shared`. */
 static struct nd_error *
 put_peer(struct nd_buf *out, const struct nd_json *meta, const struct nd_json *shared)
 {
-    const struct nd_json *networks = nd_json_find(meta, "Networks"), *result, *other;
-    struct nd_str network, key;
+    const struct nd_json *networks = nd_json_find(meta, "Networks"), *result;
+    struct nd_str network;
 
     for (void *pos = NULL; nd_json_next(networks, &pos, &network, &result);) {
-        const struct nd_json *ips = nd_json_find(result, "ips");
-        bool is_shared = false;
-        char address[ADDRESS_MAX];
-
-        for (void *p = NULL; !is_shared && nd_json_next(shared, &p, &key, &other);)
-            is_shared = nd_str_eq(key, network);
-        for (size_t i = 0; is_shared && i < nd_json_count(ips); i++) {
-            if (usable_address(text_of(nd_json_at(ips, i), "address"), address))
-                ND_TRY(put_peer_line(out, meta, network, address));
-        }
+        if (has_member(shared, network))
+            ND_TRY(put_peer_on(out, meta, network, result));
     }
     return NULL;
 }
@@ -239,21 +259,18 @@ put_peer(struct nd_buf *out, const struct nd_json *meta, const struct nd_json *s
 static struct nd_error *
 put_extra_hosts(struct nd_buf *out, const struct nd_json *meta)
 {
-    const struct nd_json *hosts = nd_json_find(meta, "ExtraHosts"), *ip;
+    const struct nd_json *hosts = nd_json_find(meta, "ExtraHosts"), *value;
     struct nd_str host;
 
-    for (void *pos = NULL; nd_json_next(hosts, &pos, &host, &ip);) {
-        struct nd_str text = nd_json_string(ip);
-        char address[ADDRESS_MAX];
+    for (void *pos = NULL; nd_json_next(hosts, &pos, &host, &value);) {
+        ND_AUTO(nd_buf_fini) struct nd_buf line = LINE_INIT;
+        struct nd_str ip = nd_json_string(value);
 
-        if (!is_name(host) || !is_name(text) || text.len >= sizeof(address))
+        if (!is_name(host) || !is_name(ip))
             continue;
-        memcpy(address, text.ptr, text.len);
-        address[text.len] = '\0';
-        ND_TRY(put_address(out, address));
-        ND_TRY(nd_buf_add(out, ND_STR(" ")));
-        ND_TRY(nd_buf_add(out, host));
-        ND_TRY(nd_buf_add(out, ND_STR("\n")));
+        put_address(&line, ip.ptr); /* NUL stands behind it */
+        nd_buf_printf(&line, " %.*s\n", ND_STR_ARG(host));
+        ND_TRY(nd_buf_add(out, nd_buf_str(&line)));
     }
     return NULL;
 }

@@ -75,6 +75,7 @@ list_entries(DIR *dir, const char *base, struct listing *ret)
 {
     size_t base_len = strlen(base);
 
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
     for (struct dirent *e; ret->n < ND_LOG_ROTATED_MAX && (e = readdir(dir)) != NULL;) {
         uint64_t number = number_of(e->d_name, base, base_len);
         struct stat st;
@@ -209,9 +210,23 @@ log_files_next(void *arg)
 /* --- tail ----------------------------------------------------------------------------------- */
 
 /*
- * Go back in one file until `*newlines` of them were passed. `*ret_offset` is then the byte behind the
- * last one passed; 0 when the file has fewer, and `*newlines` is what is still missing.
+ * Pass newlines from the end of a block towards its front, until `*newlines` of them were passed: then
+ * the byte behind the last one is returned. NULL when there are fewer; `*newlines` is what is missing.
  */
+static const char *
+pass_newlines(const char *block, size_t len, uint64_t *newlines)
+{
+    const char *p;
+
+    while (len > 0 && (p = memrchr(block, '\n', len)) != NULL) {
+        if (--*newlines == 0)
+            return p + 1;
+        len = (size_t)(p - block);
+    }
+    return NULL;
+}
+
+/* Go back in one file in the same way; `*ret_offset` is 0 when it has fewer. */
 static int
 go_back(int fd, uint64_t *newlines, uint64_t *ret_offset)
 {
@@ -221,19 +236,17 @@ go_back(int fd, uint64_t *newlines, uint64_t *ret_offset)
     if (fstat(fd, &st) < 0)
         return errno;
     for (uint64_t start, end = (uint64_t)st.st_size; end > 0; end = start) {
+        const char *found;
         ssize_t len;
-        const char *p;
 
         start = end > ND_LOG_TAIL_BLOCK ? end - ND_LOG_TAIL_BLOCK : 0;
         len = pread(fd, block, (size_t)(end - start), (off_t)start);
         if (len < 0)
             return errno;
-        while ((p = len > 0 ? memrchr(block, '\n', (size_t)len) : NULL) != NULL) {
-            if (--*newlines == 0) {
-                *ret_offset = start + (uint64_t)(p - block) + 1;
-                return 0;
-            }
-            len = p - block;
+        found = pass_newlines(block, (size_t)len, newlines);
+        if (found != NULL) {
+            *ret_offset = start + (uint64_t)(found - block);
+            return 0;
         }
     }
     *ret_offset = 0;

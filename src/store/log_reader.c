@@ -36,7 +36,7 @@
 
 #include "log_files_priv.h"
 
-#define BUFFER_MIN      (8u * 1024u)
+#define BUFFER_MIN      8192u
 #define ENTRIES_MIN     64u
 #define RECORD_SMALLEST 64u /* a small buffer gets one entry for so many bytes */
 #define CHECK_FIRST_NS  (20 * ND_MILLISECOND)
@@ -141,7 +141,7 @@ make_room(struct nd_log_reader *r)
     if (r->len < r->cap)
         return;
     if (r->cap < ND_LOG_RECORD_MAX) {
-        r->cap = ND_MIN(4 * r->cap, (size_t)ND_LOG_RECORD_MAX);
+        r->cap = ND_MIN(4 * r->cap, ND_LOG_RECORD_MAX);
         r->buffer = nd_realloc(r->buffer, 1, r->cap + 1 + ND_LOG_DECODE_PAD);
         return;
     }
@@ -166,7 +166,7 @@ skip_overlong(struct nd_log_reader *r)
 static struct nd_error *
 fill(struct nd_log_reader *r, bool *ret)
 {
-    size_t n;
+    size_t n = 0;
 
     make_room(r);
     ND_TRY(read_more(r, r->buffer + r->len, r->cap - r->len, &n));
@@ -302,7 +302,7 @@ at_log_end(struct nd_log_reader *r)
 static struct nd_error *
 at_file_end(struct nd_log_reader *r)
 {
-    bool found;
+    bool found = false;
 
     if (r->file.number != LOG_FILE_CURRENT || r->last_look) {
         end_last_line(r);
@@ -401,24 +401,37 @@ finish_batch(struct nd_log_reader *r, struct nd_log_batch *batch)
     r->skipped = 0;
 }
 
+/* Get more bytes, from wherever they come next. */
+static struct nd_error *
+advance(struct nd_log_reader *r)
+{
+    bool more = false;
+
+    ND_TRY(fill(r, &more));
+    return more ? NULL : at_file_end(r);
+}
+
+static struct nd_error *
+let_others_run(struct nd_log_reader *r)
+{
+    if (r->since_yield < ND_LOG_YIELD_BYTES)
+        return NULL;
+    r->since_yield = 0;
+    return nd_fiber_yield();
+}
+
 struct nd_error *
 nd_log_reader_next(struct nd_log_reader *r, struct nd_log_batch *ret)
 {
     struct nd_log_batch batch = {0};
-    bool more;
 
     while (batch.n == 0) {
-        if (r->since_yield >= ND_LOG_YIELD_BYTES) {
-            r->since_yield = 0;
-            ND_TRY(nd_fiber_yield());
-        }
+        ND_TRY(let_others_run(r));
         if (decode(r, &batch))
             continue;
         if (r->ended)
             break;
-        ND_TRY(fill(r, &more));
-        if (!more)
-            ND_TRY(at_file_end(r));
+        ND_TRY(advance(r));
     }
     finish_batch(r, &batch);
     *ret = batch;
@@ -430,7 +443,7 @@ nd_log_reader_next(struct nd_log_reader *r, struct nd_log_batch *ret)
 static struct nd_error *
 open_first(struct nd_log_reader *r)
 {
-    bool found;
+    bool found = false;
 
     ND_TRY(open_next(r, &found));
     return found ? NULL : nd_error_new(ND_NOT_FOUND, "no log %s", r->path);

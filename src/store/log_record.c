@@ -167,6 +167,21 @@ static const char unescaped[256] = {
     ['r'] = '\r', ['b'] = '\b', ['f'] = '\f',  ['/'] = '/',
 };
 
+/* One escape at *src, its meaning to *dst. On failure *src is the byte that cannot be. */
+static bool
+unescape(char **src, char **dst)
+{
+    char c = unescaped[(unsigned char)(*src)[1]];
+
+    if (c != 0) {
+        *(*dst)++ = c;
+        *src += 2;
+        return true;
+    }
+    ++*src;
+    return **src == 'u' && unescape_u(src, dst);
+}
+
 /*
  * A JSON text whose first byte is *at; written over itself. On success *at stands behind the closing
  * quote, on failure at the byte that cannot be.
@@ -176,29 +191,21 @@ decode_text(char **at, struct nd_str *ret)
 {
     char *const start = *at;
     char *src = scan_plain(start), *dst = src;
+    bool good = true;
 
-    while (*src == '\\') {
-        char c = unescaped[(unsigned char)src[1]], *next;
+    while (good && *src == '\\') {
+        char *next;
 
-        if (c != 0) {
-            *dst++ = c;
-            src += 2;
-        } else {
-            src++;
-            if (*src != 'u' || !unescape_u(&src, &dst)) {
-                *at = src;
-                return false;
-            }
-        }
+        good = unescape(&src, &dst);
         next = scan_plain(src);
-        if (next != src) {
+        if (good && next != src) {
             memmove(dst, src, (size_t)(next - src));
             dst += next - src;
             src = next;
         }
     }
     *at = src;
-    if (*src != '"')
+    if (!good || *src != '"')
         return false;
     *at = src + 1;
     *ret = nd_str_n(start, (size_t)(dst - start));
@@ -269,45 +276,42 @@ skip_space(char **at)
         ++*at;
 }
 
+/* One byte of a value that is no text, and what it does to the depth. False: it cannot be here. */
+static bool
+skip_byte(char c, unsigned *depth, bool *at_end)
+{
+    *at_end = false;
+    if (c == '{' || c == '[')
+        return ++*depth <= NEST_MAX;
+    if (c == '}' || c == ']' || c == ',') {
+        *at_end = *depth == 0;
+        if (c != ',' && !*at_end)
+            --*depth;
+    }
+    return c != '\n';
+}
+
 /* A value of somebody else's key: texts, numbers, words, lists and objects, checked only roughly. */
 static bool
 skip_value(char **at)
 {
     unsigned depth = 0;
+    bool at_end = false;
 
-    for (char *p = *at;; p++) {
+    while (!at_end) {
         struct nd_str ignored;
 
-        switch (*p) {
-        case '"':
-            p++;
-            if (!decode_text(&p, &ignored)) {
-                *at = p;
+        if (**at == '"') {
+            ++*at;
+            if (!decode_text(at, &ignored))
                 return false;
-            }
-            p--;
-            break;
-        case '{':
-        case '[':
-            if (++depth > NEST_MAX) {
-                *at = p;
-                return false;
-            }
-            break;
-        case '}':
-        case ']':
-        case ',':
-            if (depth == 0) {
-                *at = p;
-                return true;
-            }
-            depth -= *p != ',';
-            break;
-        case '\n':
-            *at = p;
+        } else if (!skip_byte(**at, &depth, &at_end)) {
             return false;
+        } else if (!at_end) {
+            ++*at;
         }
     }
+    return true;
 }
 
 static void

@@ -110,7 +110,7 @@ check_words(const char *const *words, size_t n, const char *field)
     for (size_t i = 0; i < n; i++) {
         bytes += strlen(words[i]) + 1;
         if (bytes > ND_STORE_DNS_MAX)
-            return nd_error_field(field, "has more than %u bytes", ND_STORE_DNS_MAX);
+            return nd_error_field(field, "has more than %zu bytes", ND_STORE_DNS_MAX);
         if (words[i][0] == '\0')
             return nd_error_field(field, "has an empty text");
         for (const char *p = words[i]; *p != '\0'; p++) {

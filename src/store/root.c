@@ -122,7 +122,7 @@ put_escaped(struct nd_buf *buf, const char *text, bool keep_slash)
 const char *
 nd_store_log_uri(const struct nd_store *store, const char *helper, struct nd_arena *arena)
 {
-    struct nd_buf uri = ND_BUF_INIT(16 * PATH_MAX);
+    struct nd_buf uri = ND_BUF_INIT((size_t)16 * PATH_MAX);
     const char *copy;
 
     nd_buf_putz(&uri, "binary://");

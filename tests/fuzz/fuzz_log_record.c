@@ -29,8 +29,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < d.n; i++) {
             const char *ptr = entries[i].bytes.ptr;
 
-            ND_INVARIANT(entries[i].bytes.len == 0 ||
-                         (ptr >= copy + at && ptr + entries[i].bytes.len <= copy + at + d.consumed));
+            ND_INVARIANT(
+                entries[i].bytes.len == 0 ||
+                (ptr >= copy + at && ptr + entries[i].bytes.len <= copy + at + d.consumed));
             payload += entries[i].bytes.len;
         }
         ND_INVARIANT(payload == d.payload);

@@ -16,10 +16,10 @@ struct nd_error *nd_dir_watcher_open(struct nd_dir_watcher **ret) ND_CHECK_RESUL
 void nd_dir_watcher_close(struct nd_dir_watcher *watcher); /* no watch may be left; NULL is fine */
 
 /*
- * Watch for anything that is written, closed, made, renamed or removed in `dir`.
+ * Watch for anything that is written, closed, made, renamed or removed in the directory `path`.
  * Fails: ND_NOT_FOUND, ND_EXHAUSTED. Context: fiber, does not suspend.
  */
-struct nd_error *nd_dir_watch_begin(struct nd_dir_watcher *watcher, const char *dir,
+struct nd_error *nd_dir_watch_begin(struct nd_dir_watcher *watcher, const char *path,
                                     struct nd_dir_watch **ret) ND_CHECK_RESULT;
 void nd_dir_watch_end(struct nd_dir_watch *watch); /* NULL is fine */
 void nd_dir_watch_endp(struct nd_dir_watch **watch);
