@@ -169,7 +169,9 @@ take_lock(const struct setup *setup)
 bool
 setup_logger(struct setup *setup, const char *store, char *scratch, size_t scratch_size)
 {
+    /* NOLINTBEGIN(concurrency-mt-unsafe): there is one thread */
     const char *id = getenv("CONTAINER_ID"), *ns = getenv("CONTAINER_NAMESPACE");
+    /* NOLINTEND(concurrency-mt-unsafe) */
     int len;
 
     if (store == NULL || store[0] != '/' || !is_component(id) || !is_component(ns) ||
@@ -182,11 +184,11 @@ setup_logger(struct setup *setup, const char *store, char *scratch, size_t scrat
 
     stand_alone();
     setup->terminal = bundle_has_terminal(scratch, scratch_size);
-    if (chdir("/") < 0)
-        errno = 0; /* only so that the bundle can be removed */
     setup->init = (struct init_watch){.bundle = -1, .fd = -1};
     if (!setup->terminal)
         init_watch_begin(&setup->init);
+    if (chdir("/") < 0)
+        errno = 0; /* only so that the bundle can be removed */
     read_config(setup, scratch, scratch_size);
     len =
         snprintf(setup->log_path, sizeof(setup->log_path), "%s/%s-json.log", setup->state_dir, id);

@@ -6,11 +6,11 @@
 #include "base/clock.h"
 
 /* A line longer than this becomes several entries, as with other json-file writers. */
-#define ND_LOGGER_PIECE_MAX (16u * 1024u)
+#define ND_LOGGER_PIECE_MAX ((size_t)16 * 1024)
 
-#define ND_LOGGER_READ_BYTES (64u * 1024u)  /* taken from a stream at once */
-#define ND_LOGGER_OUT_BYTES  (256u * 1024u) /* encoded, before it is written at the latest */
-#define ND_LOGGER_PIPE_BYTES (1024 * 1024)  /* asked of the kernel for each stream's pipe */
+#define ND_LOGGER_READ_BYTES ((size_t)64 * 1024)  /* taken from a stream at once */
+#define ND_LOGGER_OUT_BYTES  ((size_t)256 * 1024) /* encoded, before it is written at the latest */
+#define ND_LOGGER_PIPE_BYTES (1024 * 1024)        /* asked of the kernel for each stream's pipe */
 
 /*
  * The beginning of a line is written as an entry of its own when no more came for so long, or when it
@@ -33,7 +33,7 @@
 #define ND_LOGGER_SIZE_DEFAULT  (UINT64_C(100) * 1024 * 1024) /* of one log file; option max-size */
 #define ND_LOGGER_FILES_DEFAULT 2u     /* the current one and what was rotated; option max-file */
 #define ND_LOGGER_FILES_MAX     10000u /* numbers of rotated files that are looked at */
-#define ND_LOGGER_CONFIG_MAX    (128u * 1024u) /* bytes of log-config.json */
+#define ND_LOGGER_CONFIG_MAX    ((size_t)128 * 1024) /* bytes of log-config.json */
 #define ND_LOGGER_PATH_MAX      4096u
 
 #endif
