@@ -19,7 +19,7 @@ dial_pair(void *arg, struct nd_stream **ret)
     if (f->server == NULL)
         return nd_error_new(ND_UNAVAILABLE, "no server");
     nd_stream_pair(f->options.capacity, ret, &theirs);
-    nd_server_adopt(f->server, theirs, f->options.tls);
+    nd_server_adopt(f->server, theirs, NULL);
     f->last_dialled = *ret;
     f->dials++;
     return NULL;

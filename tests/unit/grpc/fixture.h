@@ -26,9 +26,8 @@
 #define CAPACITY_LARGE (64u * 1024u)
 
 struct fixture_options {
-    size_t capacity;           /* of the memory pairs; 0: CAPACITY_LARGE */
-    const char *socket;        /* path of a Unix socket to use instead */
-    struct nd_tls_config *tls; /* the server's, for memory pairs; NULL: cleartext */
+    size_t capacity;    /* of the memory pairs; 0: CAPACITY_LARGE */
+    const char *socket; /* path of a Unix socket to use instead */
     struct nd_server_options server;
     struct nd_channel_options channel;
 };

@@ -16,10 +16,12 @@ struct secure {
     char identity[200]; /* as the last call had it */
 };
 
+/* After the handler, as a log or an audit does it. */
 static struct nd_error *
 note_identity(void *arg, struct nd_call *call, const void *in,
               const struct nd_interceptor_chain *next)
 {
+    struct nd_error *err = nd_interceptor_next(next);
     const struct nd_identity *i = nd_call_identity(call);
     struct secure *s = arg;
 
@@ -28,7 +30,7 @@ note_identity(void *arg, struct nd_call *call, const void *in,
              i->cert_subject != NULL ? i->cert_subject : "-",
              i->cert_common_name != NULL ? i->cert_common_name : "-",
              i->cert_spiffe != NULL ? i->cert_spiffe : "-");
-    return nd_interceptor_next(next);
+    return err;
 }
 
 static struct nd_error *
@@ -145,6 +147,22 @@ WITH_PKI(the_handler_sees_who_calls)
     return NULL;
 }
 
+WITH_PKI(who_called_is_known_after_the_connection_has_gone)
+{
+    struct nd_client_call *call;
+    struct secure s;
+
+    begin(&s, "client", true, NULL);
+    expect_ok(nd_client_call_begin(s.channel, ECHO_ECHO_SERVICE_BIDI, NULL, &call));
+    fixture_until(&s.echo.started, 1);
+    nd_channel_free(ND_TAKE(s.channel));
+    nd_client_call_end(call);
+    fixture_until(&s.echo.ended, 1);
+    assert_string_equal(s.identity, "1 CN=client,O=tests client spiffe://test/client");
+    end(&s);
+    return NULL;
+}
+
 WITH_PKI(without_a_certificate_there_is_no_identity)
 {
     struct secure s;
@@ -209,6 +227,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_handler_sees_who_calls),
+        cmocka_unit_test(who_called_is_known_after_the_connection_has_gone),
         cmocka_unit_test(without_a_certificate_there_is_no_identity),
         cmocka_unit_test(a_failed_handshake_is_unavailable_and_says_why),
         cmocka_unit_test(a_new_certificate_is_for_new_connections),
