@@ -100,6 +100,7 @@ class TestRun:
 
     def test_flags_reach_the_container(self, cli, tmp_path):
         (tmp_path / "f").write_text("host file\n")
+        tmp_path.chmod(0o755)  # for user 7
         out = good(cli("run", "--rm", "--network", "none", "-e", "A=1", "-w", "/tmp", "-u", "7:8",
                        "--hostname", "hh", "-v", f"{tmp_path}:/m:ro", "--tmpfs", "/t:size=1m",
                        "--label", "a=b", "--read-only", "--memory", "64m", "--ulimit",

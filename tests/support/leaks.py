@@ -13,12 +13,14 @@ def records_left(containerd, name):
     """Objects in containerd's namespace."""
     kinds = {"container": ("containers", "ls", "-q"), "task": ("tasks", "ls", "-q"),
              "image": ("images", "ls", "-q"), "lease": ("leases", "ls", "-q"),
-             "blob": ("content", "ls", "-q"), "ingest": ("content", "active", "-q")}
+             "blob": ("content", "ls", "-q")}
     left = []
     for kind, command in kinds.items():
         left += [f"{kind} {word}" for word in containerd.names(*command, namespace=name)]
-    snapshots = containerd.ctr("snapshots", "ls", namespace=name).stdout.splitlines()[1:]
-    return left + [f"snapshot {line.split()[0]}" for line in snapshots if line.strip()]
+    for kind, command in {"snapshot": ("snapshots", "ls"), "ingest": ("content", "active")}.items():
+        lines = containerd.ctr(*command, namespace=name).stdout.splitlines()[1:]
+        left += [f"{kind} {line.split()[0]}" for line in lines if line.strip()]
+    return left
 
 
 def files_left(folder, name):
