@@ -11,7 +11,7 @@
 
 #include "machine_priv.h"
 
-#define FILE_MAX 8192
+#define FILE_MAX 4096 /* the stack of a fiber is small */
 
 static struct nd_str
 read_file(const char *path, char *buf)

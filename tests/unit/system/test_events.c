@@ -232,8 +232,8 @@ events_within(struct host_world *hw, int64_t since, int64_t until)
 {
     Google__Protobuf__Timestamp from = GOOGLE__PROTOBUF__TIMESTAMP__INIT, to = from;
     Pb__SystemServiceEventsRequest req = PB__SYSTEM_SERVICE_EVENTS_REQUEST__INIT;
-    struct client c = {.hw = hw};
-    const struct nd_event_sink sink = {on_listening, on_event, &c};
+    ND_AUTO(nd_freep) struct client *c = nd_new(struct client);
+    const struct nd_event_sink sink = {on_listening, on_event, c};
     struct nd_error *err;
 
     from.seconds = since;
@@ -241,7 +241,7 @@ events_within(struct host_world *hw, int64_t since, int64_t until)
     req.since = &from;
     req.until = &to;
     err = nd_system_events(hw->host, "test", &req, &sink);
-    assert_int_equal(c.n_seen, 0);
+    assert_int_equal(c->n_seen, 0);
     return err;
 }
 
