@@ -38,9 +38,14 @@ void
 nd_inspect_value(struct nd_json_writer *w, const struct nd_json *value)
 {
     ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(ND_JSON_MAX_BYTES);
-    struct nd_error *err = nd_json_write(value, ND_JSON_PLAIN, &text);
+    struct nd_error *err;
 
-    if (err == NULL && value != NULL)
+    if (value == NULL) {
+        nd_json_null(w);
+        return;
+    }
+    err = nd_json_write(value, ND_JSON_PLAIN, &text);
+    if (err == NULL)
         nd_json_raw(w, nd_buf_str(&text));
     else
         nd_json_null(w);

@@ -41,7 +41,9 @@ struct walk {
 static int
 open_in(int root, const char *path, uint64_t flags)
 {
-    struct open_how how = {.flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+    /* The kernel refuses O_NONBLOCK together with O_PATH. */
+    uint64_t never_wait = (flags & O_PATH) != 0 ? 0 : O_NONBLOCK;
+    struct open_how how = {.flags = flags | never_wait | O_CLOEXEC | O_NOFOLLOW,
                            .resolve =
                                RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
 
@@ -251,7 +253,7 @@ read_all(int fd, size_t max, char **ret, size_t *ret_len)
     if (fstat(fd, &st) < 0)
         return errno;
     if (!S_ISREG(st.st_mode))
-        return EINVAL;
+        return ENOTSUP;
     if ((uint64_t)st.st_size > max)
         return EFBIG;
     text = nd_calloc((size_t)st.st_size + 1, 1);

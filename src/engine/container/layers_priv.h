@@ -11,7 +11,7 @@
  * `layers` are the directories of an overlay, the uppermost first. `path` is relative to their common
  * root ("etc/passwd"); links are followed within it and never leave it. On success `*ret` is on the heap
  * with a NUL behind (nd_free()).
- * Returns an errno: ENOENT, ELOOP, EFBIG over `max`, EISDIR or EINVAL for what is no regular file, ...
+ * Returns an errno: ENOENT, ELOOP, EFBIG over `max`, EISDIR or ENOTSUP for what is no regular file, ...
  */
 int nd_layers_read(const char *const *layers, size_t n_layers, const char *path, size_t max,
                    char **ret, size_t *ret_len);

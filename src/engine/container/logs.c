@@ -123,16 +123,35 @@ check_request(const Pb__ContainerServiceLogsRequest *req)
     return NULL;
 }
 
+/* A container that has ended is read to its last byte: its logger may still be writing that. */
+static struct nd_error *
+wait_for_logger(struct nd_state *state)
+{
+    struct nd_error *err;
+
+    {
+        ND_DEADLINE_IN(ND_LOGGER_WAIT_NS);
+        err = nd_state_wait_logger(state);
+    }
+    if (nd_error_code(err) != ND_DEADLINE && nd_error_code(err) != ND_NOT_FOUND)
+        return err;
+    nd_error_free(err); /* what is there is read */
+    return nd_ctx_check();
+}
+
 /* Follow a running container's end in a fiber of `group`; one that does not run has ended. */
 static struct nd_error *
-watch_end(struct exit_watch *exit, struct nd_group *group, struct nd_arena *arena)
+watch_end(struct exit_watch *exit, struct nd_group *group, struct nd_state *state,
+          struct nd_arena *arena, bool follow)
 {
     task *t;
 
     ND_TRY(nd_task_get(exit->cs, exit->ns, exit->id, arena, &t));
     exit->ended = t == NULL || t->status == CT_TASKS__STATUS__STOPPED ||
                   t->status == CT_TASKS__STATUS__CREATED;
-    return exit->ended ? NULL : nd_exit_watch_begin(exit, group);
+    if (exit->ended)
+        return wait_for_logger(state);
+    return follow ? nd_exit_watch_begin(exit, group) : NULL;
 }
 
 static struct nd_error *
@@ -185,7 +204,6 @@ nd_container_logs(struct nd_containers *cs, const char *ns,
     out = nd_output_new(sink, &format);
     exit.id = rec->id;
     group = nd_group_begin("logs", 0);
-    if (req->follow)
-        ND_TRY(watch_end(&exit, group, arena));
+    ND_TRY(watch_end(&exit, group, state, arena, req->follow));
     return read_log(cs, state, req, &exit, out);
 }

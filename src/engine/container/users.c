@@ -118,7 +118,7 @@ read_one(struct read_job *job, const char *path, char **ret, size_t *ret_len)
         nd_layers_read(job->layers, job->n_layers, path, ND_ACCOUNTS_MAX_BYTES, ret, ret_len);
 
     /* An image without the file, or with something odd in its place, has no names: numbers still work. */
-    if (errnum == ENOENT || errnum == ENOTDIR || errnum == EISDIR || errnum == EINVAL) {
+    if (errnum == ENOENT || errnum == ENOTDIR || errnum == EISDIR || errnum == ENOTSUP) {
         *ret = nd_strdup("");
         *ret_len = 0;
         return 0;

@@ -27,7 +27,8 @@
 #define ND_HOSTNAME_MAX_BYTES     64u             /* the kernel's */
 #define ND_STOP_TIMEOUT_MAX_S     (365 * 24 * 3600)
 
-#define ND_OUTPUT_MAX_BYTES    (64u * 1024u) /* of one piece of output */
+#define ND_OUTPUT_MAX_BYTES    (64u * 1024u)   /* of one piece of output */
+#define ND_LOGGER_WAIT_NS      (5 * ND_SECOND) /* for the last byte of a container that has ended */
 #define ND_WAIT_MAX_CONTAINERS 1024u
 #define ND_LIST_MAX_FILTERS    256u
 #define ND_LIST_MAX_PATTERN    1024u /* bytes of one filter */
