@@ -65,6 +65,19 @@ nd_containers_host(const struct nd_containers *cs)
     return cs->host;
 }
 
+struct nd_error *
+nd_containers_store(struct nd_containers *cs, struct nd_store **ret)
+{
+    struct nd_error *err = nd_host_store(cs->host, ret);
+
+    if (nd_error_code(err) != ND_UNAVAILABLE)
+        return err;
+    err = nd_error_component(nd_error_wrap(err, "containerd cannot be reached"), "containerd");
+    err = nd_error_reason(err, "CONTAINERD_UNAVAILABLE");
+    return nd_error_hint(err, "is containerd running? It is expected at %s",
+                         nd_host_settings(cs->host)->containerd_address);
+}
+
 bool
 nd_containers_spawn(struct nd_containers *cs, nd_fiber_fn *fn, void *arg)
 {
@@ -82,6 +95,7 @@ nd_containers_spawn(struct nd_containers *cs, nd_fiber_fn *fn, void *arg)
 struct job {
     struct nd_containers *cs;
     char *ns, *id;
+    bool undone; /* of a creation that failed: to be removed whatever it says */
 };
 
 static void
@@ -101,7 +115,7 @@ was_started(struct job *job, bool *ret)
     struct nd_store *store;
     struct nd_error *err;
 
-    ND_TRY(nd_host_store(job->cs->host, &store));
+    ND_TRY(nd_containers_store(job->cs, &store));
     ND_TRY(nd_state_new(store, job->ns, job->id, &state));
     err = nd_state_read_lifecycle(state, &lifecycle);
     *ret = err == NULL;
@@ -111,15 +125,30 @@ was_started(struct job *job, bool *ret)
     return NULL;
 }
 
+/* Whether the record says that it is to go; most do not. */
+static bool
+is_marked(const struct job *job, const record *rec)
+{
+    return job->undone || nd_container_record_label_is(rec, LABEL_REMOVING, "true") ||
+           nd_container_record_label_is(rec, LABEL_AUTO_REMOVE, "true");
+}
+
+/* A removal that was begun must be finished, whatever the task does. */
+static bool
+is_forced(const struct job *job, const record *rec)
+{
+    return job->undone || nd_container_record_label_is(rec, LABEL_REMOVING, "true");
+}
+
 static struct nd_error *
 is_due(struct job *job, const record *rec, struct nd_arena *arena, bool *ret)
 {
     task *t;
 
     *ret = true;
-    if (nd_container_record_label_is(rec, LABEL_REMOVING, "true"))
+    if (is_forced(job, rec))
         return NULL;
-    *ret = nd_container_record_label_is(rec, LABEL_AUTO_REMOVE, "true");
+    *ret = is_marked(job, rec);
     if (!*ret)
         return NULL;
     ND_TRY(nd_task_get(job->cs, job->ns, job->id, arena, &t));
@@ -164,40 +193,73 @@ remove_if_due(struct job *job)
     record *rec;
     bool due;
 
-    ND_TRY(wait_for_foreign_client(job, arena));
+    ND_TRY(nd_container_record_get(job->cs, job->ns, job->id, arena, &rec));
+    if (!is_marked(job, rec))
+        return NULL;
+    if (!is_forced(job, rec))
+        ND_TRY(wait_for_foreign_client(job, arena));
     ND_TRY(nd_hold_lock(job->cs, job->ns, job->id, &hold));
     ND_TRY(wait_for_readers(hold));
     ND_TRY(nd_container_record_get(job->cs, job->ns, job->id, arena, &rec));
     ND_TRY(is_due(job, rec, arena, &due));
-    if (!due)
-        return NULL;
-    return nd_remove_locked(job->cs, job->ns, rec,
-                            nd_container_record_label_is(rec, LABEL_REMOVING, "true"), NULL);
+    return due ? nd_remove_locked(job->cs, job->ns, rec, is_forced(job, rec), NULL) : NULL;
+}
+
+/* What containerd's absence left is tried until it is back; all else comes again by looking around. */
+static struct nd_error *
+remove_patiently(struct job *job)
+{
+    int64_t pause_ns = RETRY_MIN_NS;
+
+    for (;;) {
+        struct nd_error *err = remove_if_due(job);
+
+        if (!job->undone || nd_error_code(err) != ND_UNAVAILABLE)
+            return err;
+        nd_error_free(err);
+        ND_TRY(nd_fiber_sleep(pause_ns));
+        pause_ns = ND_MIN(2 * pause_ns, RETRY_MAX_NS);
+    }
 }
 
 static struct nd_error *
 run_job(void *arg)
 {
     ND_AUTO(free_job) struct job *job = arg;
-    struct nd_error *err = remove_if_due(job);
+    struct nd_error *err = remove_patiently(job);
+    enum nd_code code = nd_error_code(err);
 
-    if (nd_error_code(err) == ND_NOT_FOUND || nd_error_code(err) == ND_CANCELLED) {
+    /* Gone already; or the end of the program, or of containerd: the next look around does it. */
+    if (code == ND_NOT_FOUND || code == ND_CANCELLED || code == ND_UNAVAILABLE) {
         nd_error_free(err);
         return NULL;
     }
     return err != NULL ? nd_error_wrap(err, "automatic removal of %.12s", job->id) : NULL;
 }
 
-void
-nd_remove_later(struct nd_containers *cs, const char *ns, const char *id)
+static void
+spawn_job(struct nd_containers *cs, const char *ns, const char *id, bool undone)
 {
     struct job *job = nd_new(struct job);
 
     job->cs = cs;
     job->ns = nd_strdup(ns);
     job->id = nd_strdup(id);
+    job->undone = undone;
     if (!nd_containers_spawn(cs, run_job, job))
         free_job(&job);
+}
+
+void
+nd_remove_later(struct nd_containers *cs, const char *ns, const char *id)
+{
+    spawn_job(cs, ns, id, false);
+}
+
+void
+nd_remove_undone(struct nd_containers *cs, const char *ns, const char *id)
+{
+    spawn_job(cs, ns, id, true);
 }
 
 static struct nd_error *
@@ -260,7 +322,10 @@ follow_events(struct nd_containers *cs, int64_t *retry_ns)
     ND_AUTO(nd_ctrd_events_closep) struct nd_ctrd_events *events = NULL;
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
 
+    struct nd_store *store;
+
     ND_TRY(nd_ctrd_events_open(nd_host_ctrd(cs->host), filters, &events));
+    ND_TRY(nd_containers_store(cs, &store)); /* so that the first call finds it open */
     ND_TRY(look_around(cs));
     *retry_ns = RETRY_MIN_NS;
     for (;;) {

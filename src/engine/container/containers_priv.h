@@ -45,6 +45,10 @@ void nd_hold_unusep(struct hold **hold);
 /* Wait until nobody uses it. The caller has locked it. */
 struct nd_error *nd_hold_wait_unused(struct hold *hold) ND_CHECK_RESULT;
 
+/* nerdctl's files. Fails: ND_UNAVAILABLE as containerd's calls: where they are follows from its socket. */
+struct nd_error *nd_containers_store(struct nd_containers *cs,
+                                     struct nd_store **ret) ND_CHECK_RESULT;
+
 /* Start `fn(arg)` in the background; false when there is none: then nobody owns `arg`. */
 bool nd_containers_spawn(struct nd_containers *cs, nd_fiber_fn *fn, void *arg);
 

@@ -24,6 +24,7 @@
 
 #include "creation_priv.h"
 #include "labels_priv.h"
+#include "remove_priv.h"
 
 #define UNDO_STEPS 8u
 
@@ -75,10 +76,11 @@ undo_record(void *arg)
     struct creation *c = arg;
     struct nd_error *err = nd_snapshot_remove(c->cs, c->ns, c->image.snapshotter, c->id);
 
-    if (err != NULL)
-        nd_warn("snapshot is left to the garbage collector", ND_KV("error", err));
-    nd_error_free(err);
-    return nd_container_record_delete(c->cs, c->ns, c->id);
+    nd_error_free(err); /* without its record it is the garbage collector's */
+    err = nd_container_record_delete(c->cs, c->ns, c->id);
+    if (nd_error_code(err) == ND_UNAVAILABLE)
+        nd_remove_undone(c->cs, c->ns, c->id);
+    return err;
 }
 
 static struct nd_error *
@@ -369,7 +371,7 @@ resolve_user(struct creation *c)
 static struct nd_error *
 look_around(struct creation *c)
 {
-    ND_TRY(nd_host_store(c->cs->host, &c->store));
+    ND_TRY(nd_containers_store(c->cs, &c->store));
     ND_TRY(resolve_image(c));
     ND_TRY(check_name_is_free(c));
     ND_TRY(nd_creation_names(c));

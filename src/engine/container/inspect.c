@@ -40,7 +40,7 @@ find_files(struct nd_containers *cs, const char *ns, struct inspection *in)
     struct files_job job;
     struct nd_store *store;
 
-    ND_TRY(nd_host_store(cs->host, &store));
+    ND_TRY(nd_containers_store(cs, &store));
     ND_TRY(nd_state_new(store, ns, in->rec->id, &state));
     in->state_path = nd_arena_strdup(in->arena, nd_state_path(state));
     job.paths[0] = nd_state_resolv_conf_path(state);

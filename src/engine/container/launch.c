@@ -103,7 +103,7 @@ prepare_host(struct launch *l)
     if (l->own_name || l->has_hooks || l->name[0] == '\0')
         return NULL;
     /* The name may have been freed with the last task, and taken by somebody else since. */
-    ND_TRY(nd_host_store(l->cs->host, &store));
+    ND_TRY(nd_containers_store(l->cs, &store));
     err = nd_name_acquire(store, l->ns, l->name, l->id);
     if (err != NULL)
         nd_warn("container is started without its name", ND_KV("container", l->id),
@@ -136,6 +136,12 @@ launch_shielded(struct launch *l)
 
     ND_TRY(prepare_host(l));
     err = create_task(l);
+    if (nd_error_code(err) == ND_EXISTS) {
+        /* There was no task: this is the shim of one that containerd died over while it made it. */
+        nd_error_free(err);
+        ND_TRY(nd_task_delete(l->cs, l->ns, l->id));
+        err = create_task(l);
+    }
     if (err != NULL)
         return note_failure(l, nd_start_error(err));
     if (l->exit != NULL)
@@ -208,7 +214,7 @@ nd_launch_from_record(struct nd_containers *cs, const char *ns, const record *re
     ND_TRY(check_startable(rec, arena, ipc));
     ND_TRY(nd_container_record_spec(rec, arena, &spec));
     ND_TRY(nd_json_get_bool(nd_json_find(spec, "process"), "terminal", &l.tty));
-    ND_TRY(nd_host_store(cs->host, &store));
+    ND_TRY(nd_containers_store(cs, &store));
     ND_TRY(nd_state_new(store, ns, rec->id, &l.state));
     nd_arena_defer(arena, free_state, l.state);
     l.name = nd_container_record_name(rec);

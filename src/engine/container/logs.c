@@ -174,7 +174,7 @@ read_log(struct nd_containers *cs, struct nd_state *state,
     };
     struct nd_store *store;
 
-    ND_TRY(nd_host_store(cs->host, &store));
+    ND_TRY(nd_containers_store(cs, &store));
     options.watcher = nd_store_watcher(store);
     ND_TRY(nd_log_reader_open(&options, &reader));
     return nd_output_pump(reader, out);
@@ -196,7 +196,7 @@ nd_container_logs(struct nd_containers *cs, const char *ns,
 
     ND_TRY(check_request(req));
     ND_TRY(nd_container_find(cs, ns, req->container, arena, &rec));
-    ND_TRY(nd_host_store(cs->host, &store));
+    ND_TRY(nd_containers_store(cs, &store));
     ND_TRY(nd_state_new(store, ns, rec->id, &state));
     ND_TRY(check_driver(rec, state, arena, &config));
     if (req->details)

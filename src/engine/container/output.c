@@ -164,7 +164,7 @@ nd_output_follow(struct nd_containers *cs, struct nd_state *state, struct nd_wal
     };
     struct nd_store *store;
 
-    ND_TRY(nd_host_store(cs->host, &store));
+    ND_TRY(nd_containers_store(cs, &store));
     options.watcher = nd_store_watcher(store);
     ND_TRY_DOING(nd_log_reader_open(&options, &reader), "follow the output");
     nd_doing("follow output");

@@ -89,9 +89,8 @@ delete_task(struct removal *r, const task *t)
     struct nd_error *err;
     bool gone;
 
-    if (t == NULL)
-        return NULL;
-    if (t->status != CT_TASKS__STATUS__STOPPED && t->status != CT_TASKS__STATUS__CREATED) {
+    if (t != NULL && t->status != CT_TASKS__STATUS__STOPPED &&
+        t->status != CT_TASKS__STATUS__CREATED) {
         ND_TRY(nd_task_kill(r->cs, r->ns, r->rec->id, SIGKILL, true, &gone));
         if (!gone) {
             ND_DEADLINE_IN(ND_KILL_WAIT_NS);
@@ -101,6 +100,7 @@ delete_task(struct removal *r, const task *t)
             nd_error_free(err);
         }
     }
+    /* Also without a task: a containerd that died while it made one has a shim that is nobody's. */
     return nd_task_delete(r->cs, r->ns, r->rec->id);
 }
 
@@ -164,7 +164,7 @@ nd_remove_locked(struct nd_containers *cs, const char *ns, const record *rec, bo
     task *t;
 
     nd_doing("remove container");
-    ND_TRY(nd_host_store(cs->host, &r.store));
+    ND_TRY(nd_containers_store(cs, &r.store));
     ND_TRY(nd_state_new(r.store, ns, rec->id, &state));
     r.state = state;
     ND_TRY(check_task(&r, force, &t));

@@ -25,4 +25,10 @@ struct nd_error *nd_remove_locked(struct nd_containers *cs, const char *ns, cons
  */
 void nd_remove_later(struct nd_containers *cs, const char *ns, const char *id);
 
+/*
+ * A container whose making failed, and which could not be undone because containerd is away: remove it in
+ * the background, once that is back. Does not suspend.
+ */
+void nd_remove_undone(struct nd_containers *cs, const char *ns, const char *id);
+
 #endif

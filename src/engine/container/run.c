@@ -53,7 +53,9 @@ after_failure(struct creation *c, struct nd_error *err)
         if (removal == NULL)
             removal = nd_remove_locked(c->cs, c->ns, rec, true, NULL);
     }
-    if (removal != NULL)
+    if (nd_error_code(removal) == ND_UNAVAILABLE)
+        nd_remove_undone(c->cs, c->ns, c->id);
+    else if (removal != NULL)
         nd_warn("container that did not start is not removed",
                 ND_KV("container", (const char *)c->id), ND_KV("error", removal));
     nd_error_free(removal);

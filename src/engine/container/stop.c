@@ -164,7 +164,7 @@ unmount_shm(struct stopping *s)
     nd_container_record_json_label(s->rec, LABEL_IPC, s->arena, &ipc);
     if (!nd_str_eqz(nd_json_string(nd_json_find(ipc, "mode")), "shareable"))
         return NULL;
-    ND_TRY(nd_host_store(s->cs->host, &store));
+    ND_TRY(nd_containers_store(s->cs, &store));
     ND_TRY(nd_state_new(store, s->ns, s->rec->id, &state));
     return nd_shm_unmount(nd_state_path(state));
 }

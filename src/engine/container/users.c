@@ -4,8 +4,8 @@
  * Every container needs /etc/passwd and /etc/group of its image, even one that runs as root (whose
  * groups they tell). The chain id of an image names its file tree for ever, so what was read once is kept:
  * a table of at most ND_ACCOUNTS_MAX_IMAGES, in which a newcomer takes the place of the one that was not
- * asked for the longest. To read them a view is made, under a lease, only to learn where the layers are;
- * the files are then read from the layers (layers.c).
+ * asked for the longest. To read them a view is made, only to learn where the layers are; the files are then
+ * read from the layers (layers.c). These belong to the image, so the view itself needs no lease.
  */
 
 #include <errno.h>
@@ -157,48 +157,28 @@ read_texts(const struct mounts *mounts, struct nd_arena *arena, struct account_t
     return NULL;
 }
 
-/* A view under a lease, for as long as it takes to read. */
+/* A view, for as long as it takes to read. Somebody's garbage collection may take it before we do. */
 static struct nd_error *
-view_and_read(struct nd_containers *cs, const char *ns, const char *snapshotter,
-              const char *chain_id, const struct nd_lease *lease, struct account_texts *texts)
+fetch_texts(struct nd_containers *cs, const char *ns, const char *snapshotter, const char *chain_id,
+            struct account_texts *texts)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
-    const struct nd_ctrd_scope scope = {.ns = ns, .lease = lease->id};
+    const struct nd_ctrd_scope scope = {.ns = ns};
     CtSnapshots__ViewRequest req = CT_SNAPSHOTS__VIEW_REQUEST__INIT;
     CtSnapshots__ViewResponse *rsp;
     struct mounts mounts;
-    struct nd_error *err, *removal;
+    struct nd_error *err;
     char key[48] = "accounts-";
 
     nd_random_hex(key + 9, 16);
     req.snapshotter = (char *)snapshotter;
     req.key = key;
     req.parent = (char *)chain_id;
+    ND_SHIELDED(ND_SHIELD_GRACE_NS);
     ND_TRY(nd_ctrd_call(nd_host_ctrd(cs->host), scope, CT_SNAPSHOTS_VIEW, &req, arena, &rsp));
     mounts = (struct mounts){rsp->mounts, rsp->n_mounts};
     err = read_texts(&mounts, arena, texts);
-    {
-        ND_SHIELDED(ND_SHIELD_GRACE_NS);
-        removal = nd_snapshot_remove(cs, ns, snapshotter, key);
-    }
-    nd_error_free(removal); /* the lease's end takes it as well */
-    return err;
-}
-
-static struct nd_error *
-fetch_texts(struct nd_containers *cs, const char *ns, const char *snapshotter, const char *chain_id,
-            struct account_texts *texts)
-{
-    struct nd_lease lease;
-    struct nd_error *err, *end;
-
-    ND_TRY(nd_lease_create(nd_host_ctrd(cs->host), ns, &lease));
-    err = view_and_read(cs, ns, snapshotter, chain_id, &lease, texts);
-    end = nd_lease_delete(nd_host_ctrd(cs->host), ns, &lease, false);
-    if (end != NULL)
-        nd_warn("lease of a view stays until it expires", ND_KV("lease", (const char *)lease.id),
-                ND_KV("error", end));
-    nd_error_free(end);
+    nd_error_free(nd_snapshot_remove(cs, ns, snapshotter, key)); /* nobody refers to it */
     return err;
 }
 
@@ -234,6 +214,22 @@ forgetp(struct account_texts *texts)
     forget(texts);
 }
 
+/* One call fetches, others of the same image that come meanwhile wait for it. */
+static struct nd_error *
+fetch_once(struct nd_containers *cs, const char *ns, const char *snapshotter, const char *chain_id,
+           struct account_texts *fetched)
+{
+    ND_AUTO(nd_host_unlockp) struct nd_host_lock *lock = NULL;
+    ND_AUTO(nd_freep) char *name = nd_asprintf("accounts of %s", fetched->key);
+
+    ND_TRY(nd_host_lock(cs->host, name, &lock));
+    if (chain_id[0] == '\0' || find_texts(cs->accounts, fetched->key) != NULL)
+        return NULL;
+    ND_TRY(fetch_texts(cs, ns, snapshotter, chain_id, fetched));
+    (void)keep_texts(cs->accounts, fetched);
+    return NULL;
+}
+
 /* Borrowed until the caller suspends. */
 static struct nd_error *
 get_texts(struct nd_containers *cs, const char *ns, const char *snapshotter, const char *chain_id,
@@ -241,16 +237,16 @@ get_texts(struct nd_containers *cs, const char *ns, const char *snapshotter, con
 {
     ND_AUTO(forgetp)
     struct account_texts fetched = {.key = nd_asprintf("%s %s", snapshotter, chain_id)};
-    struct account_texts *found = find_texts(cs->accounts, fetched.key);
+    ND_AUTO(nd_freep) char *key = nd_strdup(fetched.key);
+    struct account_texts *found = find_texts(cs->accounts, key);
 
     if (found == NULL) {
-        if (chain_id[0] != '\0')
-            ND_TRY(fetch_texts(cs, ns, snapshotter, chain_id, &fetched));
-        /* Another call may have fetched the same meanwhile. */
-        found = find_texts(cs->accounts, fetched.key);
-        if (found == NULL)
-            found = keep_texts(cs->accounts, &fetched);
+        ND_TRY(fetch_once(cs, ns, snapshotter, chain_id, &fetched));
+        found = find_texts(cs->accounts, key);
     }
+    /* An image without layers has no accounts, and so little to remember that it is made anew. */
+    if (found == NULL)
+        found = keep_texts(cs->accounts, &fetched);
     found->used = ++cs->accounts->clock;
     *ret = found;
     return NULL;

@@ -157,7 +157,7 @@ nd_view_add_ports(struct nd_containers *cs, const char *ns, Pb__Container *view,
     struct nd_store *store;
     size_t n;
 
-    ND_TRY(nd_host_store(cs->host, &store));
+    ND_TRY(nd_containers_store(cs, &store));
     ND_TRY(nd_state_new(store, ns, view->id, &state));
     ND_TRY(nd_state_read_ports(state, arena, &ports, &n));
     view->ports = nd_arena_new_array(arena, n, Pb__PortMapping *);
@@ -183,7 +183,7 @@ nd_view_add_start(struct nd_containers *cs, const char *ns, Pb__Container *view,
     struct nd_store *store;
     struct nd_error *err;
 
-    ND_TRY(nd_host_store(cs->host, &store));
+    ND_TRY(nd_containers_store(cs, &store));
     ND_TRY(nd_state_new(store, ns, view->id, &state));
     err = nd_state_read_lifecycle(state, &lifecycle);
     if (err == NULL)
