@@ -176,9 +176,13 @@ nd_host_facts(const struct nd_host *host)
 struct nd_error *
 nd_host_store(struct nd_host *host, struct nd_store **ret)
 {
+    struct nd_error *err = NULL;
+
     if (host->store == NULL)
-        ND_TRY(nd_store_open(host->settings.data_root, host->settings.containerd_address,
-                             &host->store));
+        err = nd_store_open(host->settings.data_root, host->settings.containerd_address,
+                            &host->store);
+    if (err != NULL)
+        return nd_ctrd_stream_error(host->ctrd, err); /* no socket: containerd is what is missing */
     *ret = host->store;
     return NULL;
 }
