@@ -298,7 +298,7 @@ class TestErrors:
         (["stop", "-t", "soon", "x"], "invalid argument"),
         (["stop"], "requires at least 1 arg"),
         (["ps", "extra"], "extra"),
-        (["ps", "--format", "{{.Nosuch}}"], "Nosuch"),
+        (["version", "--format", "{{.Nosuch}}"], "Nosuch"),
         (["ps", "--format", "{{"], "template"),
         (["ps", "-q", "--format", "{{.ID}}"], "format and quiet"),
         (["--namespace", "bad name", "ps"], "namespace"),
@@ -306,8 +306,7 @@ class TestErrors:
     def test_wrong_usage(self, cli, args, text):
         done = cli(*args)
         assert done.returncode != 0
-        if args[:2] != ["ps", "--format"] or text != "Nosuch":
-            assert text in done.stderr, done.stderr
+        assert text in done.stderr, done.stderr
         assert done.stdout == "" or "Usage" in done.stdout
 
     def test_nobody_listens(self, ready):
@@ -322,7 +321,7 @@ class TestErrors:
             assert "Usage:" in out and "Flags:" in out or "Commands" in out
 
     def test_host_from_the_environment(self, ready):
-        env = dict(os.environ, NERDCTL_GRPC_HOST=ready.box.daemon.target)
+        env = dict(os.environ, NERDCTL_HOST=ready.box.daemon.target)
         done = subprocess.run([ready.box.daemon.remote, "--namespace", ready.name, "ps"], env=env,
                               capture_output=True, text=True, timeout=20, check=False)
         assert done.returncode == 0, done.stderr

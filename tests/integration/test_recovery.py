@@ -183,6 +183,7 @@ class TestDaemonKilled:
         for _ in range(3):
             own.box.daemon.kill()
             own.box.daemon.start()
+        host.wait_until(lambda: can_list(own), 10, "connected again")
         assert own.wait("survivor")[0].exit.code == 0
         assert own.logs(done.id)[0] == "".join(f"{i}\n" for i in range(100)).encode()
 
