@@ -96,8 +96,11 @@ struct nd_error *
 nd_frames_next(struct nd_frames *f, struct nd_str *ret, bool *ret_found)
 {
     ND_TRY(nd_frames_check(f, ret_found));
-    if (!*ret_found)
+    if (!*ret_found) {
+        if (nd_frames_pending(f) == 0)
+            nd_frames_reuse(f);
         return NULL;
+    }
     ret->len = announced((const unsigned char *)f->buf.ptr + f->pos);
     ret->ptr = f->buf.ptr + f->pos + ND_FRAME_PREFIX;
     f->pos += ND_FRAME_PREFIX + ret->len;

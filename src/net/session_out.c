@@ -93,6 +93,17 @@ queued_bytes(const struct nd_h2_stream *s)
     return s->out.len - s->out_pos;
 }
 
+/* Everything has left. Thousands of streams may be parked now: a large one gives its memory back. */
+static void
+empty_queue(struct nd_h2_stream *s)
+{
+    s->out_pos = 0;
+    if (s->out.cap > QUEUE_KEEP_BYTES)
+        nd_buf_fini(&s->out);
+    else
+        nd_buf_clear(&s->out);
+}
+
 static int submit_trailers(struct nd_session *session, const struct nd_h2_stream *s);
 
 /* NOLINTBEGIN(readability-function-size,readability-non-const-parameter): nghttp2's signature */
@@ -140,10 +151,8 @@ on_send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *head, siz
     collect(session, head, 9);
     collect(session, s->out.ptr + s->out_pos, len);
     s->out_pos += len;
-    if (queued_bytes(s) == 0) {
-        nd_buf_clear(&s->out);
-        s->out_pos = 0;
-    }
+    if (queued_bytes(s) == 0)
+        empty_queue(s);
     if (s->full && queued_bytes(s) < ND_H2_QUEUE_BYTES / 2) {
         s->full = false;
         s->ops->on_writable(s);
@@ -288,14 +297,9 @@ nd_h2_stream_fini(struct nd_h2_stream *s)
 void
 nd_h2_stream_reuse(struct nd_h2_stream *s)
 {
-    struct nd_buf out = s->out;
-
     ND_INVARIANT(s->session == NULL);
-    if (out.cap > QUEUE_KEEP_BYTES)
-        nd_buf_fini(&out);
-    else
-        nd_buf_clear(&out);
-    *s = (struct nd_h2_stream){.ops = s->ops, .out = out};
+    empty_queue(s);
+    *s = (struct nd_h2_stream){.ops = s->ops, .out = s->out};
 }
 
 bool

@@ -294,6 +294,28 @@ frames_are_found_however_the_bytes_are_cut(void **state)
 }
 
 static void
+a_large_message_leaves_no_memory_behind(void **state)
+{
+    static const char prefix[] = "\0\0\1\0\0";
+    char body[65536] = {0};
+    struct nd_str message;
+    struct nd_frames f;
+    bool found;
+
+    (void)state;
+    nd_frames_init(&f, sizeof(body));
+    nd_frames_feed(&f, nd_str_n(prefix, 5));
+    nd_frames_feed(&f, nd_str_n(body, sizeof(body)));
+    expect_ok(nd_frames_next(&f, &message, &found));
+    assert_true(found);
+    assert_int_equal(message.len, sizeof(body));
+    expect_ok(nd_frames_next(&f, &message, &found));
+    assert_false(found);
+    assert_true(f.buf.cap <= 4096);
+    nd_frames_fini(&f);
+}
+
+static void
 bad_prefixes_are_refused_before_the_body(void **state)
 {
     static const struct {
@@ -334,6 +356,7 @@ main(void)
         cmocka_unit_test(content_types_are_matched_up_to_plus_and_semicolon),
         cmocka_unit_test(statuses_are_read_strictly),
         cmocka_unit_test(frames_are_found_however_the_bytes_are_cut),
+        cmocka_unit_test(a_large_message_leaves_no_memory_behind),
         cmocka_unit_test(bad_prefixes_are_refused_before_the_body),
     };
 

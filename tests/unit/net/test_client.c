@@ -94,18 +94,25 @@ user_end(struct user *u)
     nd_h2_stream_fini(&u->h2);
 }
 
-/* Else callers would wait on it for as long as its last stream lives. */
-IN_LOOP(a_connection_whose_stream_ids_are_used_up_says_so)
+static struct nd_error *
+open_stream(struct user *u, bool finished)
 {
     const struct nd_header headers[] = {{ND_STR(":method"), ND_STR("GET")},
                                         {ND_STR(":scheme"), ND_STR("http")},
                                         {ND_STR(":path"), ND_STR("/")}};
+
+    return nd_session_open(u->session, &u->h2, headers, ND_LEN(headers), finished);
+}
+
+/* Else callers would wait on it for as long as its last stream lives. */
+IN_LOOP(a_connection_whose_stream_ids_are_used_up_says_so)
+{
     struct user u;
 
     user_begin(&u);
     assert_true(nd_session_can_open(u.session));
     assert_int_equal(nghttp2_session_set_next_stream_id(u.session->h2, 0x70000001), 0);
-    expect_ok(nd_session_open(u.session, &u.h2, headers, ND_LEN(headers), true));
+    expect_ok(open_stream(&u, true));
     assert_int_equal(u.goaways, 1);
     assert_false(nd_session_can_open(u.session));
     expect_ok(nd_fiber_sleep(ND_MILLISECOND));
@@ -116,11 +123,29 @@ IN_LOOP(a_connection_whose_stream_ids_are_used_up_says_so)
     return NULL;
 }
 
+IN_LOOP(a_stream_that_has_sent_everything_keeps_no_large_queue)
+{
+    static const char bytes[60000];
+    struct user u;
+
+    user_begin(&u);
+    expect_ok(open_stream(&u, false));
+    nd_buf_put(nd_h2_stream_queue(&u.h2), nd_str_n(bytes, sizeof(bytes)));
+    nd_h2_stream_queued(&u.h2);
+    assert_true(u.h2.out.cap >= sizeof(bytes));
+    while (nd_h2_stream_unsent(&u.h2) != 0)
+        expect_ok(nd_fiber_yield());
+    assert_true(u.h2.out.cap <= 4096);
+    user_end(&u);
+    return NULL;
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connection_whose_stream_ids_are_used_up_says_so),
+        cmocka_unit_test(a_stream_that_has_sent_everything_keeps_no_large_queue),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
