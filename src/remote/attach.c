@@ -229,5 +229,9 @@ nd_attach_run(struct nd_attach *attach)
 
     nd_progress_clear();
     nd_error_free(session.err);
+    if (attach->cli->is_lost && attach->is_running)
+        err = nd_error_hint(err,
+                            "the container goes on: 'nerdctl-remote ps' and 'nerdctl-remote logs "
+                            "-f' find it once the daemon is back");
     return err;
 }

@@ -24,6 +24,7 @@ struct nd_cli {
     struct nd_buf out;  /* standard output, not written yet */
     int exit_code;      /* when the command succeeds */
     bool interrupted;   /* the user wants out: end with 130 */
+    bool is_lost;       /* the connection broke while a call was running */
 
     /* Set inside of nd_cli_call(). */
     struct nd_target target;

@@ -71,7 +71,7 @@ no_input(const char *what)
                      "flag %s is not supported by this version of the daemon's API yet: it has no "
                      "way to send standard input",
                      what),
-        "leave -i away, or run it in the background with -d -t -i");
+        "leave it away");
 }
 
 static struct nd_error *
@@ -212,7 +212,7 @@ run(struct nd_cli *cli)
         return NULL;
     }
     cli->exit_code = err != NULL ? exit_code_of(err) : attach.exit_code;
-    return err;
+    return err == NULL ? NULL : nd_container_config_explain(err);
 }
 
 /* The last message has the id. */
@@ -266,11 +266,13 @@ static struct nd_error *
 create(struct nd_cli *cli)
 {
     struct creation creation = {.cli = cli, .request = PB__CONTAINER_SERVICE_CREATE_REQUEST__INIT};
+    struct nd_error *err;
 
     ND_TRY(check_cidfile(cli));
     ND_TRY(nd_container_config(cli->arena, cli->flags, &cli->args, &creation.request.config));
     warn_of_dead_flags(cli);
-    return nd_cli_call(cli, create_container, &creation);
+    err = nd_cli_call(cli, create_container, &creation);
+    return err == NULL ? NULL : nd_container_config_explain(err);
 }
 
 const struct nd_command nd_command_container_run = {

@@ -182,6 +182,10 @@ run_session(void *arg)
     cli->channel = channel;
     cli->options = (struct nd_call_options){.metadata = metadata};
     err = session->fn(session->arg);
+    if (nd_error_code(err) == ND_UNAVAILABLE && nd_channel_get_state(channel) != ND_CHANNEL_READY) {
+        err = nd_error_wrap(err, "lost the connection to the daemon");
+        cli->is_lost = true;
+    }
     cli->channel = NULL;
     return err;
 }

@@ -39,18 +39,19 @@ add_error_detail(struct nd_error *err, const Pb__ErrorDetail *detail)
     return err;
 }
 
+/* The field's name stands in front of most messages already; where it does not, it is put there. */
 static struct nd_error *
 add_validation(struct nd_error *err, const Pb__ValidationError *validation)
 {
     for (size_t i = 0; i < validation->n_field_errors && i < MAX_PARTS; i++) {
         const Pb__FieldError *field = validation->field_errors[i];
+        bool named = strstr(field->message, field->field) != NULL;
 
-        if (i == 0 && nd_error_get_field(err) == NULL && field->field[0] != '\0')
+        if (i == 0 && strstr(nd_error_message(err), field->field) == NULL)
             err = nd_error_in_field(err, field->field);
-        if (i > 0 || strstr(nd_error_message(err), field->message) == NULL)
-            err = nd_error_hint(err, "%s: %s", field->field, field->message);
-        else if (strstr(nd_error_message(err), field->field) == NULL)
-            err = nd_error_wrap(err, "%s", field->field);
+        if (strstr(nd_error_message(err), field->message) == NULL)
+            err = nd_error_hint(err, "%s%s%s", named ? "" : field->field, named ? "" : ": ",
+                                field->message);
     }
     return err;
 }

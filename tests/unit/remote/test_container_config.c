@@ -260,6 +260,40 @@ mistakes_name_their_flag(void **state)
                   "--security-opt seccomp");
 }
 
+static void
+complaints_about_fields_name_flags(void **state)
+{
+    static const struct {
+        const char *message, *told;
+    } cases[] = {
+        {"options.config.add_hosts[0]: \"b\" is no address", "--add-host: \"b\" is no address"},
+        {"config.resources.memory: is below 6 MiB", "--memory: is below 6 MiB"},
+        {"config.resources.memory_swap: x", "--memory-swap: x"},
+        {"config.dns_search[1]: x", "--dns-search: x"},
+        {"config.dns[1]: x", "--dns: x"},
+        {"config.log.options[0].key: x", "--log-opt: x"},
+        {"config.mounts[2].target: x: y", "--volume or --mount: x: y"},
+        {"config.nothing: x", "config.nothing: x"},
+        {"config.name", "config.name"},
+        {"config.namesake: x", "config.namesake: x"},
+        {"no such image: x", "no such image: x"},
+        {"", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ND_LEN(cases); i++) {
+        struct nd_error *err = nd_error_new(ND_INVALID, "%s", cases[i].message);
+
+        err = nd_error_hint(nd_error_meta(err, "exit_code", "126"), "a hint");
+        err = nd_container_config_explain(err);
+        assert_string_equal(nd_error_message(err), cases[i].told);
+        assert_int_equal(nd_error_code(err), ND_INVALID);
+        assert_string_equal(nd_error_get_hint(err, 0), "a hint");
+        assert_string_equal(nd_error_meta_value(err, 0), "126");
+        nd_error_free(err);
+    }
+}
+
 int
 main(void)
 {
@@ -272,6 +306,7 @@ main(void)
         cmocka_unit_test(mounts_keep_the_order_of_their_kind),
         cmocka_unit_test(an_empty_entrypoint_clears_the_image_s),
         cmocka_unit_test(mistakes_name_their_flag),
+        cmocka_unit_test(complaints_about_fields_name_flags),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

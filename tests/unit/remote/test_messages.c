@@ -125,10 +125,29 @@ wrong_fields_are_named(void **state)
     validation.n_field_errors = 2;
     validation.field_errors = list;
     err = nd_error_decode_details(err, status_with(a, "nerdctl.v1.ValidationError", &validation));
-    assert_string_equal(nd_error_get_field(err), "config.name");
     assert_string_equal(nd_error_message(err), "config.name: is empty");
     assert_int_equal(nd_error_n_hints(err), 1);
     assert_string_equal(nd_error_get_hint(err, 0), "config.user: is too long");
+}
+
+/* As our own daemon sends it: message and detail begin with the field. */
+static void
+fields_are_not_named_twice(void **state)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *a = nd_arena_new(0);
+    ND_AUTO(nd_error_freep)
+    struct nd_error *err = nd_error_new(ND_INVALID, "signal: \"X\" is none");
+    Pb__ValidationError validation = PB__VALIDATION_ERROR__INIT;
+    Pb__FieldError field = PB__FIELD_ERROR__INIT, *list[] = {&field};
+
+    (void)state;
+    field.field = (char *)"signal";
+    field.message = (char *)"signal: \"X\" is none";
+    validation.n_field_errors = 1;
+    validation.field_errors = list;
+    err = nd_error_decode_details(err, status_with(a, "nerdctl.v1.ValidationError", &validation));
+    assert_string_equal(nd_error_message(err), "signal: \"X\" is none");
+    assert_int_equal(nd_error_n_hints(err), 0);
 }
 
 static void
@@ -157,6 +176,7 @@ main(void)
         cmocka_unit_test(long_lines_are_cut),
         cmocka_unit_test(suggestions_become_hints),
         cmocka_unit_test(wrong_fields_are_named),
+        cmocka_unit_test(fields_are_not_named_twice),
         cmocka_unit_test(what_does_not_parse_changes_nothing),
     };
 

@@ -18,4 +18,10 @@ struct nd_error *nd_container_config(struct nd_arena *arena, const struct nd_fla
                                      const struct nd_texts *args,
                                      Pb__ContainerConfig **ret) ND_CHECK_RESULT;
 
+/*
+ * The daemon's complaint about a field of the configuration, said about the flag: "config.add_hosts[0]:
+ * ..." becomes "--add-host: ...". Takes `err` and returns it, or another one in its place.
+ */
+struct nd_error *nd_container_config_explain(struct nd_error *err) ND_NEW_ERROR;
+
 #endif
