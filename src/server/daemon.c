@@ -17,7 +17,6 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -3,10 +3,11 @@
  */
 
 #include "base/log.h"
-#include "check.h"
 #include "fiber/group.h"
 #include "fiber/loop.h"
 #include "host/host.h"
+
+#include "check.h"
 
 struct trail {
     char text[8];
@@ -98,7 +99,8 @@ static void
 namespace_names_follow_containerds_rule(void **state)
 {
     static const char *const good[] = {"default", "a", "k8s.io", "a-b_c.d", "A1"};
-    static const char *const bad[] = {"", ".", "a.", "-a", "a..b", "a/b", "a b", "ä", "a._b", "../x"};
+    static const char *const bad[] = {"",    ".",   "a.", "-a",   "a..b",
+                                      "a/b", "a b", "ä",  "a._b", "../x"};
     char longest[78];
 
     (void)state;
