@@ -9,6 +9,7 @@ import itertools
 import os
 import pathlib
 import sys
+import time
 
 import pytest
 
@@ -19,7 +20,7 @@ import host  # noqa: E402
 import leaks  # noqa: E402
 import stubs  # noqa: E402
 
-BUILD = pathlib.Path(os.environ.get("ND_BUILD", ROOT / "build"))
+BUILD = host.BUILD
 
 
 def pytest_addoption(parser):
@@ -68,13 +69,18 @@ def api(api_modules, box):
     connection.close()
 
 
+# Names that no run before has used: what that left behind is not ours.
+RUN = f"{os.getpid():x}{int(time.time()) % 4096:x}"
 COUNTER = itertools.count(1)
 
 
 @pytest.fixture
 def ns(api, box, request):
     """The test's own containerd namespace, as a view of the API; empty again and checked afterwards."""
-    view = api.namespace(f"t{next(COUNTER)}")
+    if box.daemon.process.poll() is not None:
+        # It crashed in the test before, which has failed for it: the others go on.
+        box.daemon.start()
+    view = api.namespace(f"t{RUN}-{next(COUNTER)}")
     view.box = box
     yield view
     failed = getattr(request.node, "failed", False)

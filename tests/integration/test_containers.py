@@ -152,7 +152,7 @@ class TestConfig:
         assert done.stdout.decode().strip() == done.id[:12]
 
     @pytest.mark.parametrize("user, out", [
-        ("1000", "1000 0"), ("1000:2000", "1000 2000"), ("0", "0 0"), ("root", "0 0")])
+        ("1000", "1000 1000"), ("4242", "4242 0"), ("1000:2000", "1000 2000"), ("0", "0 0"), ("root", "0 0")])
     def test_user(self, ready, user, out):
         assert self.shell(ready, "echo $(id -u) $(id -g)", user=user) == f"{out}\n"
 
@@ -310,7 +310,7 @@ class TestLifecycle:
         assert ready.inspect(done.id).container.pid == pid
 
     def test_started_again_and_logged_on(self, ready):
-        container = ready.create(*SHELL, "echo $(cat /n 2>/dev/null)x | tee /n")
+        container = ready.create(*SHELL, "n=$(cat /n 2>/dev/null)x; echo $n | tee /n")
         for _ in range(3):
             ready.start(container, attach=True)
         assert ready.logs(container)[0] == b"x\nxx\nxxx\n"

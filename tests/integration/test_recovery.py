@@ -17,11 +17,11 @@ FOREVER = ("sleep", "100000")
 
 @pytest.fixture
 def own(api_modules, images):
-    """A host, an API in its namespace "r", the image loaded; wiped and checked at the end."""
+    """A host, an API in a namespace, the image loaded; wiped and checked at the end."""
     machine = host.Host(conftest.BUILD, prefix="ndr")
     machine.start()
     api = stubs.Api(api_modules, machine.daemon.target)
-    ns = api.namespace("r")
+    ns = api.namespace(f"r{conftest.RUN}-{next(conftest.COUNTER)}")
     ns.box = machine
     ns.load(images.busybox)
     yield ns
@@ -31,7 +31,8 @@ def own(api_modules, images):
         machine.daemon.start()
     host.wait_until(lambda: can_list(ns), 10, "recovered")
     ns.clear()
-    left = leaks.of_namespace(machine, "r")
+    left = leaks.of_namespace(machine, ns.name)
+    host.remove_namespace_cgroups(ns.name)
     api.close()
     left += machine.close()
     assert not left, "; ".join(left)
@@ -155,6 +156,7 @@ class TestContainerdStopped:
                     outcomes.append(done.code)
                 except grpc.RpcError as error:
                     outcomes.append(error.code())
+                    print(error.code(), error.details())
                     time.sleep(0.05)
         threads = [threading.Thread(target=work) for _ in range(4)]
         for thread in threads:

@@ -262,7 +262,7 @@ def test_descriptors_are_not_inherited(box):
 
 class TestProgram:
     def grpcd(self, *args):
-        return subprocess.run([host.ROOT / "build/nerdctl-grpcd", *args], capture_output=True,
+        return subprocess.run([host.BUILD / "nerdctl-grpcd", *args], capture_output=True,
                               text=True, timeout=20, check=False)
 
     def test_version(self):

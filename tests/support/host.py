@@ -17,6 +17,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("ND_BUILD", ROOT / "build")).resolve()
 READY_SECONDS = 30
 STOP_SECONDS = 20
 
@@ -174,7 +175,8 @@ class Daemon:
     def is_ready(self, offset):
         if self.process.poll() is not None:
             raise HostError(f"nerdctl-grpcd ended with {self.process.returncode}:\n{tail(self.log)}")
-        return any(record.get("msg") == "ready" for record in self.records(offset))
+        said = {record.get("msg") for record in self.records(offset)}
+        return {"ready", "containerd connected"} <= said
 
     def records(self, offset=0):
         """What it has logged since an offset of the file, as dictionaries."""

@@ -142,7 +142,13 @@ class Requests:
         self.queue.put(self.END)
 
     def __iter__(self):
-        return iter(self.queue.get, self.END)
+        return self
+
+    def __next__(self):
+        message = self.queue.get()
+        if message is self.END:
+            raise StopIteration
+        return message
 
 
 class Namespace:
