@@ -1,7 +1,8 @@
 /*
  * From a container's output to entries of the json-file log, as Go's encoder writes them: besides what
  * JSON asks for, '<', '>', '&', U+2028 and U+2029 are escaped, and each byte that is not UTF-8 becomes
- * the escape of U+FFFD.
+ * the escape of U+FFFD. As that loses bytes, such an entry has them all once more, in base64, behind
+ * what every reader knows.
  *
  * One pass: sixteen bytes at a time are copied and looked at, so that plain text costs little more
  * than its copy; the newline that ends the entry is found on the way. The tail of an entry (stream and
@@ -19,6 +20,7 @@
 #endif
 
 #define HEAD_LEN (sizeof(ND_ENTRY_HEAD) - 1)
+#define TAIL_END "}\n"
 
 /* What stands for a byte below 0x80; the empty text: the byte itself. */
 struct escape {
@@ -44,7 +46,7 @@ void
 nd_entry_tail_init(struct nd_entry_tail *tail, const char *stream, struct nd_wall at)
 {
     static const char before[] = "\",\"stream\":\"", between[] = "\",\"time\":\"",
-                      after[] = "\"}\n";
+                      after[] = "\"" TAIL_END;
     char *p = tail->text;
     char time[ND_RFC3339_SIZE];
     size_t time_len = nd_wall_format(at, time);
@@ -94,9 +96,9 @@ sequence_length(const unsigned char *p, const unsigned char *end, bool *cut)
     return want;
 }
 
-/* Copy what is not ASCII, from `p` on. */
+/* Copy what is not ASCII, from `p` on. `*broken` becomes true where it is no UTF-8 either. */
 static const unsigned char *
-encode_high(const unsigned char *p, const unsigned char *end, char **dst)
+encode_high(const unsigned char *p, const unsigned char *end, char **dst, bool *broken)
 {
     char *d = *dst;
     bool cut;
@@ -107,6 +109,7 @@ encode_high(const unsigned char *p, const unsigned char *end, char **dst)
         if (n == 0) {
             d = mempcpy(d, "\\ufffd", 6);
             p++;
+            *broken = true;
         } else if (n == 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] | 1) == 0xa9) {
             d = mempcpy(d, p[2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
             p += 3;
@@ -167,6 +170,41 @@ copy_plain(const unsigned char *p, const unsigned char *end, char **dst)
 }
 #endif
 
+static char *
+put_base64(char *d, const unsigned char *p, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (; len > 0; d += 4) {
+        uint32_t v = (uint32_t)p[0] << 16;
+        size_t n = len < 3 ? len : 3;
+
+        if (n > 1)
+            v |= (uint32_t)p[1] << 8;
+        if (n > 2)
+            v |= p[2];
+        d[0] = digits[v >> 18];
+        d[1] = digits[v >> 12 & 63];
+        d[2] = digits[v >> 6 & 63];
+        d[3] = digits[v & 63];
+        memset(d + 1 + n, '=', 3 - n);
+        p += n;
+        len -= n;
+    }
+    return d;
+}
+
+/* One more member for the whole entry that ends at `d`: the bytes of the text as they came. */
+static char *
+append_raw(char *d, const unsigned char *p, size_t len)
+{
+    static const char raw[] = ",\"raw\":\"", after[] = "\"" TAIL_END;
+
+    d = mempcpy(d - (sizeof(TAIL_END) - 1), raw, sizeof(raw) - 1);
+    d = put_base64(d, p, len);
+    return mempcpy(d, after, sizeof(after) - 1);
+}
+
 size_t
 nd_entry_encode(struct nd_str src, const struct nd_entry_tail *tail, char **dst)
 {
@@ -174,6 +212,7 @@ nd_entry_encode(struct nd_str src, const struct nd_entry_tail *tail, char **dst)
     const unsigned char *const end = start + src.len;
     const unsigned char *p = start;
     char *d = *dst;
+    bool broken = false;
 
     memcpy(d, ND_ENTRY_HEAD, HEAD_LEN);
     d += HEAD_LEN;
@@ -182,7 +221,7 @@ nd_entry_encode(struct nd_str src, const struct nd_entry_tail *tail, char **dst)
         if (p == end)
             break;
         if (*p >= 0x80) {
-            p = encode_high(p, end, &d);
+            p = encode_high(p, end, &d, &broken);
             continue;
         }
         memcpy(d, escapes[*p].text, sizeof(escapes[*p].text));
@@ -191,7 +230,10 @@ nd_entry_encode(struct nd_str src, const struct nd_entry_tail *tail, char **dst)
             break;
     }
     memcpy(d, tail->text, sizeof(tail->text));
-    *dst = d + tail->len;
+    d += tail->len;
+    if (broken)
+        d = append_raw(d, start, (size_t)(p - start));
+    *dst = d;
     return (size_t)(p - start);
 }
 

@@ -15,7 +15,7 @@
  *   - the beginning of a line for which nothing more came for a moment (a prompt), or at the end of the
  *     stream. Until then it is held back, so that a slow line is one entry and not ten.
  *
- * All memory is static, there is no heap: this must go on when nothing else does. About 420 KiB, and
+ * All memory is static, there is no heap: this must go on when nothing else does. About 450 KiB, and
  * what was never needed is never touched.
  */
 
@@ -55,6 +55,9 @@ struct logger {
 
 static struct logger the_logger;
 
+_Static_assert(ND_ENTRY_SPACE(ND_LOGGER_PIECE_MAX) <= ND_LOGGER_OUT_BYTES,
+               "any piece can be encoded into the empty buffer");
+
 static void
 flush(struct logger *l)
 {
@@ -84,7 +87,7 @@ piece_of(struct nd_str text)
 {
     size_t cut_off;
 
-    if (text.len <= ND_LOGGER_PIECE_MAX)
+    if (text.len < ND_LOGGER_PIECE_MAX)
         return text;
     text.len = ND_LOGGER_PIECE_MAX;
     cut_off = nd_entry_cut_off(text);

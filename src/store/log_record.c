@@ -11,6 +11,9 @@
  * white space) is read from that point on by a plain JSON walk; what is no JSON either is skipped to
  * the end of its line.
  *
+ * A record of bytes that are not UTF-8 has them behind the time, in base64; this, too, is decoded where
+ * it stands, when the whole record has been seen (log_raw.c).
+ *
  * A decoded text is never longer than its JSON form: it is written over it, and most texts do not even
  * move, as their only escape is the newline at the end. Timestamps of one second share their first 19
  * bytes, which are parsed once.
@@ -22,6 +25,9 @@
 #include "store/log_record.h"
 
 #include <string.h>
+
+#include "log_raw_priv.h"
+
 #if defined(__SSE2__) && !defined(ND_LOG_NO_SIMD)
 #    include <emmintrin.h>
 #endif
@@ -36,7 +42,8 @@
 struct record {
     char *at;
     struct nd_log_entry entry;
-    bool seen; /* it had at least one of our keys */
+    struct nd_str raw; /* the value of "raw", not decoded */
+    bool seen;         /* it had at least one of our keys */
 };
 
 /* What was parsed last: the seconds of records that follow one another are mostly the same. */
@@ -323,6 +330,9 @@ take_member(struct record *r, struct nd_str key, struct nd_str value)
         r->entry.stream = nd_str_eqz(value, "stderr") ? ND_LOG_STDERR : ND_LOG_STDOUT;
     } else if (nd_str_eqz(key, "time")) {
         parse_time_any(value, &r->entry.at);
+    } else if (nd_str_eqz(key, "raw")) {
+        r->raw = value;
+        return; /* alone it is nothing */
     } else {
         return;
     }
@@ -354,6 +364,22 @@ parse_member(struct record *r)
     return true;
 }
 
+/*
+ * The record is whole: its "raw" counts, if it can be what the helper wrote for such a text. Each byte
+ * is at least one in "log", and at most the three of U+FFFD.
+ */
+static void
+use_raw(struct record *r)
+{
+    char *raw = r->at - (r->at - r->raw.ptr); /* the same place, and writable */
+    size_t len = log_raw_len(r->raw), text_len = r->entry.bytes.len;
+
+    if (len == 0 || len > text_len || text_len > 3 * len)
+        return;
+    if (log_raw_decode(raw, r->raw.len))
+        r->entry.bytes = nd_str_n(raw, len);
+}
+
 /* The rest of an object, from behind a member on. */
 static bool
 parse_rest(struct record *r)
@@ -362,6 +388,8 @@ parse_rest(struct record *r)
         skip_space(&r->at);
         if (*r->at == '}') {
             r->at++;
+            if (r->raw.len > 0)
+                use_raw(r);
             return r->seen;
         }
         if (*r->at != ',')

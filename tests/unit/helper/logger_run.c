@@ -222,35 +222,6 @@ read_log(const char *path, enum nd_log_stream stream, struct nd_buf *ret)
     nd_buf_fini(&file);
 }
 
-static bool
-is_continuation(unsigned char c)
-{
-    return c >> 6 == 2;
-}
-
-/* Bytes as the log can hold them: what is not UTF-8 becomes U+FFFD. */
-void
-as_utf8(struct nd_str in, struct nd_buf *ret)
-{
-    const unsigned char *p = (const unsigned char *)in.ptr, *end = p + in.len;
-
-    while (p < end) {
-        size_t n = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
-        bool good = *p < 0x80 || *p >= 0xc0;
-
-        for (size_t i = 1; i < n && good; i++)
-            good = p + i < end && is_continuation(p[i]);
-        good = good && (n == 1 || nd_str_is_utf8(nd_str_n(p, n)));
-        if (good) {
-            nd_buf_put(ret, nd_str_n(p, n));
-            p += n;
-        } else {
-            nd_buf_putz(ret, "\xef\xbf\xbd");
-            p++;
-        }
-    }
-}
-
 void
 assert_log_is(const char *path, enum nd_log_stream stream, struct nd_str want)
 {

@@ -48,8 +48,6 @@ void send_all(int fd, struct nd_str bytes);
 void read_whole(const char *path, struct nd_buf *ret);
 /* What the log says of one stream, text after text; every line of the file must be a record. */
 void read_log(const char *path, enum nd_log_stream stream, struct nd_buf *ret);
-/* Bytes as the log can hold them: what is not UTF-8 becomes U+FFFD. */
-void as_utf8(struct nd_str in, struct nd_buf *ret);
 void assert_log_is(const char *path, enum nd_log_stream stream, struct nd_str want);
 /* Wait until the log holds `text`. */
 void wait_log_has(const struct run *r, const char *text);

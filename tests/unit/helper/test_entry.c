@@ -41,9 +41,28 @@ reference_sequence(const unsigned char *p, size_t have, uint32_t *ret)
     return want;
 }
 
+/* One digit after another, by the number of its bits from the front. */
+static void
+reference_base64(struct nd_buf *out, const unsigned char *p, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t bit = 0; bit < len * 8; bit += 6) {
+        unsigned v = 0;
+
+        for (size_t i = bit; i < bit + 6; i++)
+            v = v << 1 | (i < len * 8 ? p[i / 8] >> (7 - i % 8) & 1u : 0);
+        nd_buf_putc(out, digits[v]);
+    }
+    for (size_t i = len; i % 3 != 0; i++)
+        nd_buf_putc(out, '=');
+}
+
 static void
 reference_encode(struct nd_buf *out, const unsigned char *p, size_t len)
 {
+    bool broken = false;
+
     nd_buf_putz(out, "{\"log\":\"");
     for (size_t i = 0, n; i < len; i += n) {
         uint32_t c = 0;
@@ -52,6 +71,7 @@ reference_encode(struct nd_buf *out, const unsigned char *p, size_t len)
         if (n == 0) {
             nd_buf_putz(out, "\\ufffd");
             n = 1;
+            broken = true;
         } else if (c == '\n') {
             nd_buf_putz(out, "\\n");
         } else if (c == '\r') {
@@ -70,7 +90,13 @@ reference_encode(struct nd_buf *out, const unsigned char *p, size_t len)
             nd_buf_put(out, nd_str_n(p + i, n));
         }
     }
-    nd_buf_putz(out, "\",\"stream\":\"stderr\",\"time\":\"2024-01-02T03:04:05.1234567Z\"}\n");
+    nd_buf_putz(out, "\",\"stream\":\"stderr\",\"time\":\"2024-01-02T03:04:05.1234567Z\"");
+    if (broken) {
+        nd_buf_putz(out, ",\"raw\":\"");
+        reference_base64(out, p, len);
+        nd_buf_putz(out, "\"");
+    }
+    nd_buf_putz(out, "}\n");
 }
 
 static void
@@ -128,6 +154,49 @@ known_texts_are_written_as_go_does(void **state)
     (void)state;
     for (size_t i = 0; i < ND_LEN(texts); i++)
         assert_encodes_like_reference((const unsigned char *)texts[i], strlen(texts[i]));
+}
+
+/* Bytes that are not UTF-8 are there once more; a text that is has no second form. */
+static void
+only_what_is_not_utf8_is_there_twice(void **state)
+{
+    static const struct {
+        const char *text, *log, *raw;
+    } cases[] = {
+        {"plain\n", "plain\\n", NULL},
+        {"\xef\xbf\xbd\n", "\xef\xbf\xbd\\n", NULL},
+        {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", NULL},
+        {"\xff\n", "\\ufffd\\n", "/wo="},
+        {"\xff\xfe\xfd", "\\ufffd\\ufffd\\ufffd", "//79"},
+        {"\x80", "\\ufffd", "gA=="},
+        {"caf\xe9 <1>\n", "caf\\ufffd \\u003c1\\u003e\\n", "Y2Fm6SA8MT4K"},
+        /* A character in two halves: each is broken by itself. */
+        {"x\xe4\xb8", "x\\ufffd\\ufffd", "eOS4"},
+        {"\x96y\n", "\\ufffdy\\n", "lnkK"},
+        {"x\xf0\x9f\x98", "x\\ufffd\\ufffd\\ufffd", "ePCfmA=="},
+        {"\xe2\x82\n\xac", "\\ufffd\\ufffd\\n", "4oIK"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ND_LEN(cases); i++) {
+        const size_t len = strlen(cases[i].text);
+        char src[32 + ND_ENTRY_PAD] = {0}, dst[ND_ENTRY_SPACE(32)], *end = dst;
+        struct nd_buf want = ND_BUF_INIT(1 << 10);
+        struct nd_entry_tail tail;
+
+        memcpy(src, cases[i].text, len);
+        nd_entry_tail_init(&tail, "stdout", (struct nd_wall){.sec = 1704164645, .nsec = 0});
+        nd_entry_encode(nd_str_n(src, len), &tail, &end);
+        nd_buf_printf(&want,
+                      "{\"log\":\"%s\",\"stream\":\"stdout\",\"time\":\"2024-01-02T03:04:05Z\"",
+                      cases[i].log);
+        if (cases[i].raw != NULL)
+            nd_buf_printf(&want, ",\"raw\":\"%s\"", cases[i].raw);
+        nd_buf_putz(&want, "}\n");
+        assert_int_equal(end - dst, want.len);
+        assert_memory_equal(dst, want.ptr, want.len);
+        nd_buf_fini(&want);
+    }
 }
 
 static void
@@ -206,6 +275,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_texts_are_written_as_go_does),
+        cmocka_unit_test(only_what_is_not_utf8_is_there_twice),
         cmocka_unit_test(random_bytes_are_written_as_go_does),
         cmocka_unit_test(every_byte_at_every_distance_from_the_end),
         cmocka_unit_test(the_tail_drops_trailing_zeros_of_the_time),

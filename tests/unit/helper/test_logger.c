@@ -11,25 +11,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "helper/limits.h"
 
 #include "logger_run.h"
 
+/* Both streams through one logger, in pieces of all sizes; what the log says is what was sent. */
 static void
-random_output_split_anywhere_arrives_byte_for_byte(void **state)
+assert_arrives(struct nd_str out, struct nd_str err)
 {
     struct run r;
-    struct nd_buf out = ND_BUF_INIT(LOG_MAX), err = ND_BUF_INIT(LOG_MAX),
-                  want = ND_BUF_INIT(LOG_MAX);
-    struct nd_str left[2];
+    struct nd_str left[2] = {out, err};
 
-    (void)state;
     begin_logger(&r, "");
-    random_output(&out, 2u << 20);
-    random_output(&err, 1u << 20);
-    left[0] = nd_buf_str(&out);
-    left[1] = nd_buf_str(&err);
     while (left[0].len > 0 || left[1].len > 0) {
         uint64_t dice = nd_random_u64();
         struct nd_str *from = &left[dice & 1];
@@ -39,15 +35,65 @@ random_output_split_anywhere_arrives_byte_for_byte(void **state)
         *from = nd_str_from(*from, n);
     }
     finish_logger(&r);
+    assert_log_is(r.log, ND_LOG_STDOUT, out);
+    assert_log_is(r.log, ND_LOG_STDERR, err);
+    clean_container(&r);
+}
 
-    as_utf8(nd_buf_str(&out), &want);
-    assert_log_is(r.log, ND_LOG_STDOUT, nd_buf_str(&want));
-    nd_buf_clear(&want);
-    as_utf8(nd_buf_str(&err), &want);
-    assert_log_is(r.log, ND_LOG_STDERR, nd_buf_str(&want));
+static void
+random_output_split_anywhere_arrives_byte_for_byte(void **state)
+{
+    struct nd_buf out = ND_BUF_INIT(LOG_MAX), err = ND_BUF_INIT(LOG_MAX);
+
+    (void)state;
+    random_output(&out, 2u << 20);
+    random_output(&err, 1u << 20);
+    assert_arrives(nd_buf_str(&out), nd_buf_str(&err));
     nd_buf_fini(&out);
     nd_buf_fini(&err);
-    nd_buf_fini(&want);
+}
+
+/* No text at all: random bytes; and lines as long as they come, without one valid character. */
+static void
+binary_output_split_anywhere_arrives_byte_for_byte(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    char *out = nd_calloc(1, SIZE), *err = nd_calloc(1, SIZE);
+
+    (void)state;
+    nd_random(out, SIZE);
+    nd_random(err, SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        err[i] = (char)(0x80 | (err[i] & 0x3f));
+    assert_arrives(nd_str_n(out, SIZE), nd_str_n(err, SIZE));
+    nd_free(out);
+    nd_free(err);
+}
+
+/* A long line whose piece would end within a character: the piece ends before it. */
+static void
+a_full_piece_ends_between_two_characters(void **state)
+{
+    struct run r;
+    struct nd_buf text = ND_BUF_INIT(LOG_MAX), file = ND_BUF_INIT(LOG_MAX);
+    size_t first;
+
+    (void)state;
+    while (text.len < ND_LOGGER_PIECE_MAX - 1)
+        nd_buf_putc(&text, 'x');
+    nd_buf_putz(&text, "\xe2");
+    first = text.len;
+    nd_buf_putz(&text, "\x82\xac\n");
+    begin_logger(&r, "");
+    send_all(r.out, nd_str_sub(nd_buf_str(&text), 0, first));
+    wait_log_has(&r, "xxxx\",\"stream\"");
+    send_all(r.out, nd_str_from(nd_buf_str(&text), first));
+    finish_logger(&r);
+    read_whole(r.log, &file);
+    assert_int_equal(nd_str_search(nd_buf_str(&file), ND_STR("raw")), SIZE_MAX);
+    assert_log_is(r.log, ND_LOG_STDOUT, nd_buf_str(&text));
+    nd_buf_fini(&text);
+    nd_buf_fini(&file);
     clean_container(&r);
 }
 
@@ -299,6 +345,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_output_split_anywhere_arrives_byte_for_byte),
+        cmocka_unit_test(binary_output_split_anywhere_arrives_byte_for_byte),
+        cmocka_unit_test(a_full_piece_ends_between_two_characters),
         cmocka_unit_test(a_writer_of_500_kb_that_exits_at_once_loses_nothing),
         cmocka_unit_test(the_lock_is_held_from_ready_to_the_last_byte),
         cmocka_unit_test(a_second_logger_waits_for_the_first),

@@ -4,6 +4,9 @@
 /*
  * Entries of the json-file log:
  *     {"log":"text\n","stream":"stdout","time":"2024-01-02T03:04:05.123456789Z"}
+ * One whose bytes are not UTF-8 has them once more, in base64 (standard alphabet, padded):
+ *     {"log":"\ufffd\n","stream":"stdout","time":"2024-01-02T03:04:05.123456789Z","raw":"/wo="}
+ * Other readers of such logs pass over that key. store/log_record.h reads it.
  * Context of everything here: any; nothing allocates.
  */
 
@@ -17,8 +20,12 @@
 /* Bytes that must be readable behind a text that is encoded; their content is ignored. */
 #define ND_ENTRY_PAD 16u
 
-/* What an entry of `len` bytes needs at most in its destination, scratch space included. */
-#define ND_ENTRY_SPACE(len) ((size_t)(len)*6 + ND_ENTRY_TAIL_SIZE + 32)
+/*
+ * What an entry of `len` bytes needs at most in its destination, scratch space included: six for each
+ * byte that is escaped, and all of them in base64.
+ */
+#define ND_ENTRY_SPACE(len) \
+    ((size_t)(len)*6 + ((size_t)(len) + 2) / 3 * 4 + ND_ENTRY_TAIL_SIZE + 48)
 
 /* The end of an entry, the same for all of one batch and one stream. */
 struct nd_entry_tail {
@@ -32,7 +39,8 @@ void nd_entry_tail_init(struct nd_entry_tail *tail, const char *stream, struct n
 /*
  * Encode one entry from the front of `src`: up to and including the first newline, or all of it.
  * Returns how many bytes of `src` it took and moves `*dst` behind the entry. `dst` has
- * ND_ENTRY_SPACE(src.len). Bytes that are not UTF-8 become U+FFFD, one for each.
+ * ND_ENTRY_SPACE(src.len). Bytes that are not UTF-8 become U+FFFD in "log", one for each, and the
+ * entry has a "raw".
  */
 size_t nd_entry_encode(struct nd_str src, const struct nd_entry_tail *tail, char **dst);
 

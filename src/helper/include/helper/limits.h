@@ -9,7 +9,7 @@
 #define ND_LOGGER_PIECE_MAX ((size_t)16 * 1024)
 
 #define ND_LOGGER_READ_BYTES ((size_t)64 * 1024)  /* taken from a stream at once */
-#define ND_LOGGER_OUT_BYTES  ((size_t)256 * 1024) /* encoded, before it is written at the latest */
+#define ND_LOGGER_OUT_BYTES  ((size_t)288 * 1024) /* encoded, before it is written at the latest */
 #define ND_LOGGER_PIPE_BYTES (1024 * 1024)        /* asked of the kernel for each stream's pipe */
 
 /*

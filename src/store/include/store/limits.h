@@ -17,7 +17,8 @@
 
 /*
  * One json-file record. The longest that known writers make is a chunk of 32 KiB of which each byte
- * needs six: 196,608 bytes and its frame. What is longer is skipped like other garbage.
+ * needs six: 196,608 bytes and its frame. Ours has chunks of half the size, but perhaps once more in
+ * base64: 120,152 bytes and the frame. What is longer is skipped like other garbage.
  */
 #define ND_LOG_RECORD_MAX    ((size_t)256 * 1024)
 #define ND_LOG_BATCH_ENTRIES 2048u /* entries of one batch */

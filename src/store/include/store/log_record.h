@@ -4,6 +4,9 @@
 /*
  * Records of the json-file log, decoded in place and many at a time:
  *     {"log":"text\n","stream":"stdout","time":"2024-01-02T03:04:05.123456789Z"}
+ * A last key "raw" has the bytes of an entry that are not UTF-8, in base64 (standard alphabet, padded),
+ * while "log" has U+FFFD for each wrong one. The helper writes it (helper/entry.h); it is what counts,
+ * unless it is no base64, or has a length that "log" rules out: then it is somebody else's key.
  * Context of everything here: any.
  */
 
