@@ -259,8 +259,9 @@ def remove_cgroups(container_ids):
 
 
 def remove_namespace_cgroups(name):
-    """The folder of a namespace: runc removes what is in it, but not that."""
-    for path in pathlib.Path("/sys/fs/cgroup").glob(f"*/{name}"):
+    """The folder of a namespace, which runc never removes, and what it forgot in there."""
+    root = pathlib.Path("/sys/fs/cgroup")
+    for path in [*root.glob(f"*/{name}/*/"), *root.glob(f"*/{name}")]:
         with contextlib.suppress(OSError):
             path.rmdir()
 

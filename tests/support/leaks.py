@@ -43,8 +43,15 @@ def runtime_left(folder, name):
             left.append(f"process {pid}: {words}")
     left += [f"mount {point}" for point in host.mounts_below(folder) if f"/{name}/" in point]
     left += [f"fifo {path}" for path in folder.rglob("*") if f"/{name}/" in str(path) and path.is_fifo()]
-    left += [f"cgroup {path}" for path in pathlib.Path("/sys/fs/cgroup").glob(f"*/{name}/*") if path.is_dir()]
-    return left
+    return left + [f"process {pid} in cgroup {path}" for path, pid in cgroup_members(name)]
+
+
+def cgroup_members(name):
+    """Processes in the cgroups of a namespace. Empty cgroups do not count: runc leaves them behind when
+    containerd dies in the middle of its work."""
+    for path in pathlib.Path("/sys/fs/cgroup").glob(f"*/{name}/*/cgroup.procs"):
+        for pid in path.read_text().split():
+            yield path.parent, pid
 
 
 def of_namespace(box, name):
