@@ -14,6 +14,9 @@
  * died.
  */
 
+#include <errno.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/log.h"
 #include "codec/pb.h"
@@ -21,6 +24,7 @@
 #include "containerd/event_payloads.pb-c.h"
 #include "containerd/events.h"
 #include "containerd/namespaces.pb-c.h"
+#include "fiber/work.h"
 #include "store/state.h"
 
 #include "labels_priv.h"
@@ -106,12 +110,26 @@ free_job(struct job **job)
     nd_free(*job);
 }
 
+struct folder {
+    const char *path;
+    bool there;
+};
+
+static void
+look_for_folder(void *arg)
+{
+    struct folder *folder = arg;
+
+    folder->there = access(folder->path, F_OK) == 0 || errno != ENOENT;
+}
+
 /* Whether it ran once: a container that was only made waits for its start. */
 static struct nd_error *
 was_started(struct job *job, bool *ret)
 {
     ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
     struct nd_lifecycle lifecycle;
+    struct folder folder = {0};
     struct nd_store *store;
     struct nd_error *err;
 
@@ -119,9 +137,13 @@ was_started(struct job *job, bool *ret)
     ND_TRY(nd_state_new(store, job->ns, job->id, &state));
     err = nd_state_read_lifecycle(state, &lifecycle);
     *ret = err == NULL;
-    if (nd_error_code(err) == ND_UNAVAILABLE)
-        return err;
     nd_error_free(err);
+    if (*ret)
+        return NULL;
+    /* A removal that was cut short after its files: there is not even a folder any more. */
+    folder.path = nd_state_path(state);
+    ND_TRY(nd_work(ND_WORK_SHORT, look_for_folder, &folder));
+    *ret = !folder.there;
     return NULL;
 }
 

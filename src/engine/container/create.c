@@ -116,6 +116,22 @@ take_name(struct changing *ch)
     return in_use;
 }
 
+/* The folder by which the container exists for nerdctl, and the name. */
+static struct nd_error *
+take_place(struct changing *ch)
+{
+    will_undo(ch, undo_state, "remove the state folder");
+    ND_TRY(nd_state_create(ch->c->state));
+    return take_name(ch);
+}
+
+/* A name that we made has five digits of the id in it: nobody else has it, so nothing waits for it. */
+static bool
+has_own_name(const struct creation *c)
+{
+    return c->plan->config->name[0] == '\0';
+}
+
 /* One fiber: nerdctl's files. */
 static struct nd_error *
 write_files(void *arg)
@@ -134,6 +150,8 @@ write_files(void *arg)
         .n_networks = 1,
     };
 
+    if (has_own_name(c))
+        ND_TRY(take_place(ch));
     if (!plan->log_none)
         ND_TRY(nd_state_write_log_config(c->state, &plan->log));
     ND_TRY(nd_state_write_resolv_conf(c->state, plan->net_mode, &plan->dns));
@@ -303,9 +321,8 @@ change(struct creation *c)
     ch->c = c;
     ch->undo = &undo;
     nd_doing("make container");
-    will_undo(ch, undo_state, "remove the state folder");
-    ND_TRY(nd_state_create(c->state));
-    ND_TRY(take_name(ch));
+    if (!has_own_name(c))
+        ND_TRY(take_place(ch));
     ND_TRY(create_sources(c));
     ND_TRY(make_both(ch));
     ND_TRY(nd_ctx_check());

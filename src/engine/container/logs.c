@@ -154,12 +154,25 @@ watch_end(struct exit_watch *exit, struct nd_group *group, struct nd_state *stat
     return follow ? nd_exit_watch_begin(exit, group) : NULL;
 }
 
+struct log_end {
+    struct exit_watch *exit;
+    const char *lock_path;
+};
+
+static bool
+is_running(void *arg)
+{
+    struct log_end *end = arg;
+
+    return nd_output_is_running(end->exit, end->lock_path);
+}
+
 static struct nd_error *
 read_log(struct nd_containers *cs, struct nd_state *state,
          const Pb__ContainerServiceLogsRequest *req, struct exit_watch *exit, struct nd_output *out)
 {
     ND_AUTO(nd_log_reader_closep) struct nd_log_reader *reader = NULL;
-    struct output_end end = {.exit = exit, .lock_path = nd_state_logger_lock_path(state)};
+    struct log_end end = {.exit = exit, .lock_path = nd_state_logger_lock_path(state)};
     bool has_tail =
         req->tail_presence_case == PB__CONTAINER_SERVICE_LOGS_REQUEST__TAIL_PRESENCE_TAIL;
     struct nd_log_reader_options options = {
@@ -168,7 +181,7 @@ read_log(struct nd_containers *cs, struct nd_state *state,
         .since = nd_wall_of(req->since),
         .until = nd_wall_of(req->until),
         .follow = req->follow,
-        .is_running = nd_output_is_running,
+        .is_running = is_running,
         .arg = &end,
         .logger_lock = end.lock_path,
     };

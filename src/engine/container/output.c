@@ -112,22 +112,21 @@ nd_output_add(struct nd_output *out, const struct nd_log_entry *entries, size_t 
 }
 
 bool
-nd_output_is_running(void *output_end)
+nd_output_is_running(struct exit_watch *exit, const char *lock_path)
 {
-    const struct output_end *end = output_end;
     struct nd_error *err;
     bool held = false;
 
-    if (end->exit->ended)
+    if (exit->ended)
         return false;
-    err = nd_store_lock_is_held(end->lock_path, &held);
+    err = nd_store_lock_is_held(lock_path, &held);
     nd_error_free(err);
     if (held)
         return true; /* the logger will close the log: a change */
-    while (err == NULL && !end->exit->ended)
-        err = nd_cond_wait(&end->exit->cond);
+    while (err == NULL && !exit->ended)
+        err = nd_cond_wait(&exit->cond);
     nd_error_free(err); /* cancelled: the reader's next wait says so */
-    return !end->exit->ended;
+    return !exit->ended;
 }
 
 struct nd_error *
@@ -145,28 +144,96 @@ nd_output_pump(struct nd_log_reader *reader, struct nd_output *out)
     }
 }
 
-struct nd_error *
-nd_output_follow(struct nd_containers *cs, struct nd_state *state, struct nd_wall since,
-                 struct exit_watch *exit, const struct nd_container_feed *feed)
+/* Before there is a logger, its lock says nothing. */
+static bool
+is_followed_running(void *arg)
 {
-    const struct nd_output_sink sink = {.put = feed->output, .arg = feed->arg};
+    struct follower *f = arg;
+    struct nd_error *err = NULL;
+
+    while (err == NULL && !f->launched)
+        err = nd_cond_wait(&f->changed);
+    if (err == NULL)
+        return nd_output_is_running(f->exit, nd_state_logger_lock_path(f->state));
+    nd_error_free(err); /* cancelled: the reader's next wait says so */
+    return true;
+}
+
+static struct nd_error *
+feed_output(void *arg, Pb__OutputStream stream, struct nd_str bytes)
+{
+    struct follower *f = arg;
+
+    while (!f->told)
+        ND_TRY(nd_cond_wait(&f->changed));
+    return f->feed->output(f->feed->arg, stream, bytes);
+}
+
+static struct nd_error *
+follow(struct follower *f)
+{
+    const struct nd_output_sink sink = {.put = feed_output, .arg = f};
     ND_AUTO(nd_output_freep) struct nd_output *out = nd_output_new(&sink, NULL);
     ND_AUTO(nd_log_reader_closep) struct nd_log_reader *reader = NULL;
-    struct output_end end = {.exit = exit, .lock_path = nd_state_logger_lock_path(state)};
     struct nd_log_reader_options options = {
-        .path = nd_state_log_path(state),
+        .path = nd_state_log_path(f->state),
         .tail = ND_LOG_TAIL_ALL,
-        .since = since,
+        .since = f->since,
         .follow = true,
-        .is_running = nd_output_is_running,
-        .arg = &end,
-        .logger_lock = end.lock_path,
+        .is_running = is_followed_running,
+        .arg = f,
+        .logger_lock = nd_state_logger_lock_path(f->state),
     };
     struct nd_store *store;
 
-    ND_TRY(nd_containers_store(cs, &store));
+    ND_TRY(nd_containers_store(f->cs, &store));
     options.watcher = nd_store_watcher(store);
     ND_TRY_DOING(nd_log_reader_open(&options, &reader), "follow the output");
     nd_doing("follow output");
     return nd_output_pump(reader, out);
+}
+
+static struct nd_error *
+run_follower(void *arg)
+{
+    struct follower *f = arg;
+
+    f->err = follow(f);
+    f->done = true;
+    nd_cond_broadcast(&f->changed);
+    return NULL; /* whoever joins gets the error */
+}
+
+struct nd_error *
+nd_follower_begin(struct follower *f, struct nd_group *group)
+{
+    return nd_group_spawn_now(group, run_follower, f);
+}
+
+void
+nd_follower_launched(struct follower *f)
+{
+    f->launched = true;
+    nd_cond_broadcast(&f->changed);
+}
+
+void
+nd_follower_told(struct follower *f)
+{
+    f->told = true;
+    nd_cond_broadcast(&f->changed);
+}
+
+struct nd_error *
+nd_follower_join(struct follower *f)
+{
+    while (!f->done)
+        ND_TRY(nd_cond_wait(&f->changed));
+    return ND_TAKE(f->err);
+}
+
+void
+nd_follower_fini(struct follower *f)
+{
+    nd_error_free(ND_TAKE(f->err));
 }

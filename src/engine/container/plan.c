@@ -13,7 +13,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 
@@ -34,7 +33,6 @@ nd_plan_make(const Pb__ContainerConfig *config, const struct nd_host_facts *fact
              const struct nd_host_settings *settings, struct nd_arena *arena, struct plan **ret)
 {
     struct plan *plan = nd_arena_new_object(arena, struct plan);
-    long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
     if (config == NULL)
         return nd_error_field("config", "is missing");
@@ -42,7 +40,6 @@ nd_plan_make(const Pb__ContainerConfig *config, const struct nd_host_facts *fact
     plan->facts = facts;
     plan->settings = settings;
     plan->arena = arena;
-    plan->n_cpus = n_cpus > 0 ? (unsigned)n_cpus : 1;
     plan->warnings = nd_arena_new_array(arena, MAX_WARNINGS, char *);
     for (size_t i = 0; i < ND_LEN(parts); i++) {
         struct nd_error *err = parts[i](plan);

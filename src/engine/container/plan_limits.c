@@ -6,7 +6,7 @@
  */
 
 #include <math.h>
-#include <stdio.h>
+#include <unistd.h>
 
 #include "plan_priv.h"
 
@@ -88,15 +88,24 @@ plan_memory(struct plan *plan, const Pb__Resources *r)
     return NULL;
 }
 
+/* Asked for when it is needed: the C library reads a file for it. */
+static unsigned
+count_cpus(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n > 0 ? (unsigned)n : 1;
+}
+
 /* `cpus` as a quota of a period; sets `*ret` when it is there. */
 static struct nd_error *
 plan_cpus(struct plan *plan, const Pb__Resources *r)
 {
     if (r->cpus == 0)
         return NULL;
-    if (!isfinite(r->cpus) || r->cpus < 0.01 || r->cpus > plan->n_cpus)
+    if (!isfinite(r->cpus) || r->cpus < 0.01 || r->cpus > count_cpus())
         return nd_error_field("cpus", "is not between 0.01 and the %u processors of this host",
-                              plan->n_cpus);
+                              count_cpus());
     if (r->cpu_quota_presence_case == PB__RESOURCES__CPU_QUOTA_PRESENCE_CPU_QUOTA)
         return nd_error_field("cpus", "does not go together with cpu_quota");
     if (r->cpu_period != 0)
@@ -185,7 +194,8 @@ check_cpuset(const char *field, const char *list, uint64_t max)
 static struct nd_error *
 plan_rest(struct plan *plan, const Pb__Resources *r)
 {
-    ND_TRY(check_cpuset("cpuset_cpus", r->cpuset_cpus, plan->n_cpus - 1));
+    if (r->cpuset_cpus[0] != '\0')
+        ND_TRY(check_cpuset("cpuset_cpus", r->cpuset_cpus, count_cpus() - 1));
     ND_TRY(check_cpuset("cpuset_mems", r->cpuset_mems, CPUSET_MAX));
     if ((r->cpuset_cpus[0] != '\0' || r->cpuset_mems[0] != '\0') && !plan->facts->cpuset)
         return host_lacks("cpuset_cpus", "which processors are used");

@@ -45,7 +45,6 @@ struct plan {
     const struct nd_host_facts *facts;
     const struct nd_host_settings *settings;
     struct nd_arena *arena;
-    unsigned n_cpus;
 
     const char *network; /* "host", "none" */
     enum nd_net_mode net_mode;

@@ -1,7 +1,8 @@
 /*
  * Removing a container.
  *
- *   mark ─▶ task ─▶ snapshot ─▶ shared memory ─▶ name ─▶ hosts file ─▶ state folder ─▶ record
+ *   mark ─▶ task ─┬─▶ snapshot ──────────────────────────────────────────┬─▶ record
+ *                 └─▶ shared memory ─▶ name ─▶ hosts file ─▶ state folder ┘
  *
  * Nobody can take a removal back, so it rolls forward: every step is fine with what is gone already, and
  * the record, by which the container is found, goes last. A daemon that dies in the middle leaves a marked
@@ -114,9 +115,10 @@ has_shm(struct removal *r)
 }
 
 /* What nerdctl keeps of it on disk. A name that has another owner by now is left to that one. */
-static void
-remove_files(struct removal *r)
+static struct nd_error *
+remove_files(void *arg)
 {
+    struct removal *r = arg;
     const char *name = nd_container_record_name(r->rec);
     const char *dir = nd_container_record_label(r->rec, LABEL_STATE_DIR);
     struct nd_error *err;
@@ -136,6 +138,28 @@ remove_files(struct removal *r)
     if (dir != NULL && strcmp(dir, nd_state_path(r->state)) != 0)
         warn(r, "remove the state folder",
              nd_error_new(ND_PRECONDITION, "%s lies in another data root and stays", dir));
+    return NULL;
+}
+
+static struct nd_error *
+remove_snapshot(void *arg)
+{
+    struct removal *r = arg;
+
+    if (r->rec->snapshot_key[0] != '\0')
+        warn(r, "remove the snapshot",
+             nd_snapshot_remove(r->cs, r->ns, r->rec->snapshotter, r->rec->snapshot_key));
+    return NULL;
+}
+
+static struct nd_error *
+remove_both(struct removal *r)
+{
+    ND_AUTO(nd_group_endp) struct nd_group *both = nd_group_begin("remove container", 0);
+
+    ND_TRY(nd_group_spawn(both, remove_snapshot, r));
+    ND_TRY(nd_group_spawn(both, remove_files, r));
+    return nd_group_wait(both);
 }
 
 static struct nd_error *
@@ -144,13 +168,12 @@ remove_shielded(struct removal *r, const task *t)
     ND_AUTO(nd_store_lock_releasep) struct nd_store_lock *lock = NULL;
 
     ND_TRY(nd_state_lock_operation(r->state, &lock));
-    ND_TRY(nd_container_record_set_label(r->cs, r->ns, r->rec->id, LABEL_REMOVING, "true"));
+    /* One that removes itself is marked from its birth. */
+    if (!nd_container_record_label_is(r->rec, LABEL_AUTO_REMOVE, "true"))
+        ND_TRY(nd_container_record_set_label(r->cs, r->ns, r->rec->id, LABEL_REMOVING, "true"));
     ND_TRY_DOING(delete_task(r, t), "delete the task");
-    if (r->rec->snapshot_key[0] != '\0')
-        warn(r, "remove the snapshot",
-             nd_snapshot_remove(r->cs, r->ns, r->rec->snapshotter, r->rec->snapshot_key));
     nd_store_lock_release(ND_TAKE(lock)); /* it lies in the folder that goes now */
-    remove_files(r);
+    ND_TRY(remove_both(r));
     return nd_container_record_delete(r->cs, r->ns, r->rec->id);
 }
 

@@ -64,23 +64,23 @@ after_failure(struct creation *c, struct nd_error *err)
 
 /* Create and launch under one lock. */
 static struct nd_error *
-create_and_launch(struct creation *c, struct launch *l, struct exit_watch *exit,
-                  struct nd_group *group, struct hold **ret_use)
+create_and_launch(struct creation *c, bool attach, const struct nd_container_feed *feed,
+                  struct attached *attached)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
-    struct nd_error *err;
+    struct launch *l = nd_arena_new_object(c->arena, struct launch);
+    struct nd_error *err = NULL;
 
     ND_TRY(nd_creation_run(c, &hold));
     launch_from_creation(c, l);
-    if (exit != NULL) {
-        *exit = (struct exit_watch){.cs = c->cs, .ns = c->ns, .id = c->id};
-        *ret_use = nd_hold_use(c->cs, c->ns, c->id);
-    }
-    l->exit = exit;
-    l->group = group;
-    err = nd_launch(l);
+    if (attach)
+        err = nd_attach(attached, l, (struct nd_wall){0, 0}, feed);
+    if (err == NULL)
+        err = nd_launch(l);
     if (err != NULL)
         return after_failure(c, err);
+    if (attached->follows)
+        nd_follower_launched(&attached->follower);
     nd_info("container runs", ND_KV("container", (const char *)c->id), ND_KV("name", c->name));
     return NULL;
 }
@@ -109,23 +109,20 @@ nd_container_run(struct nd_containers *cs, const char *ns, const Pb__RunOptions 
 {
     static const struct nd_container_feed silent = {0};
     struct creation *c = nd_arena_new_object(arena, struct creation);
-    ND_AUTO(nd_hold_unusep) struct hold *use = NULL;
-    ND_AUTO(nd_exit_watch_fini) struct exit_watch exit = {0};
-    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("run", 0);
-    struct launch l;
+    ND_AUTO(nd_attached_fini) struct attached attached = {0};
     struct task_exit end;
 
     *c = (struct creation){.cs = cs, .ns = ns, .arena = arena, .will_start = true};
     if (feed == NULL)
         feed = &silent;
     ND_TRY(make_plan(c, options));
-    ND_TRY(create_and_launch(c, &l, options->detach ? NULL : &exit, group, &use));
+    ND_TRY(create_and_launch(c, !options->detach, feed, &attached));
     if (feed->started != NULL)
         ND_TRY(feed->started(feed->arg, c->id, c->plan->warnings, c->plan->n_warnings));
     *ret_exit = NULL;
     if (options->detach)
         return NULL;
-    ND_TRY(nd_follow_to_end(&l, (struct nd_wall){0, 0}, feed, &end));
+    ND_TRY(nd_attached_join(&attached, &end));
     if (c->plan->config->auto_remove)
         nd_remove_later(cs, ns, c->id);
     *ret_exit = nd_exit_status(&end, arena);

@@ -60,41 +60,81 @@ nd_exit_status(const struct task_exit *exit, struct nd_arena *arena)
     return status;
 }
 
-struct nd_error *
-nd_follow_to_end(struct launch *l, struct nd_wall since, const struct nd_container_feed *feed,
-                 struct task_exit *ret)
+void
+nd_attached_fini(struct attached *a)
 {
-    if (feed->output != NULL && nd_launch_has_log(l))
-        ND_TRY(nd_output_follow(l->cs, l->state, since, l->exit, feed));
-    return nd_exit_watch_join(l->exit, ret);
+    nd_group_end(a->group);
+    nd_exit_watch_fini(&a->exit);
+    nd_follower_fini(&a->follower);
+    nd_hold_unusep(&a->use);
 }
 
+struct nd_error *
+nd_attach(struct attached *a, struct launch *l, struct nd_wall since,
+          const struct nd_container_feed *feed)
+{
+    a->group = nd_group_begin("attached", 0);
+    a->use = nd_hold_use(l->cs, l->ns, l->id);
+    a->exit = (struct exit_watch){.cs = l->cs, .ns = l->ns, .id = l->id};
+    l->exit = &a->exit;
+    l->group = a->group;
+    if (feed->output == NULL || !nd_launch_has_log(l))
+        return NULL;
+    a->follows = true;
+    a->follower = (struct follower){
+        .cs = l->cs, .state = l->state, .since = since, .exit = &a->exit, .feed = feed};
+    return nd_follower_begin(&a->follower, a->group);
+}
+
+struct nd_error *
+nd_attached_join(struct attached *a, struct task_exit *ret)
+{
+    if (a->follows) {
+        nd_follower_told(&a->follower);
+        ND_TRY(nd_follower_join(&a->follower));
+    }
+    return nd_exit_watch_join(&a->exit, ret);
+}
+
+/* A task that runs already is joined: what it writes from now on. */
 static struct nd_error *
-start_or_join(struct nd_containers *cs, const char *ns, const Pb__StartOptions *options,
-              struct nd_arena *arena, struct launch *l, struct hold **ret_use, bool *ret_running)
+start_or_join(struct launch *l, const record *rec, const Pb__StartOptions *options,
+              const struct nd_container_feed *feed, struct attached *attached)
+{
+    struct nd_wall since = nd_wall_now();
+    bool running;
+
+    if (options->attach && l->tty)
+        return nd_not_yet("attach", "attaching to a terminal (tty) is not part of this version");
+    ND_TRY(clear_task(l->cs, l->ns, l->id, l->arena, &running));
+    if (options->attach)
+        ND_TRY(nd_attach(attached, l, since, feed));
+    if (running) {
+        if (options->attach)
+            ND_TRY(nd_exit_watch_begin(&attached->exit, attached->group));
+    } else {
+        ND_TRY(nd_launch(l));
+        nd_info("container started", ND_KV("container", (const char *)rec->id));
+    }
+    if (attached->follows)
+        nd_follower_launched(&attached->follower);
+    return NULL;
+}
+
+/* Up to here under the lock; following is not. */
+static struct nd_error *
+start_locked(struct nd_containers *cs, const char *ns, const Pb__StartOptions *options,
+             const struct nd_container_feed *feed, struct nd_arena *arena,
+             struct attached *attached, const char **ret_id)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
-    struct exit_watch *exit = l->exit;
-    struct nd_group *group = l->group;
+    struct launch *l = nd_arena_new_object(arena, struct launch);
     record *rec;
 
     ND_TRY(nd_container_find_locked(cs, ns, options->container, arena, &rec, &hold));
     ND_TRY(nd_launch_from_record(cs, ns, rec, arena, l));
-    l->exit = exit;
-    l->group = group;
-    if (exit != NULL) {
-        if (l->tty)
-            return nd_not_yet("attach",
-                              "attaching to a terminal (tty) is not part of this version");
-        *exit = (struct exit_watch){.cs = cs, .ns = ns, .id = rec->id};
-        *ret_use = nd_hold_use(cs, ns, rec->id);
-    }
-    ND_TRY(clear_task(cs, ns, rec->id, arena, ret_running));
-    if (*ret_running)
-        return exit != NULL ? nd_exit_watch_begin(exit, group) : NULL;
-    ND_TRY(nd_launch(l));
-    nd_info("container started", ND_KV("container", (const char *)rec->id));
-    return NULL;
+    *ret_id = rec->id;
+    return start_or_join(l, rec, options, feed, attached);
 }
 
 struct nd_error *
@@ -103,23 +143,19 @@ nd_container_start(struct nd_containers *cs, const char *ns, const Pb__StartOpti
                    Pb__ExitStatus **ret_exit)
 {
     static const struct nd_container_feed silent = {0};
-    struct nd_wall since = nd_wall_now();
-    ND_AUTO(nd_hold_unusep) struct hold *use = NULL;
-    ND_AUTO(nd_exit_watch_fini) struct exit_watch exit = {0};
-    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("start", 0);
-    struct launch l = {.exit = options->attach ? &exit : NULL, .group = group};
+    ND_AUTO(nd_attached_fini) struct attached attached = {0};
     struct task_exit end;
-    bool running;
+    const char *id;
 
     if (feed == NULL)
         feed = &silent;
-    ND_TRY(start_or_join(cs, ns, options, arena, &l, &use, &running));
+    ND_TRY(start_locked(cs, ns, options, feed, arena, &attached, &id));
     if (feed->started != NULL)
-        ND_TRY(feed->started(feed->arg, l.id, NULL, 0));
+        ND_TRY(feed->started(feed->arg, id, NULL, 0));
     *ret_exit = NULL;
     if (!options->attach)
         return NULL;
-    ND_TRY(nd_follow_to_end(&l, since, feed, &end));
+    ND_TRY(nd_attached_join(&attached, &end));
     *ret_exit = nd_exit_status(&end, arena);
     return NULL;
 }

@@ -6,13 +6,29 @@
 #include "container/lifecycle.h"
 
 #include "launch_priv.h"
+#include "output_priv.h"
 
 /* In the arena. Context: any. */
 Pb__ExitStatus *nd_exit_status(const struct task_exit *exit, struct nd_arena *arena);
 
-/* Feed the output of what was launched, and wait for its end. Context: fiber. */
-struct nd_error *nd_follow_to_end(struct launch *l, struct nd_wall since,
-                                  const struct nd_container_feed *feed,
-                                  struct task_exit *ret) ND_CHECK_RESULT;
+/*
+ * An attached client: what it is fed and what is waited for. Its fibers end first, then the rest:
+ *     ND_AUTO(nd_attached_fini) struct attached attached = {0};
+ */
+struct attached {
+    struct nd_group *group; /* NULL until attached */
+    struct hold *use;       /* keeps a removal in the background from taking what is still read */
+    struct exit_watch exit;
+    struct follower follower;
+    bool follows; /* there is output to be fed */
+};
+void nd_attached_fini(struct attached *a);
+
+/* Before the launch, whose `exit` and `group` this sets. Context: fiber, does not suspend. */
+struct nd_error *nd_attach(struct attached *a, struct launch *l, struct nd_wall since,
+                           const struct nd_container_feed *feed) ND_CHECK_RESULT;
+
+/* After the launch, and after the client was told: feed to the end. Context: fiber. */
+struct nd_error *nd_attached_join(struct attached *a, struct task_exit *ret) ND_CHECK_RESULT;
 
 #endif
