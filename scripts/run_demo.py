@@ -79,7 +79,7 @@ def demonstrate(box, remote):
     show("run", "--name", "hello", "--network", "none", IMAGE, "sh", "-c",
          "echo Hello from $(hostname), kernel $(uname -r), I am process $$")
     show("run", "-d", "--name", "clock", "--network", "none", IMAGE, "sh", "-c",
-         "while true; do date; sleep 1; done")
+         "trap exit TERM; while true; do date; sleep 1; done")
     show("ps", "-a")
 
 

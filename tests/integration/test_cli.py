@@ -115,6 +115,17 @@ class TestRun:
                        env=dict(os.environ, TAKEN="too")))
         assert out == "yes too\n"
 
+    def test_name_is_free_when_run_rm_returns(self, cli):
+        for i in range(5):
+            out = good(cli("run", "--rm", "--name", "again", "--network", "none", "busybox", "echo",
+                           str(i)))
+            assert out == f"{i}\n"
+
+    def test_nothing_is_listed_when_run_rm_returns(self, cli):
+        for _ in range(5):
+            good(cli("run", "--rm", "--network", "none", "busybox", "true"))
+            assert good(cli("ps", "-aq")) == ""
+
     def test_cidfile(self, cli, tmp_path):
         out = good(cli("run", "-d", "--cidfile", str(tmp_path / "id"), "--network", "none", "busybox",
                        "true"))
