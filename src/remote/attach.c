@@ -196,21 +196,32 @@ watch_signals(void *arg)
     return NULL;
 }
 
+/* The call with its first message; the only one when nobody waits for the container. */
+static struct nd_error *
+begin_call(const struct nd_attach *attach, struct nd_client_call **ret)
+{
+    struct nd_cli *cli = attach->cli;
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+
+    ND_TRY(nd_client_call_begin(cli->channel, attach->method, &cli->options, &call));
+    ND_TRY(nd_client_call_send(call, attach->options));
+    if (attach->detach)
+        ND_TRY(nd_client_call_finish_sending(call));
+    *ret = ND_TAKE(call);
+    return NULL;
+}
+
 static struct nd_error *
 run_session(void *arg)
 {
     struct session *session = arg;
     struct nd_attach *attach = session->attach;
-    struct nd_cli *cli = attach->cli;
     ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
     ND_AUTO(nd_group_endp) struct nd_group *receivers = nd_group_begin("attach", 0);
     ND_AUTO(nd_group_endp) struct nd_group *signals = nd_group_begin_independent("signals", 0);
 
-    ND_TRY(nd_client_call_begin(cli->channel, attach->method, &cli->options, &call));
+    ND_TRY(begin_call(attach, &call));
     session->call = call;
-    ND_TRY(nd_client_call_send(call, attach->options));
-    if (attach->detach)
-        ND_TRY(nd_client_call_finish_sending(call));
     session->signals = signals;
     ND_TRY(nd_group_spawn_handle(receivers, run_receiver, session, &session->receiver));
     if (attach->sig_proxy && !attach->detach)

@@ -54,7 +54,7 @@ nd_cli_arg(const struct nd_cli *cli, size_t i)
 static struct nd_error *
 unknown_command(struct nd_cli *cli, const struct nd_group *group, struct nd_str word)
 {
-    ND_AUTO(nd_buf_fini) struct nd_buf close = ND_BUF_INIT(64u * 1024u);
+    ND_AUTO(nd_buf_fini) struct nd_buf close = ND_BUF_INIT(64u << 10);
     const char *path = group != NULL
                            ? nd_arena_printf(cli->arena, "%s %.*s", group->name, ND_STR_ARG(word))
                            : nd_arena_str(cli->arena, word);

@@ -62,9 +62,9 @@ check_name(struct nd_str name)
     return NULL;
 }
 
-/* "host=...,ca=...": into the context. */
+/* "key=value" of docker's description of an endpoint, into the context. */
 static struct nd_error *
-read_docker_endpoint(struct nd_cli *cli, struct nd_str text, struct nd_context *context)
+read_endpoint_part(struct nd_cli *cli, struct nd_str part, struct nd_context *context)
 {
     const struct {
         const char *key;
@@ -76,32 +76,33 @@ read_docker_endpoint(struct nd_cli *cli, struct nd_str text, struct nd_context *
         {"cert", &context->cert, true},
         {"key", &context->key, true},
     };
+    size_t equals = nd_str_find(part, '=');
+    struct nd_str key = nd_str_sub(part, 0, equals);
+    struct nd_str value = equals == SIZE_MAX ? ND_STR_NONE : nd_str_from(part, equals + 1);
+
+    if (nd_str_eqz(key, "skip-tls-verify")) {
+        ND_TRY_DOING(nd_parse_bool(value, &context->skip_verify), "--docker skip-tls-verify");
+        context->tls = true;
+        return NULL;
+    }
+    for (size_t i = 0; i < ND_LEN(keys); i++) {
+        if (!nd_str_eqz(key, keys[i].key) || equals == SIZE_MAX)
+            continue;
+        *keys[i].value = nd_arena_str(cli->arena, value);
+        context->tls = context->tls || keys[i].tls;
+        return NULL;
+    }
+    return nd_error_new(ND_INVALID, "--docker: unrecognized config key: %.*s", ND_STR_ARG(key));
+}
+
+static struct nd_error *
+read_endpoint(struct nd_cli *cli, struct nd_str text, struct nd_context *context)
+{
     struct nd_texts parts = {.n = 0};
 
     ND_TRY_DOING(nd_csv_parse(cli->arena, text, &parts), "--docker");
-    for (size_t i = 0; i < parts.n; i++) {
-        size_t equals = nd_str_find(parts.items[i], '=');
-        struct nd_str key = nd_str_sub(parts.items[i], 0, equals);
-        bool known = false;
-
-        if (nd_str_eqz(key, "skip-tls-verify") && equals != SIZE_MAX) {
-            ND_TRY_DOING(
-                nd_parse_bool(nd_str_from(parts.items[i], equals + 1), &context->skip_verify),
-                "--docker skip-tls-verify");
-            context->tls = true;
-            continue;
-        }
-        for (size_t k = 0; k < ND_LEN(keys) && equals != SIZE_MAX; k++) {
-            if (!nd_str_eqz(key, keys[k].key))
-                continue;
-            *keys[k].value = nd_arena_str(cli->arena, nd_str_from(parts.items[i], equals + 1));
-            context->tls = context->tls || keys[k].tls;
-            known = true;
-        }
-        if (!known)
-            return nd_error_new(ND_INVALID, "--docker: unrecognized config key: %.*s",
-                                ND_STR_ARG(key));
-    }
+    for (size_t i = 0; i < parts.n; i++)
+        ND_TRY(read_endpoint_part(cli, parts.items[i], context));
     return NULL;
 }
 
@@ -122,14 +123,14 @@ read_flags(struct nd_cli *cli, struct nd_context *context)
     context->tls = target.tls;
     context->skip_verify = target.skip_verify;
     for (size_t i = 0; i < endpoints->n; i++)
-        ND_TRY(read_docker_endpoint(cli, endpoints->items[i], context));
+        ND_TRY(read_endpoint(cli, endpoints->items[i], context));
     return NULL;
 }
 
 static struct nd_error *
 create(struct nd_cli *cli)
 {
-    struct nd_context context = {.name = nd_cli_arg(cli, 0)};
+    struct nd_context context = {.name = nd_cli_arg(cli, 0), .host = ""};
     struct nd_contexts contexts;
     struct nd_context *items;
     struct nd_addr addr;
@@ -320,10 +321,10 @@ inspect_one(struct nd_cli *cli, const struct nd_contexts *contexts, const char *
 static struct nd_error *
 inspect(struct nd_cli *cli)
 {
-    struct nd_value *all = nd_value_new(cli->arena, ND_VALUE_LIST), *one;
+    struct nd_value *all = nd_value_new(cli->arena, ND_VALUE_LIST), *one = NULL;
     struct nd_contexts contexts;
     struct nd_format format;
-    const char *current;
+    const char *current = "";
 
     ND_TRY(nd_format_parse(cli->arena, nd_flag_text(cli->flags, "format"), false, &format));
     ND_TRY(nd_contexts_load(cli->arena, &contexts));

@@ -118,21 +118,25 @@ row_value(const struct listing *l, const Pb__Image *image, const Pb__ImagePlatfo
     return row;
 }
 
+typedef struct nd_error *row_fn(struct listing *l, const Pb__Image *image,
+                                const Pb__ImagePlatform *p, void *arg);
+
+static struct nd_error *
+for_each_platform(struct listing *l, const Pb__Image *image, row_fn *row, void *arg)
+{
+    for (size_t i = 0; i < image->n_platforms; i++) {
+        if (image->platforms[i]->available)
+            ND_TRY(row(l, image, image->platforms[i], arg));
+    }
+    return NULL;
+}
+
 /* Runs `row` for each platform that is here, of each image. */
 static struct nd_error *
-for_each_row(struct listing *l,
-             struct nd_error *(*row)(struct listing *l, const Pb__Image *image,
-                                     const Pb__ImagePlatform *p, void *arg),
-             void *arg)
+for_each_row(struct listing *l, row_fn *row, void *arg)
 {
-    for (size_t i = 0; i < l->reply->n_images; i++) {
-        const Pb__Image *image = l->reply->images[i];
-
-        for (size_t k = 0; k < image->n_platforms; k++) {
-            if (image->platforms[k]->available)
-                ND_TRY(row(l, image, image->platforms[k], arg));
-        }
-    }
+    for (size_t i = 0; i < l->reply->n_images; i++)
+        ND_TRY(for_each_platform(l, l->reply->images[i], row, arg));
     return NULL;
 }
 

@@ -19,7 +19,7 @@
 #include "nerdctl_methods.h"
 #include "protocol.h"
 
-#define PIECE_BYTES (256u * 1024u)
+#define PIECE_BYTES (256u << 10)
 
 static const struct nd_flag flags[] = {
     {"all-platforms", '\0', ND_FLAG_BOOL, "", "Every platform in the archive", 0, NULL},
@@ -76,7 +76,7 @@ send_archive(struct load *load)
 {
     Pb__ImageServiceLoadRequest request = PB__IMAGE_SERVICE_LOAD_REQUEST__INIT;
     uint8_t *piece = nd_arena_alloc(load->cli->arena, PIECE_BYTES);
-    size_t n;
+    size_t n = 0;
 
     ND_TRY(send_options(load));
     request.request_case = PB__IMAGE_SERVICE_LOAD_REQUEST__REQUEST_CHUNK;

@@ -251,7 +251,7 @@ create_container(void *arg)
     struct creation *creation = arg;
     struct nd_cli *cli = creation->cli;
     ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
-    const char *id;
+    const char *id = "";
 
     ND_TRY(nd_client_call_begin(cli->channel, PB_CONTAINER_SERVICE_CREATE, &cli->options, &call));
     ND_TRY(nd_client_call_send(call, &creation->request));

@@ -138,6 +138,22 @@ nd_command_is_planned(struct nd_str path)
     return false;
 }
 
+/* One more row of the table of distances: row[j] is that of what was read of `a` to b[0..j]. */
+static void
+next_row(size_t row[MAX_WORD + 1], char c, struct nd_str b)
+{
+    size_t diagonal = row[0];
+
+    row[0]++;
+    for (size_t j = 1; j <= b.len; j++) {
+        size_t replaced = diagonal + (c != b.ptr[j - 1]);
+        size_t other = ND_MIN(row[j], row[j - 1]) + 1;
+
+        diagonal = row[j];
+        row[j] = ND_MIN(replaced, other);
+    }
+}
+
 /* Insertions, deletions and replacements that lead from one word to the other. */
 static size_t
 distance(struct nd_str a, struct nd_str b)
@@ -148,18 +164,8 @@ distance(struct nd_str a, struct nd_str b)
         return MAX_WORD;
     for (size_t j = 0; j <= b.len; j++)
         row[j] = j;
-    for (size_t i = 1; i <= a.len; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= b.len; j++) {
-            size_t replaced = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
-            size_t other = ND_MIN(row[j], row[j - 1]) + 1;
-
-            diagonal = row[j];
-            row[j] = ND_MIN(replaced, other);
-        }
-    }
+    for (size_t i = 0; i < a.len; i++)
+        next_row(row, a.ptr[i], b);
     return row[b.len];
 }
 

@@ -149,7 +149,7 @@ add_variable(struct builder *b, struct nd_texts *env, struct nd_str text)
         return;
     }
     name = nd_arena_str(b->arena, text);
-    value = getenv(name);
+    value = secure_getenv(name);
     if (value != NULL)
         nd_texts_push(b->arena, env, nd_str(nd_arena_printf(b->arena, "%s=%s", name, value)));
 }

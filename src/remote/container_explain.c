@@ -81,7 +81,7 @@ static const struct place places[] = {
 static bool
 ends_field(struct nd_str rest)
 {
-    return rest.len > 0 && memchr(":[.", rest.ptr[0], 3) != NULL;
+    return rest.len > 0 && (rest.ptr[0] == ':' || rest.ptr[0] == '[' || rest.ptr[0] == '.');
 }
 
 static const struct place *

@@ -30,8 +30,8 @@
 const char *
 nd_contexts_path(struct nd_arena *arena)
 {
-    const char *config = getenv("XDG_CONFIG_HOME");
-    const char *home = getenv("HOME");
+    const char *config = secure_getenv("XDG_CONFIG_HOME");
+    const char *home = secure_getenv("HOME");
 
     if (config != NULL && config[0] == '/')
         return nd_arena_printf(arena, "%s/" FILE_NAME, config);
@@ -40,29 +40,40 @@ nd_contexts_path(struct nd_arena *arena)
     return NULL;
 }
 
-static struct nd_error *
-get_text(struct nd_arena *arena, const struct nd_json *object, const char *key, const char **ret)
-{
-    struct nd_str text;
+struct text_member {
+    const char *key;
+    const char **ret;
+};
 
-    ND_TRY(nd_json_get_str(object, key, &text));
-    *ret = nd_arena_str(arena, text);
+static struct nd_error *
+get_texts(struct nd_arena *arena, const struct nd_json *object, const struct text_member *members,
+          size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct nd_str text = ND_STR_NONE;
+
+        ND_TRY(nd_json_get_str(object, members[i].key, &text));
+        *members[i].ret = nd_arena_str(arena, text);
+    }
     return NULL;
 }
 
 static struct nd_error *
 read_context(struct nd_arena *arena, const struct nd_json *json, struct nd_context *context)
 {
-    const struct nd_json *tls;
+    const struct text_member members[] = {
+        {"name", &context->name},
+        {"description", &context->description},
+        {"host", &context->host},
+        {"namespace", &context->namespace},
+    };
+    const struct text_member tls_members[] = {
+        {"ca", &context->ca}, {"cert", &context->cert}, {"key", &context->key}};
+    const struct nd_json *tls = NULL;
 
-    ND_TRY(get_text(arena, json, "name", &context->name));
-    ND_TRY(get_text(arena, json, "description", &context->description));
-    ND_TRY(get_text(arena, json, "host", &context->host));
-    ND_TRY(get_text(arena, json, "namespace", &context->namespace));
+    ND_TRY(get_texts(arena, json, members, ND_LEN(members)));
     ND_TRY(nd_json_get_object(json, "tls", &tls));
-    ND_TRY(get_text(arena, tls, "ca", &context->ca));
-    ND_TRY(get_text(arena, tls, "cert", &context->cert));
-    ND_TRY(get_text(arena, tls, "key", &context->key));
+    ND_TRY(get_texts(arena, tls, tls_members, ND_LEN(tls_members)));
     ND_TRY(nd_json_get_bool(tls, "skipVerify", &context->skip_verify));
     context->tls = tls != NULL;
     if (context->name[0] == '\0' || context->host[0] == '\0')
@@ -73,13 +84,14 @@ read_context(struct nd_arena *arena, const struct nd_json *json, struct nd_conte
 static struct nd_error *
 read_contexts(struct nd_arena *arena, struct nd_str text, struct nd_contexts *ret)
 {
+    const struct text_member current = {"current", &ret->current};
     ND_AUTO(nd_json_freep) struct nd_json *json = NULL;
-    const struct nd_json *list;
+    const struct nd_json *list = NULL;
 
     ND_TRY(nd_json_parse(text, NULL, &json));
     if (nd_json_type(json) != ND_JSON_OBJECT)
         return nd_error_new(ND_INVALID, "not a JSON object");
-    ND_TRY(get_text(arena, json, "current", &ret->current));
+    ND_TRY(get_texts(arena, json, &current, 1));
     ND_TRY(nd_json_get_array(json, "contexts", &list));
     if (nd_json_count(list) > MAX_CONTEXTS)
         return nd_error_new(ND_INVALID, "more than %u contexts", MAX_CONTEXTS);

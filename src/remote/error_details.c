@@ -13,7 +13,7 @@
 #include "google/rpc/status.pb-c.h"
 #include "nerdctl/v1/error.pb-c.h"
 
-#define MAX_DETAILS_BYTES (256u * 1024u) /* in memory */
+#define MAX_DETAILS_BYTES (256u << 10) /* in memory */
 #define MAX_PARTS         32u
 
 static const void *

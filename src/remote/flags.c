@@ -292,27 +292,33 @@ rest_is_arguments(struct nd_arena *arena, struct reader *r)
         nd_texts_push(arena, &r->words->args, r->words->words[r->at++]);
 }
 
+/* The next word, and what belongs to it. */
+static struct nd_error *
+read_word(struct nd_arena *arena, struct reader *r)
+{
+    struct nd_flag_words *words = r->words;
+    struct nd_str word = words->words[r->at++];
+
+    if (nd_str_eqz(word, "--")) {
+        rest_is_arguments(arena, r);
+        return NULL;
+    }
+    if (word.len >= 2 && word.ptr[0] == '-')
+        return word.ptr[1] == '-' ? read_long(r, word) : read_short(r, word);
+    nd_texts_push(arena, &words->args, word);
+    if (!words->mixed)
+        rest_is_arguments(arena, r);
+    return NULL;
+}
+
 struct nd_error *
 nd_flags_parse(struct nd_arena *arena, struct nd_flags *const *sets, size_t n_sets,
                struct nd_flag_words *words)
 {
     struct reader r = {.sets = sets, .n_sets = n_sets, .words = words};
 
-    while (r.at < words->n && !words->help) {
-        struct nd_str word = words->words[r.at++];
-
-        if (nd_str_eqz(word, "--")) {
-            rest_is_arguments(arena, &r);
-        } else if (word.len < 2 || word.ptr[0] != '-') {
-            nd_texts_push(arena, &words->args, word);
-            if (!words->mixed)
-                rest_is_arguments(arena, &r);
-        } else if (word.ptr[1] == '-') {
-            ND_TRY(read_long(&r, word));
-        } else {
-            ND_TRY(read_short(&r, word));
-        }
-    }
+    while (r.at < words->n && !words->help)
+        ND_TRY(read_word(arena, &r));
     return NULL;
 }
 
@@ -329,11 +335,11 @@ refuse_host_flag(const struct nd_flag *flag)
 }
 
 struct nd_error *
-nd_flags_check_supported(const struct nd_flags *set)
+nd_flags_check_supported(const struct nd_flags *flags)
 {
-    for (size_t i = 0; i < set->table.n; i++) {
-        const struct nd_flag *flag = &set->table.flags[i];
-        const struct slot *slot = slot_of(set, flag);
+    for (size_t i = 0; i < flags->table.n; i++) {
+        const struct nd_flag *flag = &flags->table.flags[i];
+        const struct slot *slot = slot_of(flags, flag);
 
         if ((flag->marks & (ND_FLAG_UNSUPPORTED | ND_FLAG_HOST_ONLY)) == 0 || slot->given == 0)
             continue;

@@ -84,7 +84,7 @@ nd_flags_help(struct nd_arena *arena, struct nd_flag_table table, struct nd_buf 
         shown[n++] = &table.flags[i];
         width = ND_MAX(width, strlen(left_side(arena, &table.flags[i])));
     }
-    qsort(shown, n, sizeof(shown[0]), compare_flags);
+    qsort(shown, n, sizeof(const struct nd_flag *), compare_flags);
     for (size_t i = 0; i < n; i++) {
         bool refused = (shown[i]->marks & (ND_FLAG_UNSUPPORTED | ND_FLAG_HOST_ONLY)) != 0;
 

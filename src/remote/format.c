@@ -33,14 +33,16 @@ expand_escapes(struct nd_arena *arena, struct nd_str text)
     size_t n = 0;
 
     for (size_t i = 0; i < text.len; i++) {
-        char next = i + 1 < text.len ? text.ptr[i + 1] : '\0';
+        struct nd_str rest = nd_str_from(text, i);
 
-        if (text.ptr[i] == '\\' && (next == 't' || next == 'n')) {
-            dst[n++] = next == 't' ? '\t' : '\n';
+        dst[n] = text.ptr[i];
+        if (nd_str_starts(rest, ND_STR("\\t")))
+            dst[n] = '\t';
+        else if (nd_str_starts(rest, ND_STR("\\n")))
+            dst[n] = '\n';
+        if (dst[n] != text.ptr[i])
             i++;
-        } else {
-            dst[n++] = text.ptr[i];
-        }
+        n++;
     }
     return nd_str_n(dst, n);
 }

@@ -10,6 +10,11 @@
 
 #include <stdio.h>
 
+/* In hours: from here on an age is told in the next unit. */
+#define FORTNIGHT  336
+#define TWO_MONTHS 1440
+#define TWO_YEARS  17520
+
 const char *
 nd_human_age(struct nd_arena *arena, int64_t age_ns)
 {
@@ -32,11 +37,11 @@ nd_human_age(struct nd_arena *arena, int64_t age_ns)
         return "About an hour";
     if (hours < 48)
         return nd_arena_printf(arena, "%lld hours", (long long)hours);
-    if (hours < 24 * 7 * 2)
+    if (hours < FORTNIGHT)
         return nd_arena_printf(arena, "%lld days", (long long)(hours / 24));
-    if (hours < 24 * 30 * 2)
+    if (hours < TWO_MONTHS)
         return nd_arena_printf(arena, "%lld weeks", (long long)(hours / 24 / 7));
-    if (hours < 24 * 365 * 2)
+    if (hours < TWO_YEARS)
         return nd_arena_printf(arena, "%lld months", (long long)(hours / 24 / 30));
     return nd_arena_printf(arena, "%lld years", (long long)(age / ND_HOUR / 24 / 365));
 }

@@ -13,7 +13,7 @@
 
 #include "template_priv.h"
 
-#define MAX_LINE_BYTES (1024u * 1024u)
+#define MAX_LINE_BYTES (1024u << 10)
 
 struct level {
     const char *name;

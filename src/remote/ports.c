@@ -83,7 +83,7 @@ nd_ports_text(struct nd_arena *arena, Pb__PortMapping *const *ports, size_t n)
 
     for (size_t i = 0; i < n; i++)
         sorted[i] = ports[i];
-    qsort(sorted, n, sizeof(sorted[0]), compare_ports);
+    qsort(sorted, n, sizeof(Pb__PortMapping *), compare_ports);
     for (size_t at = 0; at < n;)
         groups[n_groups++] = group_text(arena, sorted, n, &at);
     qsort(groups, n_groups, sizeof(groups[0]), compare_texts);

@@ -12,7 +12,7 @@
 static const char *
 variable(const char *name)
 {
-    const char *value = getenv(name);
+    const char *value = secure_getenv(name);
 
     return value != NULL ? value : "";
 }
@@ -120,8 +120,13 @@ use_namespace(const struct nd_flags *globals, struct nd_target *target)
 struct nd_error *
 nd_target_resolve(struct nd_arena *arena, const struct nd_flags *globals, struct nd_target *ret)
 {
-    struct nd_target target = {
-        .host = ND_DEFAULT_HOST, .namespace = "", .ca = "", .cert = "", .key = ""};
+    struct nd_target target = {.context = ND_DEFAULT_CONTEXT,
+                               .origin = "",
+                               .host = ND_DEFAULT_HOST,
+                               .namespace = "",
+                               .ca = "",
+                               .cert = "",
+                               .key = ""};
     struct nd_contexts contexts = {.current = ""};
     bool explicit_host = nd_flag_text(globals, "host").len > 0;
 

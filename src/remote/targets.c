@@ -9,7 +9,7 @@
 
 #include "fiber/group.h"
 
-#define MAX_TEXT_BYTES (1024u * 1024u)
+#define MAX_TEXT_BYTES (1024u << 10)
 
 struct batch {
     struct nd_cli *cli;

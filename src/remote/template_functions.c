@@ -75,7 +75,7 @@ compare(const struct nd_value *a, const struct nd_value *b, int *ret)
 static struct nd_error *
 equal(const struct nd_value *a, const struct nd_value *b, bool *ret)
 {
-    int order;
+    int order = 0;
 
     if (is_nil(a) || is_nil(b)) {
         *ret = is_nil(a) && is_nil(b);
@@ -102,7 +102,7 @@ function_eq(struct template_run *run, struct template_arguments args, const stru
 static struct nd_error *
 function_ne(struct template_run *run, struct template_arguments args, const struct nd_value **ret)
 {
-    bool same;
+    bool same = false;
 
     ND_TRY(equal(args.values[0], args.values[1], &same));
     *ret = nd_value_bool(run->arena, !same);
@@ -124,7 +124,7 @@ ordered(struct template_arguments args, int *ret)
 static struct nd_error *
 function_lt(struct template_run *run, struct template_arguments args, const struct nd_value **ret)
 {
-    int order;
+    int order = 0;
 
     ND_TRY(ordered(args, &order));
     *ret = nd_value_bool(run->arena, order < 0);
@@ -134,7 +134,7 @@ function_lt(struct template_run *run, struct template_arguments args, const stru
 static struct nd_error *
 function_le(struct template_run *run, struct template_arguments args, const struct nd_value **ret)
 {
-    int order;
+    int order = 0;
 
     ND_TRY(ordered(args, &order));
     *ret = nd_value_bool(run->arena, order <= 0);
@@ -144,7 +144,7 @@ function_le(struct template_run *run, struct template_arguments args, const stru
 static struct nd_error *
 function_gt(struct template_run *run, struct template_arguments args, const struct nd_value **ret)
 {
-    int order;
+    int order = 0;
 
     ND_TRY(ordered(args, &order));
     *ret = nd_value_bool(run->arena, order > 0);
@@ -154,7 +154,7 @@ function_gt(struct template_run *run, struct template_arguments args, const stru
 static struct nd_error *
 function_ge(struct template_run *run, struct template_arguments args, const struct nd_value **ret)
 {
-    int order;
+    int order = 0;
 
     ND_TRY(ordered(args, &order));
     *ret = nd_value_bool(run->arena, order >= 0);
@@ -218,7 +218,7 @@ index_once(struct template_run *run, const struct nd_value *v, const struct nd_v
            const struct nd_value **ret)
 {
     size_t length = v->kind == ND_VALUE_TEXT ? v->text.len : v->n_items;
-    size_t i;
+    size_t i = 0;
 
     if (v->kind == ND_VALUE_MAP || (v->kind == ND_VALUE_OBJECT && v->document))
         return index_map(run, v, key, ret);

@@ -30,7 +30,9 @@ is_word(char c)
 static char
 at(struct nd_str text, size_t pos)
 {
-    return pos < text.len ? text.ptr[pos] : '\0';
+    if (pos >= text.len)
+        return '\0';
+    return text.ptr[pos];
 }
 
 static bool
@@ -45,7 +47,9 @@ ends_word(struct nd_str text, size_t pos)
 {
     char c = at(text, pos);
 
-    if (pos >= text.len || is_space(c) || memchr(".,|:()", c, 6) != NULL)
+    if (c == '\0')
+        return pos >= text.len;
+    if (is_space(c) || strchr(".,|:()", c) != NULL)
         return true;
     return nd_str_starts(nd_str_from(text, pos), ND_STR("}}"));
 }

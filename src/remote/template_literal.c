@@ -41,18 +41,24 @@ parse_digits(const char *text, unsigned base, uint64_t *ret)
     return true;
 }
 
+/* The base that a prefix says; cuts the prefix off. Go takes a leading zero for octal, as C does. */
+static unsigned
+take_base(const char **text)
+{
+    char c = (char)tolower((unsigned char)(*text)[(*text)[0] == '0']);
+
+    if ((*text)[0] != '0' || c == '\0')
+        return 10;
+    *text += c == 'x' || c == 'b' || c == 'o' ? 2 : 1;
+    return c == 'x' ? 16 : c == 'b' ? 2 : 8;
+}
+
 static bool
 parse_integer(const char *text, bool negative, struct nd_value *value)
 {
-    unsigned base = 10;
+    unsigned base = take_base(&text);
     uint64_t magnitude;
 
-    if (text[0] == '0' && text[1] != '\0') {
-        char c = (char)tolower((unsigned char)text[1]);
-
-        base = c == 'x' ? 16 : c == 'b' ? 2 : 8;
-        text += c == 'x' || c == 'b' || c == 'o' ? 2 : 1;
-    }
     if (!parse_digits(text, base, &magnitude) || magnitude > (uint64_t)INT64_MAX + negative)
         return false;
     value->kind = ND_VALUE_INT;
@@ -86,7 +92,7 @@ parse_float(const char *text, bool negative, struct nd_value *value)
 static struct nd_error *
 parse_character(struct nd_arena *arena, struct nd_str text, struct nd_value *value)
 {
-    struct nd_str plain;
+    struct nd_str plain = ND_STR_NONE;
     uint32_t c;
     size_t n;
 
@@ -187,9 +193,12 @@ unescape(struct nd_str *rest, char quote, char *dst, size_t *n)
     unsigned base;
     uint64_t value;
     size_t width;
-    char c = rest->len > 0 ? rest->ptr[0] : '\0';
     bool octal;
+    char c;
 
+    if (rest->len == 0)
+        return false;
+    c = rest->ptr[0];
     for (const char *e = simple_escapes; *e != '\0'; e += 2) {
         if (e[0] == c && !((c == '"' || c == '\'') && c != quote)) {
             dst[(*n)++] = e[1];

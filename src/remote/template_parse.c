@@ -601,7 +601,7 @@ parse_definition(struct parser *p, struct nd_str name)
 static struct nd_error *
 parse_define(struct parser *p)
 {
-    struct nd_str name;
+    struct nd_str name = ND_STR_NONE;
 
     if (p->nesting != 0)
         return fail(p, "unexpected <define> in command");
@@ -703,10 +703,16 @@ skip_comment(struct parser *p, bool *ret)
     return NULL;
 }
 
+static bool
+is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static struct nd_str
 trim_right(struct nd_str s)
 {
-    while (s.len > 0 && memchr(" \t\r\n", s.ptr[s.len - 1], 4) != NULL)
+    while (s.len > 0 && is_space(s.ptr[s.len - 1]))
         s.len--;
     return s;
 }
@@ -714,7 +720,7 @@ trim_right(struct nd_str s)
 static struct nd_str
 trim_left(struct nd_str s)
 {
-    while (s.len > 0 && memchr(" \t\r\n", s.ptr[0], 4) != NULL)
+    while (s.len > 0 && is_space(s.ptr[0]))
         s = nd_str_from(s, 1);
     return s;
 }
@@ -732,8 +738,7 @@ parse_text(struct parser *p, struct list *list, bool *ret)
     if (*ret) {
         struct nd_str inside = nd_str_from(rest, open + 2);
 
-        trims =
-            inside.len > 1 && inside.ptr[0] == '-' && memchr(" \t\r\n", inside.ptr[1], 4) != NULL;
+        trims = inside.len > 1 && inside.ptr[0] == '-' && is_space(inside.ptr[1]);
     }
     if (p->trim_next)
         text = trim_left(text);

@@ -53,35 +53,48 @@ template_print(struct nd_buf *out, struct template_arguments args, bool line)
     return line ? put(out, "\n") : NULL;
 }
 
+/* Bytes of the character at the front: 0 when they are no UTF-8. */
+static size_t
+character_length(struct nd_str s)
+{
+    for (size_t n = 1; n <= 4 && n <= s.len; n++) {
+        if (nd_str_is_utf8(nd_str_sub(s, 0, n)))
+            return n;
+    }
+    return 0;
+}
+
+/* One character of a quoted text, cut off the front of `*rest`. */
+static struct nd_error *
+quote_character(struct nd_buf *out, struct nd_str *rest)
+{
+    static const char escapes[] = "\aa\bb\ff\nn\rr\tt\vv\"\"\\\\";
+    char c = rest->ptr[0];
+    char text[] = {'\\', '\0', '\0'};
+    size_t n = character_length(*rest);
+    struct nd_str plain = nd_str_sub(*rest, 0, n);
+    const char *e = escapes;
+    char hex[8];
+
+    while (*e != '\0' && *e != c)
+        e += 2;
+    *rest = nd_str_from(*rest, n > 0 ? n : 1);
+    if (*e != '\0') {
+        text[1] = e[1];
+        return put(out, text);
+    }
+    if (n > 0 && (unsigned char)c >= 0x20 && c != 0x7f)
+        return nd_buf_add(out, plain);
+    (void)snprintf(hex, sizeof(hex), "\\x%02x", (unsigned char)c);
+    return put(out, hex);
+}
+
 struct nd_error *
 template_quote(struct nd_buf *out, struct nd_str text)
 {
-    static const char escapes[] = "\aa\bb\ff\nn\rr\tt\vv\"\"\\\\";
-    char hex[8];
-
     ND_TRY(put(out, "\""));
-    for (size_t i = 0, n; i < text.len; i += n) {
-        char c = text.ptr[i];
-        const char *e = escapes;
-
-        while (*e != '\0' && *e != c)
-            e += 2;
-        n = 1;
-        while (n < 4 && i + n <= text.len && !nd_str_is_utf8(nd_str_sub(text, i, n)))
-            n++;
-        if (i + n > text.len || !nd_str_is_utf8(nd_str_sub(text, i, n)))
-            n = 1;
-        if (*e != '\0') {
-            char escaped[] = {'\\', e[1]};
-
-            ND_TRY(nd_buf_add(out, nd_str_n(escaped, sizeof(escaped))));
-        } else if ((unsigned char)c < 0x20 || c == 0x7f || ((unsigned char)c >= 0x80 && n == 1)) {
-            (void)snprintf(hex, sizeof(hex), "\\x%02x", (unsigned char)c);
-            ND_TRY(put(out, hex));
-        } else {
-            ND_TRY(nd_buf_add(out, nd_str_sub(text, i, n)));
-        }
-    }
+    while (text.len > 0)
+        ND_TRY(quote_character(out, &text));
     return put(out, "\"");
 }
 
@@ -125,38 +138,69 @@ pad(struct nd_buf *out, const struct verb *verb, struct nd_str text, bool number
     return verb->minus ? NULL : nd_buf_add(out, text);
 }
 
+static unsigned
+base_of(char letter)
+{
+    switch (letter) {
+    case 'b':
+        return 2;
+    case 'o':
+        return 8;
+    case 'x':
+    case 'X':
+        return 16;
+    default:
+        return 10;
+    }
+}
+
+/* What '#' puts in front of the digits. */
+static const char *
+prefix_of(char letter)
+{
+    switch (letter) {
+    case 'b':
+        return "0b";
+    case 'o':
+        return "0";
+    case 'x':
+        return "0x";
+    case 'X':
+        return "0X";
+    default:
+        return "";
+    }
+}
+
+static const char *
+sign_of(const struct verb *verb, bool negative)
+{
+    if (negative)
+        return "-";
+    return verb->plus ? "+" : verb->space ? " " : "";
+}
+
 /* The digits of an integer in a base, with sign and prefix. */
 static size_t
 format_integer(char dst[MAX_NUMBER_TEXT], const struct verb *verb, const struct nd_value *v)
 {
     bool negative = v->kind == ND_VALUE_INT && v->i64 < 0;
     uint64_t magnitude = negative ? 0 - (uint64_t)v->i64 : v->u64;
-    unsigned base = verb->letter == 'b' ? 2 : verb->letter == 'o' ? 8 : 16;
     const char *digits = verb->letter == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
+    const char *sign = sign_of(verb, negative);
     char reversed[MAX_NUMBER_TEXT];
-    size_t n = 0, length = 0;
+    size_t n = 0, length;
     int least = verb->has_precision ? verb->precision : 1;
 
-    if (verb->letter == 'd' || verb->letter == 'v')
-        base = 10;
     if (verb->zero && verb->has_width && !verb->minus && !verb->has_precision)
-        least = verb->width - (negative || verb->plus || verb->space);
+        least = verb->width - (int)strlen(sign);
     least = ND_MIN(least, MAX_PRECISION);
     while (magnitude > 0 || (int)n < least) {
-        reversed[n++] = digits[magnitude % base];
-        magnitude /= base;
+        reversed[n++] = digits[magnitude % base_of(verb->letter)];
+        magnitude /= base_of(verb->letter);
     }
-    if (negative || verb->plus || verb->space)
-        dst[length++] = negative ? '-' : verb->plus ? '+' : ' ';
-    if (verb->sharp && base == 16) {
-        dst[length++] = '0';
-        dst[length++] = verb->letter;
-    } else if (verb->sharp && base == 8) {
-        dst[length++] = '0';
-    } else if (verb->sharp && base == 2) {
-        dst[length++] = '0';
-        dst[length++] = 'b';
-    }
+    length = (size_t)snprintf(dst, MAX_NUMBER_TEXT, "%s%s", sign,
+                              verb->sharp ? prefix_of(verb->letter) : "");
     while (n > 0)
         dst[length++] = reversed[--n];
     return length;
@@ -300,23 +344,27 @@ put_integer(struct nd_buf *out, const struct verb *verb, const struct nd_value *
 static struct nd_error *put_value(struct nd_buf *out, const struct verb *verb,
                                   const struct nd_value *v);
 
+static struct nd_error *
+put_key(struct nd_buf *out, const struct verb *verb, struct nd_str name)
+{
+    struct nd_value key = {.kind = ND_VALUE_TEXT, .text = name};
+    struct verb plain = {.letter = verb->letter};
+
+    ND_TRY(put_value(out, &plain, &key));
+    return put(out, ":");
+}
+
 /* A list, map or struct: the verb applies to each part. */
 static struct nd_error *
 put_parts(struct nd_buf *out, const struct verb *verb, const struct nd_value *v)
 {
     bool map = v->kind == ND_VALUE_MAP;
-    struct verb key = {.letter = verb->letter};
 
     ND_TRY(put(out, map ? "map[" : v->kind == ND_VALUE_LIST ? "[" : "{"));
     for (size_t i = 0; i < v->n_items; i++) {
-        struct nd_value name = {.kind = ND_VALUE_TEXT, .text = v->items[i].name};
-
-        if (i > 0)
-            ND_TRY(put(out, " "));
-        if (map) {
-            ND_TRY(put_value(out, &key, &name));
-            ND_TRY(put(out, ":"));
-        }
+        ND_TRY(put(out, i > 0 ? " " : ""));
+        if (map)
+            ND_TRY(put_key(out, verb, v->items[i].name));
         ND_TRY(put_value(out, verb, v->items[i].value));
     }
     return put(out, v->kind == ND_VALUE_OBJECT ? "}" : "]");
@@ -415,6 +463,29 @@ scan_flags(struct scan *scan, struct verb *verb)
     }
 }
 
+/* Width and precision; what is wrong with them is printed, and they do not count then. */
+static struct nd_error *
+scan_sizes(struct nd_buf *out, struct scan *scan, struct verb *verb)
+{
+    bool good = scan_number(scan, &verb->width, &verb->has_width);
+
+    if (verb->has_width && verb->width < 0) {
+        verb->width = -verb->width;
+        verb->minus = true;
+    }
+    verb->has_width = verb->has_width && good;
+    ND_TRY(put(out, good ? "" : "%!(BADWIDTH)"));
+    if (scan->rest.len == 0 || scan->rest.ptr[0] != '.')
+        return NULL;
+    scan->rest = nd_str_from(scan->rest, 1);
+    good = scan_number(scan, &verb->precision, &verb->has_precision) && verb->precision >= 0;
+    verb->has_precision = true;
+    if (good)
+        return NULL;
+    verb->precision = 0;
+    return put(out, "%!(BADPREC)");
+}
+
 /* What stands behind a "%". */
 static struct nd_error *
 put_verb(struct nd_buf *out, struct scan *scan)
@@ -422,22 +493,7 @@ put_verb(struct nd_buf *out, struct scan *scan)
     struct verb verb = {.letter = '\0'};
 
     scan_flags(scan, &verb);
-    if (!scan_number(scan, &verb.width, &verb.has_width)) {
-        ND_TRY(put(out, "%!(BADWIDTH)"));
-        verb.has_width = false;
-    }
-    if (verb.has_width && verb.width < 0) {
-        verb.width = -verb.width;
-        verb.minus = true;
-    }
-    if (scan->rest.len > 0 && scan->rest.ptr[0] == '.') {
-        scan->rest = nd_str_from(scan->rest, 1);
-        if (!scan_number(scan, &verb.precision, &verb.has_precision) || verb.precision < 0) {
-            ND_TRY(put(out, "%!(BADPREC)"));
-            verb.precision = 0;
-        }
-        verb.has_precision = true;
-    }
+    ND_TRY(scan_sizes(out, scan, &verb));
     if (scan->rest.len == 0)
         return put(out, "%!(NOVERB)");
     verb.letter = scan->rest.ptr[0];
@@ -454,21 +510,22 @@ put_verb(struct nd_buf *out, struct scan *scan)
 }
 
 static struct nd_error *
+put_extra_one(struct nd_buf *out, const struct nd_value *v)
+{
+    if (v->kind == ND_VALUE_NULL || v->kind == ND_VALUE_MISSING)
+        return put(out, "<nil>");
+    ND_TRY(put(out, nd_value_kind_name(v->kind)));
+    ND_TRY(put(out, "="));
+    return nd_value_print(out, v);
+}
+
+static struct nd_error *
 put_extra(struct nd_buf *out, const struct scan *scan)
 {
     ND_TRY(put(out, "%!(EXTRA "));
     for (size_t i = scan->used; i < scan->args.n; i++) {
-        const struct nd_value *v = scan->args.values[i];
-
-        if (i > scan->used)
-            ND_TRY(put(out, ", "));
-        if (v->kind == ND_VALUE_NULL || v->kind == ND_VALUE_MISSING) {
-            ND_TRY(put(out, "<nil>"));
-            continue;
-        }
-        ND_TRY(put(out, nd_value_kind_name(v->kind)));
-        ND_TRY(put(out, "="));
-        ND_TRY(nd_value_print(out, v));
+        ND_TRY(put(out, i > scan->used ? ", " : ""));
+        ND_TRY(put_extra_one(out, scan->args.values[i]));
     }
     return put(out, ")");
 }

@@ -152,7 +152,7 @@ eval_variable(struct template_run *run, const struct template_operand *operand,
 }
 
 static struct nd_error *eval_function(struct template_run *run,
-                                      const struct template_operand *function,
+                                      const struct template_operand *operand,
                                       const struct template_command *command,
                                       const struct nd_value *dot, const struct nd_value *final,
                                       const struct nd_value **ret);
@@ -162,7 +162,7 @@ static struct nd_error *
 eval_operand(struct template_run *run, const struct template_operand *operand,
              const struct nd_value *dot, const struct nd_value **ret)
 {
-    const struct nd_value *base;
+    const struct nd_value *base = &missing;
 
     ND_TRY(template_work(run, 0));
     at_operand(run, operand);
@@ -198,9 +198,9 @@ taken_kind(const struct template_function *function, size_t i)
 {
     size_t n = strlen(function->takes);
 
-    if (n > 0 && function->takes[n - 1] == '*')
-        return i < n - 1 ? function->takes[i] : 'v';
-    return i < n ? function->takes[i] : '\0';
+    if (n > 0 && function->takes[n - 1] == '*' && i >= n - 1)
+        return 'v';
+    return function->takes[i < n ? i : n]; /* behind the last: the NUL */
 }
 
 /* `operand` is where the value was written, NULL when it came through the pipe. */
@@ -313,7 +313,7 @@ eval_method(struct template_run *run, const struct template_operand *operand,
             const struct nd_value *dot, const struct nd_value *final, const struct nd_value **ret)
 {
     const struct nd_value *argument = final;
-    const struct nd_value *base;
+    const struct nd_value *base = &missing;
     size_t n = final != NULL;
 
     for (const struct template_operand *o = operand->next; o != NULL; o = o->next)
@@ -365,6 +365,7 @@ eval_pipe(struct template_run *run, const struct template_pipe *pipe, const stru
     for (const struct template_command *c = pipe->commands; c != NULL; c = c->next)
         ND_TRY(eval_command(run, c, dot, value, &value));
     run->depth--;
+    ND_INVARIANT(value != NULL); /* a pipe has at least one command */
     *ret = value;
     return NULL;
 }
@@ -403,7 +404,7 @@ eval_statement(struct template_run *run, const struct template_pipe *pipe,
 static struct nd_error *
 walk_action(struct template_run *run, const struct template_node *node, const struct nd_value *dot)
 {
-    const struct nd_value *value;
+    const struct nd_value *value = &missing;
     size_t before = run->out->len;
 
     ND_TRY(eval_statement(run, node->pipe, dot, &value));
@@ -418,7 +419,7 @@ walk_branch(struct template_run *run, const struct template_node *node, const st
             enum flow *flow)
 {
     struct template_variable *outer = run->variables;
-    const struct nd_value *value;
+    const struct nd_value *value = &missing;
     struct nd_error *err;
 
     ND_TRY(eval_statement(run, node->pipe, dot, &value));
@@ -481,14 +482,15 @@ cannot_iterate(const struct nd_value *value)
     ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(ND_TEMPLATE_MAX_BYTES);
     ND_AUTO(nd_error_freep) struct nd_error *err = nd_value_print(&text, value);
 
-    return nd_error_new(ND_INVALID, "range can't iterate over %.*s", (int)text.len, text.ptr);
+    return nd_error_new(ND_INVALID, "range can't iterate over %s",
+                        text.ptr != NULL ? text.ptr : "");
 }
 
 static struct nd_error *
 walk_range(struct template_run *run, const struct template_node *node, const struct nd_value *dot)
 {
     struct template_variable *outer = run->variables;
-    const struct nd_value *value;
+    const struct nd_value *value = &missing;
     enum flow flow = FLOW_ON;
     struct nd_error *err;
 

@@ -323,8 +323,10 @@ template_title(struct template_run *run, struct template_arguments args,
     TEXT_BUF(buf);
 
     for (size_t i = 0; i < text.len; i++) {
-        char c = begins ? (char)toupper((unsigned char)text.ptr[i]) : text.ptr[i];
+        char c = text.ptr[i];
 
+        if (begins)
+            c = (char)toupper((unsigned char)c);
         ND_TRY(nd_buf_add(&buf, nd_str_n(&c, 1)));
         begins = separates_words(c);
     }

@@ -78,8 +78,8 @@ nd_size_parse(struct nd_str text, int64_t *ret)
 {
     struct nd_str number = text;
     struct nd_str unit;
-    double value;
-    int shift;
+    double value = 0;
+    int shift = 0;
 
     while (number.len > 0 && isalpha((unsigned char)number.ptr[number.len - 1]) != 0)
         number.len--;
@@ -190,6 +190,18 @@ csv_quoted(struct nd_arena *arena, struct nd_str *rest, struct nd_str *ret)
     return NULL;
 }
 
+static struct nd_error *
+csv_plain(struct nd_str *rest, struct nd_str *ret)
+{
+    struct nd_str value = nd_str_sub(*rest, 0, nd_str_find(*rest, ','));
+
+    *rest = nd_str_from(*rest, value.len);
+    if (nd_str_find(value, '"') != SIZE_MAX)
+        return nd_error_new(ND_INVALID, "bare \" in non-quoted-field");
+    *ret = value;
+    return NULL;
+}
+
 struct nd_error *
 nd_csv_parse(struct nd_arena *arena, struct nd_str line, struct nd_texts *ret)
 {
@@ -198,16 +210,12 @@ nd_csv_parse(struct nd_arena *arena, struct nd_str line, struct nd_texts *ret)
     if (nd_str_find(line, '\n') != SIZE_MAX || nd_str_find(line, '\r') != SIZE_MAX)
         return nd_error_new(ND_INVALID, "line break in \"%.*s\"", ND_STR_ARG(line));
     for (;;) {
-        struct nd_str value;
+        struct nd_str value = ND_STR_NONE;
 
-        if (rest.len > 0 && rest.ptr[0] == '"') {
+        if (rest.len > 0 && rest.ptr[0] == '"')
             ND_TRY(csv_quoted(arena, &rest, &value));
-        } else {
-            value = nd_str_sub(rest, 0, nd_str_find(rest, ','));
-            rest = nd_str_from(rest, value.len);
-            if (nd_str_find(value, '"') != SIZE_MAX)
-                return nd_error_new(ND_INVALID, "bare \" in non-quoted-field");
-        }
+        else
+            ND_TRY(csv_plain(&rest, &value));
         if (ret->n >= ND_REMOTE_MAX_LIST_VALUES)
             return nd_error_new(ND_INVALID, "more than %u values", ND_REMOTE_MAX_LIST_VALUES);
         nd_texts_push(arena, ret, value);

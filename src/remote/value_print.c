@@ -76,11 +76,9 @@ put_plain(struct nd_buf *out, const char *digits, int exponent)
         return put(out, digits);
     }
     for (int i = 0; i <= exponent || i < n; i++) {
-        char c = i < n ? digits[i] : '0';
-
         if (i == exponent + 1)
             ND_TRY(put(out, "."));
-        ND_TRY(nd_buf_add(out, nd_str_n(&c, 1)));
+        ND_TRY(nd_buf_add(out, i < n ? nd_str_n(digits + i, 1) : ND_STR("0")));
     }
     return NULL;
 }
@@ -88,7 +86,7 @@ put_plain(struct nd_buf *out, const char *digits, int exponent)
 static struct nd_error *
 put_float(struct nd_buf *out, double v, bool json)
 {
-    char digits[MAX_FLOAT_TEXT];
+    char digits[MAX_FLOAT_TEXT] = "0";
     int exponent;
 
     if (isnan(v))
@@ -138,6 +136,17 @@ put_number(struct nd_buf *out, const struct nd_value *v)
 }
 
 static struct nd_error *
+print_item(struct nd_buf *out, const struct nd_value_item *item, bool named, bool first)
+{
+    ND_TRY(put(out, first ? "" : " "));
+    if (named) {
+        ND_TRY(nd_buf_add(out, item->name));
+        ND_TRY(put(out, ":"));
+    }
+    return nd_value_print(out, item->value);
+}
+
+static struct nd_error *
 print_items(struct nd_buf *out, const struct nd_value *v)
 {
     bool map = v->kind == ND_VALUE_MAP || v->kind == ND_VALUE_LOOKUP;
@@ -147,14 +156,8 @@ print_items(struct nd_buf *out, const struct nd_value *v)
     for (size_t i = 0; i < v->n_items; i++) {
         if ((v->items[i].marks & ND_VALUE_TEMPLATE_ONLY) != 0)
             continue;
-        if (!first)
-            ND_TRY(put(out, " "));
+        ND_TRY(print_item(out, &v->items[i], map, first));
         first = false;
-        if (map) {
-            ND_TRY(nd_buf_add(out, v->items[i].name));
-            ND_TRY(put(out, ":"));
-        }
-        ND_TRY(nd_value_print(out, v->items[i].value));
     }
     return put(out, v->kind == ND_VALUE_OBJECT ? "}" : "]");
 }
@@ -308,6 +311,17 @@ json_new_line(struct nd_buf *out, struct json_style style)
 }
 
 static struct nd_error *
+json_item(struct nd_buf *out, const struct nd_value_item *item, bool named, struct json_style style)
+{
+    ND_TRY(json_new_line(out, style));
+    if (named) {
+        ND_TRY(nd_value_json_text(out, item->json));
+        ND_TRY(put(out, style.indent != 0 ? ": " : ":"));
+    }
+    return json_value(out, item->value, style);
+}
+
+static struct nd_error *
 json_items(struct nd_buf *out, const struct nd_value *v, struct json_style style)
 {
     bool named = v->kind != ND_VALUE_LIST;
@@ -316,19 +330,11 @@ json_items(struct nd_buf *out, const struct nd_value *v, struct json_style style
 
     ND_TRY(put(out, named ? "{" : "["));
     for (size_t i = 0; i < v->n_items; i++) {
-        const struct nd_value_item *item = &v->items[i];
-
-        if (!is_in_json(item))
+        if (!is_in_json(&v->items[i]))
             continue;
-        if (!first)
-            ND_TRY(put(out, ","));
+        ND_TRY(put(out, first ? "" : ","));
+        ND_TRY(json_item(out, &v->items[i], named, inner));
         first = false;
-        ND_TRY(json_new_line(out, inner));
-        if (named) {
-            ND_TRY(nd_value_json_text(out, item->json));
-            ND_TRY(put(out, style.indent != 0 ? ": " : ":"));
-        }
-        ND_TRY(json_value(out, item->value, inner));
     }
     if (!first)
         ND_TRY(json_new_line(out, style));

@@ -90,9 +90,10 @@ struct nd_error *nd_flags_check_supported(const struct nd_flags *flags) ND_CHECK
 bool nd_flag_given(const struct nd_flags *flags, const char *name);
 bool nd_flag_bool(const struct nd_flags *flags, const char *name);
 struct nd_str nd_flag_text(const struct nd_flags *flags, const char *name); /* STRING */
-const char *nd_flag_textz(const struct nd_flags *flags, const char *name);  /* never NULL */
-int64_t nd_flag_int(const struct nd_flags *flags, const char *name);        /* INT, INT64 */
-uint64_t nd_flag_uint(const struct nd_flags *flags, const char *name);      /* UINT16, UINT64 */
+const char *nd_flag_textz(const struct nd_flags *flags, const char *name)
+    __attribute__((__returns_nonnull__));
+int64_t nd_flag_int(const struct nd_flags *flags, const char *name);   /* INT, INT64 */
+uint64_t nd_flag_uint(const struct nd_flags *flags, const char *name); /* UINT16, UINT64 */
 double nd_flag_float(const struct nd_flags *flags, const char *name);
 int64_t nd_flag_duration(const struct nd_flags *flags, const char *name);
 const struct nd_texts *nd_flag_list(const struct nd_flags *flags, const char *name);
