@@ -76,7 +76,7 @@ nd_arena_new(size_t max_bytes)
     return arena;
 }
 
-/* Run what was deferred, then let all blocks go, or all but the first. */
+/* Run what was deferred, then let all blocks go, or all but the first unless that is a large one. */
 static void
 release(struct nd_arena *arena, bool keep_first)
 {
@@ -89,7 +89,7 @@ release(struct nd_arena *arena, bool keep_first)
     while (arena->newest != NULL) {
         struct block *b = arena->newest;
 
-        if (b->older == NULL && keep_first)
+        if (b->older == NULL && keep_first && b->cap <= MAX_BLOCK)
             return;
         arena->newest = b->older;
         arena->used_bytes -= sizeof(*b) + b->cap;

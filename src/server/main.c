@@ -4,6 +4,7 @@
  * Exit codes: 0 stopped as asked, 1 could not serve, 2 wrong options.
  */
 
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -14,6 +15,10 @@
 #include "services/version.h"
 
 #include "daemon.h"
+
+/* Blocks from here on are mapped one by one and go back to the kernel when they are freed: a burst of large
+ * messages must not stay with the daemon for ever. glibc would move its own threshold up with each. */
+#define MMAP_THRESHOLD_BYTES (256 * 1024)
 
 /* An error for a person at a terminal: the message, then what to do. */
 static void
@@ -44,6 +49,7 @@ main(int argc, char **argv)
     struct nd_options options;
 
     (void)umask(022);
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
     err = nd_options_read(argc, argv, &options);
     if (err != NULL) {
         print_error(err);
