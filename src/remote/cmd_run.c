@@ -220,8 +220,8 @@ static struct nd_error *
 receive_created(struct nd_cli *cli, struct nd_client_call *call, const char **ret)
 {
     Pb__ContainerServiceCreateResponse *reply;
+    const char *id = NULL;
 
-    *ret = NULL;
     for (;;) {
         ND_TRY(nd_client_call_recv(call, cli->arena, &reply));
         if (reply == NULL)
@@ -232,11 +232,12 @@ receive_created(struct nd_cli *cli, struct nd_client_call *call, const char **re
         for (size_t i = 0; i < reply->n_warnings; i++)
             nd_line(ND_LINE_WARN, "%s", reply->warnings[i]);
         if (reply->response_case == PB__CONTAINER_SERVICE_CREATE_RESPONSE__RESPONSE_CONTAINER_ID)
-            *ret = reply->container_id;
+            id = reply->container_id;
     }
     nd_progress_clear();
-    if (*ret == NULL)
+    if (id == NULL)
         return nd_error_new(ND_INTERNAL, "the daemon ended the call without an id");
+    *ret = id;
     return NULL;
 }
 
