@@ -24,7 +24,9 @@ make_args(struct creation *c)
     const Pb__ContainerConfig *config = c->plan->config;
     const struct nd_oci_config *image = c->image.config;
     bool own_entrypoint = config->n_entrypoint > 0 || config->clear_entrypoint;
+    size_t program = c->init_path != NULL ? 2 : 0; /* its place, behind the init's words */
 
+    c->n_args = 0;
     c->args = nd_arena_new_array(
         c->arena, 2 + config->n_entrypoint + config->n_args + image->n_entrypoint + image->n_cmd,
         const char *);
@@ -42,7 +44,7 @@ make_args(struct creation *c)
         add_args(c, config->args, config->n_args);
     else
         add_args(c, (char *const *)image->cmd, image->n_cmd);
-    if (c->n_args == (c->init_path != NULL ? 2u : 0u) || c->args[0][0] == '\0')
+    if (c->n_args == program || c->args[program][0] == '\0')
         return nd_error_field("config.args",
                               "nothing to run: neither image nor request name a program");
     return NULL;
@@ -78,6 +80,7 @@ make_env(struct creation *c)
     const Pb__ContainerConfig *config = c->plan->config;
     const struct nd_oci_config *image = c->image.config;
 
+    c->n_env = 0;
     c->env = nd_arena_new_array(c->arena, image->n_env + config->n_env + 3, const char *);
     if (!sets((const char *const *)image->env, image->n_env, "PATH="))
         set_variable(c, default_path);
