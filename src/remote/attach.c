@@ -78,6 +78,22 @@ handle_event(struct nd_attach *attach, const struct nd_attach_event *event)
     return NULL;
 }
 
+/*
+ * The exit code is not the end of the call: with --rm the container goes first, so that its name is
+ * free when we return. What fails after the exit code is no failure of the run.
+ */
+static struct nd_error *
+receive_one(struct session *session, struct nd_arena *arena, const void **ret)
+{
+    struct nd_error *err = nd_client_call_recv(session->call, arena, ret);
+
+    if (err == NULL || !session->attach->has_ended)
+        return err;
+    nd_error_free(err);
+    *ret = NULL;
+    return NULL;
+}
+
 static struct nd_error *
 receive(struct session *session)
 {
@@ -89,15 +105,13 @@ receive(struct session *session)
         const void *reply;
 
         nd_arena_reset(arena);
-        ND_TRY(nd_client_call_recv(session->call, arena, &reply));
+        ND_TRY(receive_one(session, arena, &reply));
         if (reply == NULL)
             break;
         attach->read(reply, &event);
         ND_TRY(handle_event(attach, &event));
-        if (attach->has_ended)
-            return NULL;
     }
-    if (attach->is_running && attach->detach)
+    if (attach->has_ended || (attach->is_running && attach->detach))
         return NULL;
     return nd_error_new(ND_INTERNAL, "the daemon ended the call without saying how it went");
 }

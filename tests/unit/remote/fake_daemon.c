@@ -156,6 +156,11 @@ container_run(struct nd_call *call, const void *in, void *out)
         return send_id(call);
     if (strcmp(image, "echo") == 0)
         return run_echo(call);
+    if (strcmp(image, "grumble") == 0) {
+        ND_TRY(send_id(call));
+        ND_TRY(send_exit(call, 5));
+        return nd_error_new(ND_INTERNAL, "it could not be removed");
+    }
     if (strcmp(image, "signals") == 0 || strcmp(image, "deaf") == 0)
         return run_signals(call, image[0] == 'd');
     if (strcmp(image, "flood") == 0)

@@ -6,6 +6,7 @@
  * behaviour of the client can be asked for. Runs in a process of its own.
  *
  *   echo      prints "out" and "err", ends with 7
+ *   grumble   ends with 5, then the call fails
  *   signals   prints "up", then each signal that it is sent; INT ends it with 3
  *   deaf      prints "up", ends by nothing
  *   missing   cannot be run: NOT_FOUND with two suggestions

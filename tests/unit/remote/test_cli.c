@@ -193,6 +193,7 @@ exit_codes_are_docker_s(void **state)
     (void)state;
     check_run("run echo", 7, "out\n", "err\n");
     check_run("run --rm echo arg", 7, "out\n", "level=warning msg=\"mind the gap\"");
+    check_run("run grumble", 5, "", NULL);
     check_run("run missing", 125, "", "hint: load it\nhint: or another one\n");
     check_run("run noexec", 126, "", "permission denied");
     check_run("run badfield", 125, "", "msg=\"--user: is odd\"");
