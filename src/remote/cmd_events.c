@@ -94,10 +94,27 @@ set_moment(const struct nd_cli *cli, const char *flag, Google__Protobuf__Timesta
     return NULL;
 }
 
+/* nerdctl calls it "status" too. */
+static void
+set_filters(const struct nd_cli *cli, Pb__SystemServiceEventsRequest *request)
+{
+    const struct nd_texts *filters = nd_flag_list(cli->flags, "filter");
+    struct nd_str status = ND_STR("status=");
+
+    request->n_filters = filters->n;
+    request->filters = nd_protocol_texts(cli->arena, filters);
+    for (size_t i = 0; i < filters->n; i++) {
+        struct nd_str filter = filters->items[i];
+
+        if (nd_str_starts(filter, status))
+            request->filters[i] = nd_arena_printf(cli->arena, "event=%.*s",
+                                                  ND_STR_ARG(nd_str_from(filter, status.len)));
+    }
+}
+
 static struct nd_error *
 run(struct nd_cli *cli)
 {
-    const struct nd_texts *filters = nd_flag_list(cli->flags, "filter");
     struct watching w = {.cli = cli, .request = PB__SYSTEM_SERVICE_EVENTS_REQUEST__INIT};
 
     ND_TRY(nd_format_parse(cli->arena, nd_flag_text(cli->flags, "format"), false, &w.format));
@@ -105,8 +122,7 @@ run(struct nd_cli *cli)
         return nd_error_new(ND_INVALID, "events have no table, because they have no end");
     ND_TRY(set_moment(cli, "since", &w.request.since));
     ND_TRY(set_moment(cli, "until", &w.request.until));
-    w.request.n_filters = filters->n;
-    w.request.filters = nd_protocol_texts(cli->arena, filters);
+    set_filters(cli, &w.request);
     return nd_cli_call(cli, receive, &w);
 }
 

@@ -43,7 +43,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct nd_texts words = {.n = 0};
 
     while (nd_str_next(&rest, '\0', &word)) {
-        if (reads_a_file(word) || words.n == ND_REMOTE_MAX_ARGS)
+        if (reads_a_file(word) || words.n == ND_REMOTE_MAX_LIST_VALUES)
             return 0;
         nd_texts_push(a, &words, nd_str_n(nd_arena_str(a, word), word.len));
     }

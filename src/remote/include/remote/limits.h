@@ -3,7 +3,6 @@
 
 /* What a command line, a template, a file of the user or an answer may make us hold. */
 
-#define ND_REMOTE_MAX_ARGS           65536u        /* words of the command line */
 #define ND_REMOTE_MAX_LIST_VALUES    65536u        /* values of one list flag */
 #define ND_REMOTE_MAX_FILE_BYTES     (1024u << 10) /* env files, label files, profiles, contexts */
 #define ND_REMOTE_MAX_DOCUMENT_BYTES (64u << 20)   /* what one element prints */
