@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import importlib.util
 import queue
 import subprocess
 import sys
@@ -14,28 +15,46 @@ CHUNK = 256 * 1024
 PROTOS = ("nerdctl/v1/common", "nerdctl/v1/container", "nerdctl/v1/error", "nerdctl/v1/image",
           "nerdctl/v1/namespace", "nerdctl/v1/system", "google/rpc/status",
           "google/rpc/error_details")
-WIRE_PROTOS = ("health", "reflection")
+# Of the standard services; by path, because "grpc" is somebody else's Python package.
+STANDARD = ("grpc/health/v1/health", "grpc/reflection/v1/reflection")
 
 
 def generate(root, out):
     """Run protoc; returns an object with one module per proto: .container, .container_grpc, ..."""
-    roots = [root / "proto", root / "tests/support/proto"]
-    files = [f"{name}.proto" for name in PROTOS] + [f"{name}.proto" for name in WIRE_PROTOS]
-    subprocess.run(["/usr/bin/protoc", *(f"-I{r}" for r in roots), "-I/usr/include",
-                    f"--python_out={out}", f"--grpc_out={out}",
-                    "--plugin=protoc-gen-grpc=/usr/bin/grpc_python_plugin", *files], check=True)
+    protoc = ["/usr/bin/protoc", f"-I{root}/proto", f"-I{root}/src/grpc/proto", "-I/usr/include",
+              f"--python_out={out}"]
+    subprocess.run([*protoc, f"--grpc_out={out}",
+                    "--plugin=protoc-gen-grpc=/usr/bin/grpc_python_plugin",
+                    *(f"{name}.proto" for name in PROTOS)], check=True)
+    subprocess.run([*protoc, *(f"{name}.proto" for name in STANDARD)], check=True)
     sys.path.insert(0, str(out))
 
     class Modules:
         pass
 
     modules = Modules()
-    for name in PROTOS + WIRE_PROTOS:
+    for name in PROTOS:
         dotted = name.replace("/", ".")
         short = name.rsplit("/", 1)[-1]
         setattr(modules, short, importlib.import_module(f"{dotted}_pb2"))
         setattr(modules, f"{short}_grpc", importlib.import_module(f"{dotted}_pb2_grpc"))
+    for name in STANDARD:
+        short = name.rsplit("/", 1)[-1]
+        spec = importlib.util.spec_from_file_location(f"nd_{short}_pb2", f"{out}/{name}_pb2.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        setattr(modules, short, module)
     return modules
+
+
+class Health:
+    """The standard health service, as much of it as the tests call."""
+
+    def __init__(self, pb, channel):
+        path = "/grpc.health.v1.Health/"
+        coders = (pb.HealthCheckRequest.SerializeToString, pb.HealthCheckResponse.FromString)
+        self.Check = channel.unary_unary(path + "Check", *coders)
+        self.Watch = channel.unary_stream(path + "Watch", *coders)
 
 
 @dataclasses.dataclass
@@ -86,7 +105,7 @@ class Api:
         self.image = modules.image_grpc.ImageServiceStub(self.channel)
         self.namespaces = modules.namespace_grpc.NamespaceServiceStub(self.channel)
         self.system = modules.system_grpc.SystemServiceStub(self.channel)
-        self.health = modules.health_grpc.HealthStub(self.channel)
+        self.health = Health(modules.health, self.channel)
 
     def close(self):
         self.channel.close()
