@@ -168,6 +168,7 @@ serve(struct daemon *d)
     ND_TRY(nd_group_spawn(beside, watch_signals, d));
     ND_TRY(nd_group_spawn(beside, nd_ctrd_run, nd_host_ctrd(d->services.host)));
     ND_TRY(nd_group_spawn(beside, nd_containers_watch, d->services.containers));
+    ND_TRY(nd_group_spawn(beside, nd_leases_sweep, nd_host_ctrd(d->services.host)));
     ND_TRY(listen_all(d));
     nd_info("ready", ND_KV("version", ND_VERSION),
             ND_KV("containerd", d->options->containerd_address));

@@ -65,4 +65,9 @@ nd_ctrd_text(const char *text)
     return (char *)(text != NULL ? text : "");
 }
 
+/* Who makes leases: this process, in a form that tells it from any other, dead ones included. */
+#define ND_LEASE_OWNER_LABEL "nerdctl-grpc/owner"
+#define ND_LEASE_OWNER_SIZE  48
+void nd_lease_owner(char ret[ND_LEASE_OWNER_SIZE]);
+
 #endif

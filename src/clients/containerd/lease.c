@@ -39,11 +39,14 @@ nd_lease_create(struct nd_ctrd *ctrd, const char *ns, struct nd_lease *ret)
     CtLeases__CreateResponse *rsp;
     const struct nd_ctrd_scope scope = {.ns = ns};
     char expires[ND_RFC3339_SIZE];
-    const char *const labels[] = {"containerd.io/gc.expire", expires, NULL};
+    char owner[ND_LEASE_OWNER_SIZE];
+    const char *const labels[] = {"containerd.io/gc.expire", expires, ND_LEASE_OWNER_LABEL, owner,
+                                  NULL};
     struct nd_lease lease = {0};
 
     ND_TRY(nd_ctx_check());
     nd_random_hex(lease.id, 16);
+    nd_lease_owner(owner);
     nd_wall_format(nd_wall_add(nd_wall_now(), ND_CTRD_LEASE_NS), expires);
     req.id = lease.id;
     req.labels = nd_ctrd_map(arena, &ct_leases__create_request__labels_entry__descriptor, labels,

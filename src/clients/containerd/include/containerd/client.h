@@ -97,6 +97,12 @@ struct nd_error *nd_lease_delete(struct nd_ctrd *ctrd, const char *ns, const str
 struct nd_buf;
 void nd_ctrd_filter_eq(struct nd_buf *buf, const char *field_path, struct nd_str value);
 
+/*
+ * Delete the leases, of all namespaces, whose makers have died: to be run once at a daemon's start, in a
+ * group of it. Waits for containerd. `ctrd` is a struct nd_ctrd. Context: fiber.
+ */
+struct nd_error *nd_leases_sweep(void *ctrd) ND_CHECK_RESULT;
+
 /* Type URLs of what an Any carries (bare names, as containerd wants them). */
 #define ND_TYPE_SPEC         "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 #define ND_TYPE_PROCESS      "types.containerd.io/opencontainers/runtime-spec/1/Process"
