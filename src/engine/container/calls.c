@@ -7,6 +7,7 @@
  */
 
 #include "base/buf.h"
+#include "container/limits.h"
 
 #include "containers_priv.h"
 
@@ -218,15 +219,31 @@ nd_task_list(struct nd_containers *cs, const char *ns, struct nd_arena *arena, t
     return NULL;
 }
 
-struct nd_error *
-nd_task_delete(struct nd_containers *cs, const char *ns, const char *id)
+static struct nd_error *
+delete_once(struct nd_containers *cs, const char *ns, const char *id, struct nd_arena *arena)
 {
-    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     CtTasks__DeleteRequest req = CT_TASKS__DELETE_REQUEST__INIT;
     CtTasks__DeleteResponse *rsp;
 
     req.container_id = (char *)id;
     return unless_gone(nd_ctrd_call(ctrd(cs), scope_of(ns), CT_TASKS_DELETE, &req, arena, &rsp));
+}
+
+/* While containerd cleans up behind a shim that died, it answers UNKNOWN; a moment later the task is gone. */
+struct nd_error *
+nd_task_delete(struct nd_containers *cs, const char *ns, const char *id)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    struct nd_mono until = {nd_loop_now().ns + ND_TASK_DELETE_RETRY_NS};
+
+    for (;;) {
+        struct nd_error *err = delete_once(cs, ns, id, arena);
+
+        if (nd_error_code(err) != ND_UNKNOWN || nd_loop_now().ns >= until.ns)
+            return err;
+        nd_error_free(err);
+        ND_TRY(nd_fiber_sleep(ND_TASK_DELETE_PAUSE_NS));
+    }
 }
 
 struct nd_error *
