@@ -23,6 +23,10 @@ import stubs  # noqa: E402
 BUILD = host.BUILD
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "leftovers(reason): what the test leaves behind is not checked")
+
+
 def pytest_addoption(parser):
     parser.addoption("--keep", action="store_true", help="do not wipe the host's folder at the end")
 
