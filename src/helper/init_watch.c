@@ -6,48 +6,38 @@
  * that everything was read, but it may not come. So the first process is watched as well. runc puts its
  * number into init.pid in the bundle, by renaming, before the container starts:
  *
- *      bundle ──inotify──▶ init.pid ──pidfd_open()──▶ readable: it has ended
+ *      bundle ──every few ms, at first──▶ init.pid ──pidfd_open()──▶ readable: it has ended
  *
  * When it ends, the kernel has ended everything else in its process namespace before, so what the
- * pipes hold then is all that will come. Kernels without pidfd are asked now and then.
+ * pipes hold then is all that will come.
+ *
+ * The file is looked for and not waited for, although inotify could tell: closing an inotify descriptor
+ * takes the kernel tens of milliseconds, and those would be the container's. A container that is never
+ * started costs a look now and then. So does a kernel without pidfd.
  */
 
 #include "init_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
-#include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/str.h"
 
-#define PID_FILE    "init.pid"
-#define PID_MAX     4194304u /* the kernel's own limit */
-#define ASK_WAIT_MS 50       /* between two questions where there is no pidfd */
+#define PID_FILE     "init.pid"
+#define PID_MAX      4194304u /* the kernel's own limit */
+#define LOOKS_SOON   200u /* so many looks follow one another quickly: runc needs 20 to 100 ms */
+#define LOOK_SOON_MS 4
+#define LOOK_MS      50
 
 void
 init_watch_begin(struct init_watch *w)
 {
-    *w = (struct init_watch){.bundle = -1, .fd = -1};
+    *w = (struct init_watch){.fd = -1};
     w->bundle = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (w->bundle < 0 || w->fd < 0 ||
-        inotify_add_watch(w->fd, ".", IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR) < 0)
-        init_watch_end(w); /* the streams' end has to do */
-    else
-        init_watch_look(w);
-}
-
-void
-init_watch_end(struct init_watch *w)
-{
-    if (w->bundle >= 0)
-        close(w->bundle);
-    if (w->fd >= 0)
-        close(w->fd);
-    w->bundle = w->fd = -1;
 }
 
 /* The number in the file; 0 when it is not there, or not whole. */
@@ -69,35 +59,38 @@ static void
 find_process(struct init_watch *w)
 {
     w->pid = read_pid(w);
-    if (w->pid == 0)
+    if (w->pid == 0) {
+        w->looks++;
         return;
-    init_watch_end(w);
+    }
     w->fd = (int)syscall(SYS_pidfd_open, w->pid, 0);
-    w->has_pidfd = w->fd >= 0;
     w->ended = w->fd < 0 && errno == ESRCH;
+    close(w->bundle);
+    w->bundle = -1;
+}
+
+/* A pidfd is readable from the end of its process on. */
+static bool
+has_ended(const struct init_watch *w)
+{
+    struct pollfd p = {.fd = w->fd, .events = POLLIN};
+
+    return w->fd >= 0 ? poll(&p, 1, 0) == 1 : kill(w->pid, 0) < 0 && errno == ESRCH;
 }
 
 void
 init_watch_look(struct init_watch *w)
 {
-    char events[1024];
-
-    if (w->pid == 0) {
-        while (w->fd >= 0 && read(w->fd, events, sizeof(events)) > 0)
-            continue;
-        if (w->bundle >= 0)
-            find_process(w);
-        return;
-    }
-    /* A pidfd is readable from the end of the process on. */
-    if (w->has_pidfd)
-        w->ended = true;
-    else if (!w->ended && kill(w->pid, 0) < 0 && errno == ESRCH)
-        w->ended = true;
+    if (w->pid == 0 && w->bundle >= 0)
+        find_process(w);
+    else if (w->pid != 0 && !w->ended)
+        w->ended = has_ended(w);
 }
 
 int
 init_watch_wait_ms(const struct init_watch *w)
 {
-    return w->pid != 0 && !w->has_pidfd && !w->ended ? ASK_WAIT_MS : -1;
+    if (w->ended || w->fd >= 0 || (w->pid == 0 && w->bundle < 0))
+        return -1;
+    return w->pid == 0 && w->looks < LOOKS_SOON ? LOOK_SOON_MS : LOOK_MS;
 }

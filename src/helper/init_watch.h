@@ -8,22 +8,20 @@
 #include "base/defs.h"
 
 struct init_watch {
-    int bundle; /* -1: the process is known, or cannot be watched for */
-    int fd;  /* to poll() for reading: inotify until the process is known, then a pidfd; -1: none */
-    int pid; /* 0: not known yet */
-    bool has_pidfd;
+    int bundle;     /* -1: the process is known, or cannot be watched for */
+    int fd;         /* a pidfd, to poll() for reading; -1: none */
+    int pid;        /* 0: not known yet */
+    unsigned looks; /* in vain */
     bool ended;
 };
 
 /* Begin: the working directory is the bundle. */
 void init_watch_begin(struct init_watch *w);
 
-/* Call when `fd` is readable, and after each wait of init_watch_wait_ms(). */
+/* Whether it has ended by now: call when `fd` is readable, and after each wait; at any time besides. */
 void init_watch_look(struct init_watch *w);
 
-/* How long to wait at most before looking again; -1: `fd` tells. */
+/* How long to wait at most before looking again; -1: `fd` tells, or there is nothing to be told. */
 int init_watch_wait_ms(const struct init_watch *w);
-
-void init_watch_end(struct init_watch *w);
 
 #endif

@@ -242,7 +242,7 @@ turn(struct logger *l)
     }
     if (ended)
         end_with_container(l, quiet);
-    else if (n == 0 || fds[STREAMS].revents != 0)
+    else if (n == 0 || fds[STREAMS].revents != 0 || init->pid == 0)
         init_watch_look(init);
     put_old_partials(l);
     flush(l);

@@ -123,6 +123,29 @@ a_container_that_ended_before_it_was_named_counts(void **state)
     clean_container(&r);
 }
 
+/* A prompt without newline is written when nothing follows for a moment; that moment is no end. */
+static void
+a_quiet_container_has_not_ended(void **state)
+{
+    pid_t init = start_init();
+    struct run r;
+
+    (void)state;
+    begin_logger(&r, "");
+    name_init(&r, init);
+    send_all(r.out, ND_STR("prompt> "));
+    wait_log_has(&r, "prompt> ");
+    send_all(r.out, ND_STR("answer"));
+    wait_log_has(&r, "answer");
+    send_all(r.out, ND_STR("\nlast\n"));
+    wait_log_has(&r, "last");
+    end_init(init);
+    assert_ends_well(&r);
+    assert_log_is(r.log, ND_LOG_STDOUT, ND_STR("prompt> answer\nlast\n"));
+    close_streams(&r);
+    clean_container(&r);
+}
+
 static void
 a_name_that_is_no_number_is_passed_over(void **state)
 {
@@ -150,6 +173,7 @@ main(void)
         cmocka_unit_test(it_ends_with_the_container_and_has_everything),
         cmocka_unit_test(lock_is_held_until_then),
         cmocka_unit_test(a_container_that_ended_before_it_was_named_counts),
+        cmocka_unit_test(a_quiet_container_has_not_ended),
         cmocka_unit_test(a_name_that_is_no_number_is_passed_over),
     };
 
