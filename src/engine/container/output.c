@@ -117,12 +117,10 @@ nd_output_is_running(struct exit_watch *exit, const char *lock_path)
     struct nd_error *err;
     bool held = false;
 
-    if (exit->ended)
-        return false;
     err = nd_store_lock_is_held(lock_path, &held);
     nd_error_free(err);
     if (held)
-        return true; /* the logger will close the log: a change */
+        return true; /* whether it has ended or not: the logger will close the log, a change */
     while (err == NULL && !exit->ended)
         err = nd_cond_wait(&exit->cond);
     nd_error_free(err); /* cancelled: the reader's next wait says so */
