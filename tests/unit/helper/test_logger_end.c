@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ start_init(void)
 
     assert_true(pid >= 0);
     if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to be left behind by a test that fails */
         for (;;)
             pause();
     }
@@ -133,15 +135,15 @@ a_quiet_container_has_not_ended(void **state)
     (void)state;
     begin_logger(&r, "");
     name_init(&r, init);
-    send_all(r.out, ND_STR("prompt> "));
-    wait_log_has(&r, "prompt> ");
+    send_all(r.out, ND_STR("prompt: "));
+    wait_log_has(&r, "prompt: ");
     send_all(r.out, ND_STR("answer"));
     wait_log_has(&r, "answer");
     send_all(r.out, ND_STR("\nlast\n"));
     wait_log_has(&r, "last");
     end_init(init);
     assert_ends_well(&r);
-    assert_log_is(r.log, ND_LOG_STDOUT, ND_STR("prompt> answer\nlast\n"));
+    assert_log_is(r.log, ND_LOG_STDOUT, ND_STR("prompt: answer\nlast\n"));
     close_streams(&r);
     clean_container(&r);
 }
