@@ -6,6 +6,7 @@
  * client's messages means nothing; a client that is gone cancels both fibers.
  */
 
+#include "base/log.h"
 #include "codec/pb.h"
 #include "container/lifecycle.h"
 #include "container/query.h"
@@ -268,6 +269,25 @@ send_run_output(void *arg, Pb__OutputStream stream, struct nd_str bytes)
     return nd_call_send(s->call, &rsp);
 }
 
+/*
+ * A container that removes itself is gone when its run ends: scripts use its name again at once. The
+ * daemon would remove it anyway, so that a failure here is not the client's.
+ */
+static void
+remove_now(struct session *s)
+{
+    Pb__ContainerServiceRemoveRequest req = PB__CONTAINER_SERVICE_REMOVE_REQUEST__INIT;
+    Pb__ContainerServiceRemoveResponse rsp = PB__CONTAINER_SERVICE_REMOVE_RESPONSE__INIT;
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+
+    req.container = s->container;
+    req.volumes = true;
+    err = nd_container_remove(s->containers, s->ns, &req, nd_call_arena(s->call), &rsp);
+    if (err != NULL && nd_error_code(err) != ND_NOT_FOUND)
+        nd_info("removal is left to the background", ND_KV("container", (const char *)s->container),
+                ND_KV("error", err));
+}
+
 static struct nd_error *
 run_engine(void *arg)
 {
@@ -284,6 +304,8 @@ run_engine(void *arg)
         rsp.response_case = PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_EXIT;
         rsp.exit = status;
         ND_TRY(nd_call_send(s->call, &rsp));
+        if (run->options->config->auto_remove && s->container != NULL)
+            remove_now(s);
     }
     finish(s);
     return NULL;
