@@ -22,7 +22,6 @@ struct pair_list {
 
 /* Set a key; one that is there keeps its place. */
 void nd_pairs_set(struct pair_list *list, const char *key, const char *value);
-const char *nd_pairs_find(const struct pair_list *list, const char *key); /* or NULL */
 
 struct creation {
     struct nd_containers *cs;

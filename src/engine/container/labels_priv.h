@@ -25,7 +25,6 @@
 #define LABEL_HEALTHCHECK   "nerdctl/healthcheck"
 #define LABEL_HEALTHSTATE   "nerdctl/healthstate"
 #define LABEL_EXPOSED_PORTS "nerdctl/exposed-ports"
-#define LABEL_PORTS         "nerdctl/ports"
 #define LABEL_STOP_SIGNAL   "io.containerd.image.config.stop-signal"
 
 #define LABEL_ANONYMOUS_VOLUMES "nerdctl/anonymous-volumes"

@@ -35,11 +35,3 @@ nd_pairs_set(struct pair_list *list, const char *key, const char *value)
     }
     list->at[list->n++] = (struct nd_spec_pair){key, value};
 }
-
-const char *
-nd_pairs_find(const struct pair_list *list, const char *key)
-{
-    const struct nd_spec_pair *pair = find_pair(list, key);
-
-    return pair != NULL ? pair->value : NULL;
-}

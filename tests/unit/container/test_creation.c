@@ -240,6 +240,16 @@ default_names_come_from_the_image(void **state)
         assert_string_equal(nd_image_short_name(cases[i].image, arena), cases[i].name);
 }
 
+static const char *
+find_pair(const struct pair_list *list, const char *key)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (strcmp(list->at[i].key, key) == 0)
+            return list->at[i].value;
+    }
+    return NULL;
+}
+
 static void
 make_labels(struct making *m)
 {
@@ -304,7 +314,7 @@ labels_are_those_of_nerdctl(void **state)
     m.c.user_text = "7:8";
     make_labels(&m);
     for (size_t i = 0; i < ND_LEN(wanted); i++) {
-        const char *value = nd_pairs_find(&m.c.labels, wanted[i].key);
+        const char *value = find_pair(&m.c.labels, wanted[i].key);
 
         if (value == NULL || strcmp(value, wanted[i].value) != 0)
             print_error("%s: %s\n", wanted[i].key, value != NULL ? value : "missing");
@@ -314,8 +324,8 @@ labels_are_those_of_nerdctl(void **state)
     /* And each of nerdctl's, with its state folder and log, is an annotation, too. */
     assert_int_equal(m.c.labels.n, ND_LEN(wanted) + 2);
     assert_int_equal(m.c.annotations.n, m.c.labels.n - 2);
-    assert_null(nd_pairs_find(&m.c.annotations, "own"));
-    assert_string_equal(nd_pairs_find(&m.c.annotations, "nerdctl/name"), "web");
+    assert_null(find_pair(&m.c.annotations, "own"));
+    assert_string_equal(find_pair(&m.c.annotations, "nerdctl/name"), "web");
     end(&m);
 }
 
@@ -341,12 +351,12 @@ labels_of_an_image_cannot_pose_as_ours(void **state)
     m.image.labels = pairs;
     m.image.n_labels = ND_LEN(pairs);
     make_labels(&m);
-    assert_string_not_equal(nd_pairs_find(&m.c.labels, "nerdctl/state-dir"), "/etc");
+    assert_string_not_equal(find_pair(&m.c.labels, "nerdctl/state-dir"), "/etc");
     for (size_t i = 1; i < 5; i++)
-        assert_null(nd_pairs_find(&m.c.labels, pairs[i].key));
-    assert_string_equal(nd_pairs_find(&m.c.labels, pairs[5].key), "SIGTERM");
-    assert_string_equal(nd_pairs_find(&m.c.labels, "maintainer"), "somebody");
-    assert_null(nd_pairs_find(&m.c.labels, "large"));
+        assert_null(find_pair(&m.c.labels, pairs[i].key));
+    assert_string_equal(find_pair(&m.c.labels, pairs[5].key), "SIGTERM");
+    assert_string_equal(find_pair(&m.c.labels, "maintainer"), "somebody");
+    assert_null(find_pair(&m.c.labels, "large"));
     assert_int_equal(m.c.plan->n_warnings, 1);
     end(&m);
 }
@@ -383,7 +393,7 @@ health_check_of_an_image_gets_defaults(void **state)
     m.image.healthcheck = "{\"Test\":[\"CMD\",\"x\"],\"Interval\":5}";
     make_labels(&m);
     assert_string_equal(
-        nd_pairs_find(&m.c.labels, "nerdctl/healthcheck"),
+        find_pair(&m.c.labels, "nerdctl/healthcheck"),
         "{\"Test\":[\"CMD\",\"x\"],\"Interval\":5,\"Timeout\":30000000000,\"Retries\":3}");
     end(&m);
 }

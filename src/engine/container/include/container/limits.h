@@ -43,8 +43,6 @@
 #define ND_STOP_TIMEOUT_DEFAULT_S 10
 #define ND_TASK_CREATE_NS \
     (120 * ND_SECOND) /* create and start a task, not cut short by the client */
-#define ND_TASK_RETRY_NS \
-    (15 * ND_SECOND) /* containerd cleans up after a create that was cut short */
 #define ND_TASK_DELETE_RETRY_NS (5 * ND_SECOND) /* containerd cleans up behind a dead shim */
 #define ND_TASK_DELETE_PAUSE_NS (50 * ND_MILLISECOND)
 #define ND_KILL_WAIT_NS         (30 * ND_SECOND) /* from SIGKILL to the exit */
