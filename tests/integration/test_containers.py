@@ -107,9 +107,12 @@ class TestRun:
                 assert (done.stdout, done.code) == (f"{i}\n".encode(), i)
 
     def test_slow_reader_does_not_lose_output(self, ready):
-        """Backpressure: the container writes more than any window holds while nobody reads."""
+        """Backpressure: the container writes more than any window holds while nobody reads.
+
+        As text: it has to fit the log (100 MiB by default), of which an attached run is a reader.
+        """
         replies = ready.call(ready.api.container.Run, iter([ready.run_request(
-            *SHELL, "i=0; while [ $i -lt 60 ]; do head -c 1000000 /dev/zero; i=$((i+1)); done")]))
+            *SHELL, "i=0; while [ $i -lt 60 ]; do head -c 1000000 /dev/zero | tr '\\0' a; i=$((i+1)); done")]))
         total = 0
         for n, reply in enumerate(replies):
             if reply.WhichOneof("response") == "output":
