@@ -220,7 +220,8 @@ class TestHttp:
         assert self.curl(box, "http://localhost/").stdout in ("404", "405", "415")
 
     def test_wrong_content_type(self, box):
-        done = self.curl(box, "-H", "content-type: text/plain", "-d", "x",
+        # Without a body: curl 7.88 gives up on an answer that comes while it still uploads.
+        done = self.curl(box, "-H", "content-type: text/plain", "-X", "POST",
                          "http://localhost/grpc.health.v1.Health/Check")
         assert done.stdout == "415"
 
