@@ -288,12 +288,12 @@ static struct nd_error *
 look_into_namespace(struct nd_containers *cs, const char *ns)
 {
     static const char *const filters[] = {"labels.\"" LABEL_AUTO_REMOVE "\"==true",
-                                          "labels.\"" LABEL_REMOVING "\"==true"};
+                                          "labels.\"" LABEL_REMOVING "\"==true", NULL};
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     record **found;
     size_t n;
 
-    ND_TRY(nd_container_record_list(cs, ns, filters, ND_LEN(filters), arena, &found, &n));
+    ND_TRY(nd_container_record_list(cs, ns, filters, arena, &found, &n));
     for (size_t i = 0; i < n; i++)
         nd_remove_later(cs, ns, found[i]->id);
     return NULL;

@@ -61,8 +61,8 @@ add_record(struct listing *l, record *rec)
         size_t cap = l->cap == 0 ? 64 : 2 * l->cap;
         record **at = nd_arena_new_array(l->arena, cap, record *);
 
-        if (l->n > 0)
-            memcpy(at, l->at, l->n * sizeof(at[0]));
+        for (size_t i = 0; i < l->n; i++)
+            at[i] = l->at[i];
         l->at = at;
         l->cap = cap;
     }
@@ -72,13 +72,14 @@ add_record(struct listing *l, record *rec)
 /* As a stream: a reply in one piece is at most 16 MiB, and a thousand specs are more. */
 struct nd_error *
 nd_container_record_list(struct nd_containers *cs, const char *ns, const char *const *filters,
-                         size_t n_filters, struct nd_arena *arena, record ***ret, size_t *ret_n)
+                         struct nd_arena *arena, record ***ret, size_t *ret_n)
 {
     CtContainers__ListRequest req = CT_CONTAINERS__LIST_REQUEST__INIT;
     ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
     struct listing l = {.arena = arena};
 
-    req.n_filters = n_filters;
+    while (filters != NULL && filters[req.n_filters] != NULL)
+        req.n_filters++;
     req.filters = (char **)filters;
     ND_TRY(nd_ctrd_stream(ctrd(cs), scope_of(ns), CT_CONTAINERS_LIST_STREAM, &call));
     ND_TRY(nd_client_call_send(call, &req));
@@ -161,15 +162,15 @@ nd_snapshot_remove(struct nd_containers *cs, const char *ns, const char *snapsho
 }
 
 struct nd_error *
-nd_snapshot_prepare(struct nd_containers *cs, const char *ns, const char *snapshotter,
-                    const char *key, const char *parent, struct nd_arena *arena, struct mounts *ret)
+nd_snapshot_prepare(struct nd_containers *cs, const char *ns, const struct snapshot_name *name,
+                    struct nd_arena *arena, struct mounts *ret)
 {
     CtSnapshots__PrepareRequest req = CT_SNAPSHOTS__PREPARE_REQUEST__INIT;
     CtSnapshots__PrepareResponse *rsp;
 
-    req.snapshotter = (char *)snapshotter;
-    req.key = (char *)key;
-    req.parent = (char *)parent;
+    req.snapshotter = (char *)name->snapshotter;
+    req.key = (char *)name->key;
+    req.parent = (char *)name->parent;
     ND_TRY(nd_ctrd_call(ctrd(cs), scope_of(ns), CT_SNAPSHOTS_PREPARE, &req, arena, &rsp));
     *ret = (struct mounts){rsp->mounts, rsp->n_mounts};
     return NULL;

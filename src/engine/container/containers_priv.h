@@ -60,11 +60,10 @@ typedef CtContainers__Container record;
 struct nd_error *nd_container_record_get(struct nd_containers *cs, const char *ns, const char *id,
                                          struct nd_arena *arena, record **ret) ND_CHECK_RESULT;
 
-/* `filters` in containerd's language. `*ret` is an array of `*ret_n`. */
+/* `filters` in containerd's language, NULL-terminated; NULL: all. `*ret` is an array of `*ret_n`. */
 struct nd_error *nd_container_record_list(struct nd_containers *cs, const char *ns,
-                                          const char *const *filters, size_t n_filters,
-                                          struct nd_arena *arena, record ***ret,
-                                          size_t *ret_n) ND_CHECK_RESULT;
+                                          const char *const *filters, struct nd_arena *arena,
+                                          record ***ret, size_t *ret_n) ND_CHECK_RESULT;
 
 struct nd_error *nd_container_record_create(struct nd_containers *cs, const char *ns,
                                             record *rec) ND_CHECK_RESULT;
@@ -85,10 +84,14 @@ struct mounts {
     size_t n;
 };
 
-/* Prepare and View; their mounts. Fails: ND_EXISTS. */
+struct snapshot_name {
+    const char *snapshotter, *key, *parent;
+};
+
+/* Its mounts. Fails: ND_EXISTS. */
 struct nd_error *nd_snapshot_prepare(struct nd_containers *cs, const char *ns,
-                                     const char *snapshotter, const char *key, const char *parent,
-                                     struct nd_arena *arena, struct mounts *ret) ND_CHECK_RESULT;
+                                     const struct snapshot_name *name, struct nd_arena *arena,
+                                     struct mounts *ret) ND_CHECK_RESULT;
 struct nd_error *nd_snapshot_mounts(struct nd_containers *cs, const char *ns,
                                     const char *snapshotter, const char *key,
                                     struct nd_arena *arena, struct mounts *ret) ND_CHECK_RESULT;

@@ -227,6 +227,7 @@ make_record(void *arg)
 {
     struct changing *ch = arg;
     struct creation *c = ch->c;
+    const struct snapshot_name name = {c->image.snapshotter, c->id, c->image.chain_id};
 
     will_undo(ch, undo_record, "delete record and snapshot");
     {
@@ -235,8 +236,7 @@ make_record(void *arg)
     }
     ND_TRY(nd_ctx_check());
     ND_SHIELDED(ND_SHIELD_GRACE_NS);
-    return nd_snapshot_prepare(c->cs, c->ns, c->image.snapshotter, c->id, c->image.chain_id,
-                               c->arena, &c->mounts);
+    return nd_snapshot_prepare(c->cs, c->ns, &name, c->arena, &c->mounts);
 }
 
 struct source_job {
@@ -370,12 +370,17 @@ static struct nd_error *
 resolve_user(struct creation *c)
 {
     const Pb__ContainerConfig *config = c->plan->config;
+    struct account_query query = {.ns = c->ns,
+                                  .snapshotter = c->image.snapshotter,
+                                  .chain_id = c->image.chain_id,
+                                  .group_add = config->group_add,
+                                  .n_group_add = config->n_group_add};
     struct nd_error *err;
 
     c->user_text = config->user[0] != '\0' ? config->user : c->image.config->user;
+    query.user = c->user_text;
     nd_doing("resolve user");
-    err = nd_accounts_resolve(c->cs, c->ns, c->image.snapshotter, c->image.chain_id, c->user_text,
-                              config->group_add, config->n_group_add, c->arena, &c->user);
+    err = nd_accounts_resolve(c->cs, &query, c->arena, &c->user);
     if (nd_error_code(err) == ND_NOT_FOUND || nd_error_code(err) == ND_INVALID) {
         err = nd_error_recode(err, ND_INVALID);
         if (nd_error_get_field(err) == NULL)

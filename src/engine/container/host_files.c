@@ -87,6 +87,7 @@ add_folder(struct creation *c, const char *host_path, const char *path, const ch
     DIR *dir = opendir(host_path);
     struct dirent *entry;
 
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
     while (dir != NULL && c->n_devices < DEVICES_MAX && (entry = readdir(dir)) != NULL) {
         const char *from = nd_arena_printf(c->arena, "%s/%s", host_path, entry->d_name);
         const char *to = nd_arena_printf(c->arena, "%s/%s", path, entry->d_name);
@@ -139,6 +140,7 @@ find_program(const char *name, struct nd_arena *arena)
 {
     static const char *const folders[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
                                           "/usr/bin",        "/sbin",          "/bin"};
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment */
     const char *path = getenv("PATH");
     struct nd_str rest = nd_str(path), folder;
 

@@ -107,7 +107,7 @@ static void
 enter_dir(struct walk *w, const char *path, size_t top)
 {
     for (size_t i = top; i < w->visible; i++) {
-        struct stat st;
+        struct stat st = {0};
         int errnum = look(w, i, path, &st);
 
         if (errnum == ENOENT)
@@ -169,7 +169,7 @@ next_component(struct walk *w, char component[PATH_MAX])
 static int
 follow(struct walk *w, size_t layer, const char *path)
 {
-    char target[PATH_MAX], whole[PATH_MAX] = "";
+    char target[PATH_MAX] = "", whole[PATH_MAX] = "";
     int fd = open_in(w->fds[layer], path, O_PATH);
     ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target) - 1);
     int errnum = n < 0 ? errno : 0;
@@ -216,7 +216,7 @@ find_file(struct walk *w, size_t *ret_layer, char ret_path[PATH_MAX])
     char component[PATH_MAX];
 
     while (next_component(w, component)) {
-        struct stat st;
+        struct stat st = {0};
         size_t top = 0;
         int errnum;
 
@@ -246,7 +246,7 @@ find_file(struct walk *w, size_t *ret_layer, char ret_path[PATH_MAX])
 static int
 read_all(int fd, size_t max, char **ret, size_t *ret_len)
 {
-    struct stat st;
+    struct stat st = {0};
     size_t len = 0;
     char *text;
 

@@ -44,7 +44,7 @@ make_views(struct listing *l)
     task **tasks;
     size_t n_tasks;
 
-    ND_TRY(nd_container_record_list(l->cs, l->ns, NULL, 0, l->arena, &records, &l->n));
+    ND_TRY(nd_container_record_list(l->cs, l->ns, NULL, l->arena, &records, &l->n));
     ND_TRY(nd_task_list(l->cs, l->ns, l->arena, &tasks, &n_tasks));
     for (size_t i = 0; i < n_tasks; i++)
         nd_map_set(by_id, nd_str(tasks[i]->id), tasks[i]);

@@ -85,7 +85,7 @@ nd_container_find(struct nd_containers *cs, const char *ns, const char *text,
 {
     ND_AUTO(nd_buf_fini) struct nd_buf by_name = ND_BUF_INIT(FILTER_MAX);
     ND_AUTO(nd_buf_fini) struct nd_buf by_id = ND_BUF_INIT(FILTER_MAX);
-    const char *filters[2];
+    const char *filters[3] = {NULL};
     record **found;
     size_t n;
 
@@ -99,7 +99,7 @@ nd_container_find(struct nd_containers *cs, const char *ns, const char *text,
     put_prefix_filter(&by_id, nd_str(text));
     filters[0] = by_name.ptr;
     filters[1] = by_id.ptr;
-    ND_TRY(nd_container_record_list(cs, ns, filters, 2, arena, &found, &n));
+    ND_TRY(nd_container_record_list(cs, ns, filters, arena, &found, &n));
     if (n == 0)
         return not_found(text);
     if (n > 1)
@@ -113,9 +113,10 @@ nd_container_find_locked(struct nd_containers *cs, const char *ns, const char *t
                          struct nd_arena *arena, record **ret, struct hold **ret_hold)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
-    record *rec;
+    record *rec = NULL;
 
     ND_TRY(nd_container_find(cs, ns, text, arena, &rec));
+    ND_INVARIANT(rec != NULL);
     ND_TRY(nd_hold_lock(cs, ns, rec->id, &hold));
     /* Somebody may have changed or removed it while the lock was waited for. */
     ND_TRY(find_exact(cs, ns, rec->id, arena, &rec));
@@ -129,13 +130,13 @@ nd_container_name_owner(struct nd_containers *cs, const char *ns, const char *na
                         struct nd_arena *arena, char **ret)
 {
     ND_AUTO(nd_buf_fini) struct nd_buf by_name = ND_BUF_INIT(FILTER_MAX);
-    const char *filters[1];
+    const char *filters[2] = {NULL};
     record **found;
     size_t n;
 
     nd_ctrd_filter_eq(&by_name, "labels.\"" LABEL_NAME "\"", nd_str(name));
     filters[0] = by_name.ptr;
-    ND_TRY(nd_container_record_list(cs, ns, filters, 1, arena, &found, &n));
+    ND_TRY(nd_container_record_list(cs, ns, filters, arena, &found, &n));
     *ret = n > 0 ? found[0]->id : NULL;
     return NULL;
 }

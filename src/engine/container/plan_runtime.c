@@ -16,7 +16,7 @@ static const char *const later_drivers[] = {"journald", "fluentd", "syslog", "lo
 static struct nd_error *
 check_max_size(const char *value)
 {
-    uint64_t bytes;
+    uint64_t bytes = 0;
 
     ND_TRY(nd_log_size_parse(nd_str(value), &bytes));
     if (bytes == 0)

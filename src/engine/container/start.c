@@ -96,45 +96,57 @@ nd_attached_join(struct attached *a, struct task_exit *ret)
     return nd_exit_watch_join(&a->exit, ret);
 }
 
+/* A start while it goes on. */
+struct starting {
+    struct nd_containers *cs;
+    const char *ns;
+    const Pb__StartOptions *options;
+    const struct nd_container_feed *feed;
+    struct launch *launch;
+    struct attached attached;
+};
+
 /* A task that runs already is joined: what it writes from now on. */
 static struct nd_error *
-start_or_join(struct launch *l, const record *rec, const Pb__StartOptions *options,
-              const struct nd_container_feed *feed, struct attached *attached)
+start_or_join(struct starting *s)
 {
+    struct launch *l = s->launch;
     struct nd_wall since = nd_wall_now();
     bool running;
 
-    if (options->attach && l->tty)
+    if (s->options->attach && l->tty)
         return nd_not_yet("attach", "attaching to a terminal (tty) is not part of this version");
     ND_TRY(clear_task(l->cs, l->ns, l->id, l->arena, &running));
-    if (options->attach)
-        ND_TRY(nd_attach(attached, l, since, feed));
-    if (running) {
-        if (options->attach)
-            ND_TRY(nd_exit_watch_begin(&attached->exit, attached->group));
-    } else {
+    if (s->options->attach)
+        ND_TRY(nd_attach(&s->attached, l, since, s->feed));
+    if (!running) {
         ND_TRY(nd_launch(l));
-        nd_info("container started", ND_KV("container", (const char *)rec->id));
+        nd_info("container started", ND_KV("container", l->id));
+    } else if (s->options->attach) {
+        ND_TRY(nd_exit_watch_begin(&s->attached.exit, s->attached.group));
     }
-    if (attached->follows)
-        nd_follower_launched(&attached->follower);
+    if (s->attached.follows)
+        nd_follower_launched(&s->attached.follower);
     return NULL;
 }
 
 /* Up to here under the lock; following is not. */
 static struct nd_error *
-start_locked(struct nd_containers *cs, const char *ns, const Pb__StartOptions *options,
-             const struct nd_container_feed *feed, struct nd_arena *arena,
-             struct attached *attached, const char **ret_id)
+start_locked(struct starting *s, struct nd_arena *arena)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
-    struct launch *l = nd_arena_new_object(arena, struct launch);
     record *rec;
 
-    ND_TRY(nd_container_find_locked(cs, ns, options->container, arena, &rec, &hold));
-    ND_TRY(nd_launch_from_record(cs, ns, rec, arena, l));
-    *ret_id = rec->id;
-    return start_or_join(l, rec, options, feed, attached);
+    ND_TRY(nd_container_find_locked(s->cs, s->ns, s->options->container, arena, &rec, &hold));
+    s->launch = nd_arena_new_object(arena, struct launch);
+    ND_TRY(nd_launch_from_record(s->cs, s->ns, rec, arena, s->launch));
+    return start_or_join(s);
+}
+
+static void
+fini_start(struct starting *s)
+{
+    nd_attached_fini(&s->attached);
 }
 
 struct nd_error *
@@ -143,19 +155,18 @@ nd_container_start(struct nd_containers *cs, const char *ns, const Pb__StartOpti
                    Pb__ExitStatus **ret_exit)
 {
     static const struct nd_container_feed silent = {0};
-    ND_AUTO(nd_attached_fini) struct attached attached = {0};
+    ND_AUTO(fini_start)
+    struct starting s = {
+        .cs = cs, .ns = ns, .options = options, .feed = feed != NULL ? feed : &silent};
     struct task_exit end;
-    const char *id;
 
-    if (feed == NULL)
-        feed = &silent;
-    ND_TRY(start_locked(cs, ns, options, feed, arena, &attached, &id));
-    if (feed->started != NULL)
-        ND_TRY(feed->started(feed->arg, id, NULL, 0));
+    ND_TRY(start_locked(&s, arena));
+    if (s.feed->started != NULL)
+        ND_TRY(s.feed->started(s.feed->arg, s.launch->id, NULL, 0));
     *ret_exit = NULL;
     if (!options->attach)
         return NULL;
-    ND_TRY(nd_attached_join(&attached, &end));
+    ND_TRY(nd_attached_join(&s.attached, &end));
     *ret_exit = nd_exit_status(&end, arena);
     return NULL;
 }

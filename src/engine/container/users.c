@@ -253,17 +253,17 @@ get_texts(struct nd_containers *cs, const char *ns, const char *snapshotter, con
 }
 
 struct nd_error *
-nd_accounts_resolve(struct nd_containers *cs, const char *ns, const char *snapshotter,
-                    const char *chain_id, const char *user, char *const *group_add,
-                    size_t n_group_add, struct nd_arena *arena, struct nd_user *ret)
+nd_accounts_resolve(struct nd_containers *cs, const struct account_query *query,
+                    struct nd_arena *arena, struct nd_user *ret)
 {
     struct account_texts *texts;
     struct nd_error *err;
 
-    ND_TRY_DOING(get_texts(cs, ns, snapshotter, chain_id, &texts), "users of the image");
-    err = nd_user_resolve(nd_str(user), nd_str_n(texts->passwd, texts->passwd_len),
-                          nd_str_n(texts->group, texts->group_len), (const char *const *)group_add,
-                          n_group_add, arena, ret);
+    ND_TRY_DOING(get_texts(cs, query->ns, query->snapshotter, query->chain_id, &texts),
+                 "users of the image");
+    err = nd_user_resolve(nd_str(query->user), nd_str_n(texts->passwd, texts->passwd_len),
+                          nd_str_n(texts->group, texts->group_len),
+                          (const char *const *)query->group_add, query->n_group_add, arena, ret);
     if (nd_error_code(err) == ND_NOT_FOUND && texts->unreadable)
         err = nd_error_hint(err, "names cannot be read from this snapshotter: use numbers");
     return err;

@@ -10,14 +10,19 @@
 struct accounts *nd_accounts_new(void) __attribute__((__returns_nonnull__));
 void nd_accounts_free(struct accounts *accounts); /* NULL is fine */
 
+/* Whom to look up, and in which image. Texts are borrowed. */
+struct account_query {
+    const char *ns, *snapshotter, *chain_id; /* of the image's top layer */
+    const char *user;                        /* "" is root */
+    char *const *group_add;
+    size_t n_group_add;
+};
+
 /*
- * Resolve `user` ("" is root) and `group_add` in the accounts of the image whose layers end in
- * `chain_id`. The image's files are read once and remembered.
+ * Resolve a user in the accounts of an image, whose files are read once and remembered.
  * Fails: as nd_user_resolve(). Context: fiber.
  */
-struct nd_error *nd_accounts_resolve(struct nd_containers *cs, const char *ns,
-                                     const char *snapshotter, const char *chain_id,
-                                     const char *user, char *const *group_add, size_t n_group_add,
+struct nd_error *nd_accounts_resolve(struct nd_containers *cs, const struct account_query *query,
                                      struct nd_arena *arena, struct nd_user *ret) ND_CHECK_RESULT;
 
 /* The directories that an overlay or bind mount shows, the uppermost first; false for other mounts. */
