@@ -329,7 +329,7 @@ class TestErrors:
     def test_help(self, cli):
         for args in (["--help"], ["run", "--help"], ["image", "--help"]):
             out = good(cli(*args))
-            assert "Usage:" in out and "Flags:" in out or "Commands" in out
+            assert "Usage:" in out and ("Flags:" in out or "Commands" in out)
 
     def test_host_from_the_environment(self, ready):
         env = dict(os.environ, NERDCTL_HOST=ready.box.daemon.target)

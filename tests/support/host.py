@@ -94,13 +94,16 @@ class Containerd:
                 self.process = subprocess.Popen(
                     [ROOT / "scripts/containerd-private", str(self.folder)], stdin=subprocess.DEVNULL,
                     stdout=log, stderr=log, start_new_session=True)
-        wait_until(self.answers, READY_SECONDS, f"containerd at {self.address} does not answer\n"
-                   + tail(self.log))
+        elif not os.path.exists(self.address.removeprefix("unix://")):
+            raise HostError(f"no containerd at {self.address}: there is no such socket")
+        wait_until(self.answers, READY_SECONDS, f"an answer of containerd at {self.address}")
 
     def answers(self):
         if self.process is not None and self.process.poll() is not None:
             raise HostError(f"containerd ended with {self.process.returncode}:\n{tail(self.log)}")
-        return self.ctr("version", check=False, timeout=5).returncode == 0
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.ctr("version", check=False, timeout=5).returncode == 0
+        return False
 
     def kill(self):
         """As a crash: SIGKILL."""
