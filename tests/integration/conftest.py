@@ -8,6 +8,7 @@ through the API, and then nothing may be left: no record, snapshot, lease, file,
 import itertools
 import os
 import pathlib
+import signal
 import sys
 import time
 
@@ -25,6 +26,11 @@ BUILD = host.BUILD
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "leftovers(reason): what the test leaves behind is not checked")
+
+
+def pytest_configure():
+    # As Ctrl-C: whoever ends the run shall not leave a containerd behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

@@ -11,6 +11,7 @@ Ends with 1 at the first wrong byte and says which run it was.
 import argparse
 import hashlib
 import pathlib
+import signal
 import sys
 import tempfile
 import time
@@ -66,6 +67,7 @@ def read_state(path):
 
 
 def main():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
     parser.add_argument("-n", type=int, default=1000)
