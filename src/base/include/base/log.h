@@ -86,7 +86,7 @@ nd_kv_err(const char *key, const struct nd_error *v)
 /* A finished line, without newline. Called from any thread, one call at a time. */
 typedef void nd_log_sink(void *arg, enum nd_log_level level, struct nd_str line);
 
-/* Fields that every line gets (trace, call, action): the fiber room sets this. May write to `buf`
+/* Fields of every line, such as fiber and action: the fiber room sets this. May write to `buf`
  * text of the form `,"key":value`. */
 struct nd_buf;
 typedef void nd_log_context(struct nd_buf *buf);
