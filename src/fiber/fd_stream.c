@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -368,6 +369,15 @@ close_stream(struct nd_stream *base)
     nd_deferred_add(&s->later);
 }
 
+static void
+limit_unacked(struct nd_stream *base, int64_t ns)
+{
+    const int ms = (int)ND_MIN(ns / ND_MILLISECOND, (int64_t)INT_MAX);
+
+    if (base->peer.kind == ND_PEER_TCP)
+        setsockopt(of(base)->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
 /* --- making one --- */
 
 static const struct nd_stream_ops fd_ops = {
@@ -377,6 +387,7 @@ static const struct nd_stream_ops fd_ops = {
     .unsent = get_unsent,
     .shutdown = finish,
     .close = close_stream,
+    .limit_unacked = limit_unacked,
 };
 
 static struct fd_stream *

@@ -62,6 +62,13 @@ nd_stream_finish(struct nd_stream *s)
     s->ops->shutdown(s);
 }
 
+void
+nd_stream_limit_unacked(struct nd_stream *s, int64_t ns)
+{
+    if (s->ops->limit_unacked != NULL)
+        s->ops->limit_unacked(s, ns);
+}
+
 const struct nd_peer *
 nd_stream_peer(const struct nd_stream *s)
 {

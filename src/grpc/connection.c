@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "net/limits.h"
 #include "net/tls.h"
 
 #include "server_priv.h"
@@ -89,6 +90,17 @@ on_ready(void *arg)
     conn->identity.cert_spiffe = copy_of(peer->spiffe);
 }
 
+/* Unix sockets end by themselves, and what carries a tunnel is watched already. */
+static int64_t
+keepalive_of(const struct nd_conn *conn)
+{
+    int64_t time_ns = conn->server->options.keepalive_time_ns;
+
+    if (conn->peer.kind != ND_PEER_TCP)
+        return 0;
+    return time_ns != 0 ? time_ns : ND_NET_KEEPALIVE_NS;
+}
+
 static struct nd_session *
 make_session(struct nd_conn *conn, struct nd_stream *stream)
 {
@@ -96,6 +108,8 @@ make_session(struct nd_conn *conn, struct nd_stream *stream)
         .role = ND_SESSION_SERVER,
         .any_authority = conn->peer.kind == ND_PEER_UNIX,
         .max_streams = conn->server->options.max_streams,
+        .keepalive_time_ns = keepalive_of(conn),
+        .keepalive_timeout_ns = conn->server->options.keepalive_timeout_ns,
     };
     const struct nd_session_handler handler = {
         .arg = conn,

@@ -17,8 +17,8 @@
  * LINGERING exists because closing a socket with unread input resets the connection, which can
  * destroy trailers that the peer has not read yet.
  *
- * One timer serves the handshake, then the drain, then the last GOAWAY (a peer that does not read
- * must not hold us) and the lingering: they follow one another.
+ * One timer serves the handshake, then keepalive (session_alive.c) and the drain's PING, then the last
+ * GOAWAY (a peer that does not read must not hold us) and the lingering: they follow one another.
  */
 
 #include "net/session.h"
@@ -154,6 +154,7 @@ on_bytes(void *arg, struct nd_str bytes)
 
     if (session->state != ND_SESSION_OPEN || nghttp2_session_want_read(session->h2) == 0)
         return;
+    nd_session_heard(session);
     nd_session_feed(session, bytes);
     check_backlog(session);
 }
@@ -185,8 +186,11 @@ on_timer(void *arg)
 {
     struct nd_session *session = arg;
 
-    if (session->state == ND_SESSION_OPEN && session->draining && session->ready) {
-        nd_session_drain_finally(session);
+    if (session->state == ND_SESSION_OPEN && session->ready) {
+        if (session->draining && !session->drained)
+            nd_session_drain_finally(session);
+        else
+            nd_session_check_alive(session);
         return;
     }
     if (session->state == ND_SESSION_OPEN && session->end_err == NULL)
@@ -246,6 +250,22 @@ make_h2(struct nd_session *session)
     nghttp2_session_callbacks_del(callbacks);
 }
 
+static void
+set_keepalive(struct nd_session *session, const struct nd_session_options *o)
+{
+    int64_t least_ns = session->role == ND_SESSION_CLIENT ? ND_NET_CLIENT_KEEPALIVE_LEAST_NS
+                                                          : ND_NET_KEEPALIVE_LEAST_NS;
+    int64_t timeout_ns =
+        o->keepalive_timeout_ns != 0 ? o->keepalive_timeout_ns : ND_NET_KEEPALIVE_TIMEOUT_NS;
+
+    if (o->keepalive_time_ns <= 0)
+        return;
+    session->keepalive_ns = ND_MAX(o->keepalive_time_ns, least_ns);
+    session->keepalive_timeout_ns = ND_MAX(timeout_ns, ND_NET_KEEPALIVE_LEAST_NS);
+    session->keepalive_without_calls = o->keepalive_without_calls;
+    nd_stream_limit_unacked(session->stream, session->keepalive_timeout_ns);
+}
+
 struct nd_session *
 nd_session_new(struct nd_stream *stream, const struct nd_session_options *o,
                const struct nd_session_handler *handler)
@@ -262,6 +282,7 @@ nd_session_new(struct nd_stream *stream, const struct nd_session_options *o,
         o->max_header_list != 0 ? o->max_header_list : ND_NET_MAX_HEADER_LIST;
     session->ping_interval_ns =
         o->ping_interval_ns != 0 ? o->ping_interval_ns : ND_NET_PING_INTERVAL_NS;
+    set_keepalive(session, o);
     session->flush = (struct nd_deferred){.fn = on_flush, .arg = session};
     session->timer = (struct nd_timer){.fn = on_timer, .arg = session};
     TAILQ_INIT(&session->streams);
@@ -318,10 +339,18 @@ nd_session_drain_finally(struct nd_session *session)
         return;
     session->drained = true;
     nd_timer_disarm(&session->timer);
+    if (session->ready)
+        nd_session_watch_alive(session);
     nghttp2_submit_goaway(session->h2, NGHTTP2_FLAG_NONE,
                           nghttp2_session_get_last_proc_stream_id(session->h2), NGHTTP2_NO_ERROR,
                           (const uint8_t *)session->drain_reason, strlen(session->drain_reason));
     nd_session_kick(session);
+}
+
+bool
+nd_session_is_drain_ping(const uint8_t data[8])
+{
+    return memcmp(data, drain_ping, sizeof(drain_ping)) == 0;
 }
 
 void

@@ -199,8 +199,8 @@ settings_received(struct nd_session *session)
 {
     if (!session->ready) {
         session->ready = true;
-        if (!session->draining)
-            nd_timer_disarm(&session->timer);
+        nd_timer_disarm(&session->timer);
+        nd_session_watch_alive(session);
         if (session->handler.on_ready != NULL)
             session->handler.on_ready(session->handler.arg);
     }
@@ -209,18 +209,22 @@ settings_received(struct nd_session *session)
 }
 
 static void
-ping_received(struct nd_session *session, bool ack)
+ping_answered(struct nd_session *session, const nghttp2_ping *ping)
+{
+    if (session->draining && nd_session_is_drain_ping(ping->opaque_data))
+        nd_session_drain_finally(session);
+}
+
+/* A client whose PINGs are just far enough apart sends some of them a little early. */
+static void
+ping_received(struct nd_session *session)
 {
     int64_t now_ns = nd_loop_now().ns;
+    int64_t least_ns = session->ping_interval_ns - session->ping_interval_ns / 10;
 
-    if (ack) {
-        if (session->draining)
-            nd_session_drain_finally(session);
-        return;
-    }
     if (session->role != ND_SESSION_SERVER)
         return;
-    if (session->last_ping_ns != 0 && now_ns - session->last_ping_ns < session->ping_interval_ns)
+    if (session->last_ping_ns != 0 && now_ns - session->last_ping_ns < least_ns)
         session->ping_strikes++;
     session->last_ping_ns = now_ns;
     if (session->ping_strikes > ND_NET_PING_STRIKES)
@@ -274,7 +278,10 @@ on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
             settings_received(session);
         break;
     case NGHTTP2_PING:
-        ping_received(session, (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0);
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+            ping_answered(session, &frame->ping);
+        else
+            ping_received(session);
         break;
     case NGHTTP2_GOAWAY:
         goaway_received(session, &frame->goaway);

@@ -341,6 +341,7 @@ nd_session_open(struct nd_session *session, struct nd_h2_stream *s, const struct
     s->opened_at = nd_loop_now();
     TAILQ_INSERT_TAIL(&session->streams, s, link);
     session->n_streams++;
+    nd_session_wake_alive(session);
     if (id >= STREAM_IDS_ENOUGH)
         use_up(session);
     nd_session_kick(session);

@@ -46,7 +46,15 @@ struct nd_session {
     uint32_t max_header_list;
 
     struct nd_deferred flush;
-    struct nd_timer timer; /* handshake, then drain, then last words, then linger */
+    struct nd_timer timer; /* handshake, then keepalive or drain, then last words, then linger */
+
+    /* Keepalive; see session_alive.c. */
+    int64_t keepalive_ns; /* 0: none */
+    int64_t keepalive_timeout_ns;
+    bool keepalive_without_calls;
+    bool asked;   /* nothing has come since our PING */
+    bool dormant; /* client: nothing to keep alive until the next stream */
+    int64_t heard_ns;
 
     /* Defence; see net/limits.h. */
     int64_t ping_interval_ns;
@@ -78,6 +86,23 @@ bool nd_meter_take(struct nd_meter *meter, uint32_t max);
 
 /* The second step of a server's drain. */
 void nd_session_drain_finally(struct nd_session *session);
+
+/* Whether a PING's answer is that of the drain. */
+bool nd_session_is_drain_ping(const uint8_t data[8]);
+
+/* --- session_alive.c --- */
+
+/* The connection is up, or the timer is free again: watch over it from now on. */
+void nd_session_watch_alive(struct nd_session *session);
+
+/* Bytes have come. */
+void nd_session_heard(struct nd_session *session);
+
+/* client: there is a stream again. */
+void nd_session_wake_alive(struct nd_session *session);
+
+/* The timer. */
+void nd_session_check_alive(struct nd_session *session);
 
 /* --- session_in.c --- */
 

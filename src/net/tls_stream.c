@@ -323,6 +323,12 @@ tls_close(struct nd_stream *s)
         destroy(t);
 }
 
+static void
+tls_limit_unacked(struct nd_stream *s, int64_t ns)
+{
+    nd_stream_limit_unacked(tls_of(s)->lower, ns);
+}
+
 static const struct nd_stream_ops tls_ops = {
     .start = tls_start,
     .stop = tls_stop,
@@ -330,6 +336,7 @@ static const struct nd_stream_ops tls_ops = {
     .unsent = tls_unsent,
     .shutdown = tls_shutdown,
     .close = tls_close,
+    .limit_unacked = tls_limit_unacked,
 };
 
 /* --- making one --- */

@@ -28,6 +28,8 @@ struct nd_stream_ops {
     size_t (*unsent)(const struct nd_stream *s); /* queued bytes */
     void (*shutdown)(struct nd_stream *s);       /* after the queue */
     void (*close)(struct nd_stream *s);          /* frees it, perhaps later; no callback after it */
+    /* NULL: bytes are never lost unnoticed */
+    void (*limit_unacked)(struct nd_stream *s, int64_t ns);
 };
 
 struct nd_stream {
@@ -52,5 +54,11 @@ void nd_stream_stop(struct nd_stream *s);
 void nd_stream_push(struct nd_stream *s, struct nd_str bytes);
 size_t nd_stream_unsent(const struct nd_stream *s);
 void nd_stream_finish(struct nd_stream *s);
+
+/*
+ * Bytes that the other side does not acknowledge for so long end the stream (TCP); nothing on other
+ * kinds. Context: fiber, loop.
+ */
+void nd_stream_limit_unacked(struct nd_stream *s, int64_t ns);
 
 #endif

@@ -58,6 +58,13 @@ struct nd_server_options {
     int64_t default_timeout_ns; /* of unary calls without a deadline; 0: none */
 
     /*
+     * TCP only: a PING to a client that has been silent for so long, and the end when nothing follows it
+     * in time. 0 means the defaults of net/limits.h; a negative time: no keepalive.
+     */
+    int64_t keepalive_time_ns;
+    int64_t keepalive_timeout_ns;
+
+    /*
      * Serialised google.rpc.Status for the trailer grpc-status-details-bin, appended to `buf` (max
      * 4 KiB); leaves it empty to send none. NULL: none are sent.
      */

@@ -18,6 +18,12 @@
 #define ND_NET_LINGER_NS     (1 * ND_SECOND)  /* read and drop, so that a close is no reset */
 #define ND_NET_LAST_WORDS_NS (5 * ND_SECOND)  /* for the last GOAWAY to leave */
 
+#define ND_NET_KEEPALIVE_NS              (30 * ND_SECOND) /* of a server on TCP: silence before a PING */
+#define ND_NET_KEEPALIVE_TIMEOUT_NS      (20 * ND_SECOND) /* from a PING to anything at all */
+#define ND_NET_KEEPALIVE_LEAST_NS        (1 * ND_SECOND)  /* whatever is asked for */
+#define ND_NET_CLIENT_KEEPALIVE_LEAST_NS (10 * ND_SECOND) /* servers take more for abuse */
+#define ND_NET_COARSE_NS                 (1 * ND_SECOND) /* due times are rounded up: one wake-up for many */
+
 #define ND_NET_PING_INTERVAL_NS (10 * ND_SECOND) /* a client's PING earlier is a strike */
 #define ND_NET_PING_STRIKES     2u /* one more: GOAWAY ENHANCE_YOUR_CALM, "too_many_pings" */
 

@@ -107,6 +107,15 @@ struct nd_session_options {
     uint32_t max_header_list;
     int64_t handshake_timeout_ns;
     int64_t ping_interval_ns; /* server: the shortest that a client may use */
+
+    /*
+     * After so long a silence the peer gets a PING, and when nothing at all follows within the timeout
+     * the connection is lost. 0: no keepalive; less than the limits of net/limits.h is raised to them.
+     * A client asks only while it has streams, unless without_calls.
+     */
+    int64_t keepalive_time_ns;
+    int64_t keepalive_timeout_ns;
+    bool keepalive_without_calls;
 };
 
 struct nd_session_handler {
