@@ -2,9 +2,14 @@
  * The hosts store: a directory per container, its hosts file and, while it is running, its meta.json.
  *
  * Every change goes the same way: take the lock on the namespace's directory; on a thread change the
- * one container, read all metas, make all files anew and write those that have become different (in
- * place: they are mounted). With n containers on one network each of the n files has n lines, so the
- * work is theirs squared, but a container that shares no network costs one small file.
+ * one container, then make the files anew that this reaches, and write those that have become different
+ * (in place: they are mounted).
+ *
+ *   an address comes, goes or gets another name   every file of the namespace, by all metas
+ *   there is none (host and none mode)            its own file alone, or not even that
+ *
+ * With n containers on one network each of the n files has n lines, so the work is theirs squared; but a
+ * container without an address costs one small file, however many others there are.
  *
  * A meta that cannot be read is passed over, as nerdctl does: it must not take the names of all others
  * away.
@@ -30,17 +35,21 @@
 
 #define HOST_HOSTS "/etc/hosts"
 
+/* Whose files become different. */
+enum reach { REACH_NOBODY, REACH_OWN, REACH_ALL };
+
 /* One change on its way through the thread. */
 struct hosts_job {
     const char *data_root;
+    const char *id;
     char *dir;     /* of the namespace */
     char *own_dir; /* of the container */
     struct nd_error *(*change)(struct hosts_job *job);
 
-    enum nd_net_mode mode;  /* create */
-    struct nd_json *meta;   /* publish */
-    const char *new_name;   /* rename */
-    bool without_rewriting; /* create: nothing about the others changes */
+    enum nd_net_mode mode; /* create */
+    struct nd_json *meta;  /* publish */
+    const char *new_name;  /* rename */
+    enum reach reach;      /* found out by `change` */
     struct nd_error *err;
 };
 
@@ -110,6 +119,53 @@ rewrite_one(const struct hosts_job *job, const struct nd_hosts_peers *peers,
     return errnum != 0 ? nd_files_error(errnum, "write", path) : NULL;
 }
 
+static char *
+own_meta_path(const struct hosts_job *job)
+{
+    return nd_asprintf("%s/meta.json", job->own_dir);
+}
+
+/* Whether a container has an address: its peers' files name it then, and its own names them. */
+static bool
+has_address(const struct nd_json *meta)
+{
+    const struct nd_json *result;
+    struct nd_str network;
+
+    for (void *pos = NULL; nd_json_next(nd_json_find(meta, "Networks"), &pos, &network, &result);) {
+        if (nd_json_type(result) != ND_JSON_NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Whose files change when what the container says now is not said any more. */
+static enum reach
+reach_of_current(const struct hosts_job *job)
+{
+    ND_AUTO(nd_freep) char *path = own_meta_path(job);
+    ND_AUTO(nd_json_freep) struct nd_json *meta = read_meta(path);
+
+    if (meta != NULL)
+        return has_address(meta) ? REACH_ALL : REACH_NOBODY;
+    /* One that cannot be read may have been, when the files were written. */
+    return access(path, F_OK) < 0 && errno == ENOENT ? REACH_NOBODY : REACH_ALL;
+}
+
+/* A container without an address shares no line with anybody. */
+static struct nd_error *
+rewrite_own(const struct hosts_job *job)
+{
+    ND_AUTO(nd_hosts_peers_fini) struct nd_hosts_peers own = {0};
+    ND_AUTO(nd_freep) char *path = own_meta_path(job);
+    struct nd_json *meta = read_meta(path);
+
+    if (meta == NULL)
+        return NULL;
+    nd_hosts_peers_add(&own, job->id, meta);
+    return rewrite_one(job, &own, &own.peers[0]);
+}
+
 /* All of them, whatever happens with one; the first failure is told. */
 static struct nd_error *
 rewrite_all(const struct hosts_job *job)
@@ -145,7 +201,9 @@ job_step(void *arg)
     struct hosts_job *job = arg;
 
     job->err = job->change(job);
-    if (job->err == NULL && !job->without_rewriting)
+    if (job->err == NULL && job->reach == REACH_OWN)
+        job->err = rewrite_own(job);
+    else if (job->err == NULL && job->reach == REACH_ALL)
         job->err = rewrite_all(job);
 }
 
@@ -157,6 +215,7 @@ run(struct hosts_job *job, struct nd_store *store, const char *ns, const char *i
     ND_TRY(nd_store_check_component(nd_str(ns), "namespace"));
     ND_TRY(nd_store_check_component(nd_str(id), "id"));
     job->data_root = nd_store_data_root(store);
+    job->id = id;
     job->dir = nd_asprintf("%s/etchosts/%s", nd_store_path(store), ns);
     job->own_dir = nd_asprintf("%s/%s", job->dir, id);
     ND_TRY(nd_store_lock_take(job->dir, ND_STORE_LOCK_DIR, &lock));
@@ -186,7 +245,7 @@ struct nd_error *
 nd_hosts_create(struct nd_store *store, const char *ns, const char *id, enum nd_net_mode mode)
 {
     ND_AUTO(job_fini)
-    struct hosts_job job = {.change = create, .mode = mode, .without_rewriting = true};
+    struct hosts_job job = {.change = create, .mode = mode};
 
     return run(&job, store, ns, id);
 }
@@ -194,7 +253,7 @@ nd_hosts_create(struct nd_store *store, const char *ns, const char *id, enum nd_
 static struct nd_error *
 write_meta(const struct hosts_job *job, const struct nd_json *meta)
 {
-    ND_AUTO(nd_freep) char *path = nd_asprintf("%s/meta.json", job->own_dir);
+    ND_AUTO(nd_freep) char *path = own_meta_path(job);
     ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(ND_STORE_FILE_MAX);
     int errnum;
 
@@ -208,6 +267,9 @@ publish(struct hosts_job *job)
 {
     if (access(job->own_dir, F_OK) < 0)
         return nd_error_errno(errno, "hosts of the container, %s", job->own_dir);
+    job->reach = has_address(job->meta) ? REACH_ALL : reach_of_current(job);
+    if (job->reach == REACH_NOBODY)
+        job->reach = REACH_OWN;
     return write_meta(job, job->meta);
 }
 
@@ -261,8 +323,9 @@ nd_hosts_publish(struct nd_store *store, const char *ns, const struct nd_hosts_m
 static struct nd_error *
 withdraw(struct hosts_job *job)
 {
-    ND_AUTO(nd_freep) char *path = nd_asprintf("%s/meta.json", job->own_dir);
+    ND_AUTO(nd_freep) char *path = own_meta_path(job);
 
+    job->reach = reach_of_current(job);
     if (unlink(path) < 0 && errno != ENOENT)
         return nd_error_errno(errno, "remove %s", path);
     return NULL;
@@ -279,9 +342,10 @@ nd_hosts_withdraw(struct nd_store *store, const char *ns, const char *id)
 static struct nd_error *
 change_name(struct hosts_job *job)
 {
-    ND_AUTO(nd_freep) char *path = nd_asprintf("%s/meta.json", job->own_dir);
+    ND_AUTO(nd_freep) char *path = own_meta_path(job);
     ND_AUTO(nd_json_freep) struct nd_json *meta = read_meta(path);
 
+    job->reach = reach_of_current(job);
     if (meta == NULL)
         return nd_error_new(ND_NOT_FOUND, "no readable %s", path);
     nd_json_set_text(meta, "Name", job->new_name);
@@ -299,8 +363,10 @@ nd_hosts_rename(struct nd_store *store, const char *ns, const char *id, const ch
 static struct nd_error *
 remove_own(struct hosts_job *job)
 {
-    int errnum = nd_files_remove_tree(job->own_dir);
+    int errnum;
 
+    job->reach = reach_of_current(job);
+    errnum = nd_files_remove_tree(job->own_dir);
     return errnum != 0 ? nd_files_error(errnum, "remove", job->own_dir) : NULL;
 }
 

@@ -29,6 +29,16 @@ add(struct store_dir *s, const char *id, const char *name, const struct nd_hosts
     return nd_hosts_publish(s->store, "default", &meta);
 }
 
+/* Have every file looked at again: somebody with an address comes and goes. */
+static struct nd_error *
+stir(struct store_dir *s)
+{
+    const struct nd_hosts_network elsewhere[] = {{"elsewhere", RESULT("10.9.0.2/24")}};
+
+    ND_TRY(add(s, "passer-by", "passer-by", elsewhere, 1));
+    return nd_hosts_remove(s->store, "default", "passer-by");
+}
+
 IN_REAL_LOOP(host_and_none_mode_have_the_block_and_extra_hosts_alone)
 {
     struct store_dir s;
@@ -121,6 +131,92 @@ IN_REAL_LOOP(containers_see_each_other_on_the_networks_that_they_share)
     return NULL;
 }
 
+#define CROWD 100u
+
+static const char *
+hosts_of(struct store_dir *s, unsigned i)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "etchosts/default/c%u/hosts", i);
+    return in_store(s, path);
+}
+
+static void
+mark_all(struct store_dir *s, struct stat stamps[CROWD])
+{
+    for (unsigned i = 0; i < CROWD; i++) {
+        put_file(hosts_of(s, i), ND_STR("as it was\n"));
+        assert_int_equal(stat(hosts_of(s, i), &stamps[i]), 0);
+    }
+}
+
+static void
+expect_unchanged(struct store_dir *s, const struct stat stamps[CROWD])
+{
+    for (unsigned i = 0; i < CROWD; i++) {
+        struct stat st;
+
+        assert_int_equal(stat(hosts_of(s, i), &st), 0);
+        assert_int_equal(st.st_ino, stamps[i].st_ino);
+        assert_int_equal(st.st_mtim.tv_sec, stamps[i].st_mtim.tv_sec);
+        assert_int_equal(st.st_mtim.tv_nsec, stamps[i].st_mtim.tv_nsec);
+        expect_file(hosts_of(s, i), "as it was\n");
+    }
+}
+
+IN_REAL_LOOP(a_container_without_address_touches_no_file_of_a_hundred_others)
+{
+    const struct nd_hosts_network none[] = {{"none", NULL}}, host[] = {{"host", NULL}};
+    const struct nd_hosts_network bridge[] = {{"bridge", RESULT("10.4.0.2/24")}};
+    struct stat stamps[CROWD];
+    struct store_dir s;
+
+    ND_TRY(store_dir_make(&s));
+    for (unsigned i = 0; i < CROWD; i++) {
+        char id[16];
+
+        (void)snprintf(id, sizeof(id), "c%u", i);
+        ND_TRY(add(&s, id, id, i % 2 == 0 ? bridge : none, 1));
+    }
+    /* Each would be tidied, and so become different, by whoever looks at it. */
+    mark_all(&s, stamps);
+    ND_TRY(add(&s, "new", "new", none, 1));
+    expect_file(in_store(&s, "etchosts/default/new/hosts"), BEGIN END);
+    ND_TRY(add(&s, "other", "other", host, 1));
+    ND_TRY(nd_hosts_rename(s.store, "default", "new", "newer"));
+    ND_TRY(nd_hosts_withdraw(s.store, "default", "other"));
+    ND_TRY(nd_hosts_remove(s.store, "default", "new"));
+    ND_TRY(nd_hosts_remove(s.store, "default", "other"));
+    ND_TRY(nd_hosts_remove(s.store, "default", "nobody"));
+    expect_unchanged(&s, stamps);
+    store_dir_remove(&s);
+    return NULL;
+}
+
+IN_REAL_LOOP(an_address_that_goes_is_taken_out_even_when_its_meta_is_torn)
+{
+    const struct nd_hosts_network bridge[] = {{"bridge", RESULT("10.4.0.2/24")}};
+    const struct nd_hosts_network other[] = {{"bridge", RESULT("10.4.0.3/24")}};
+    const struct nd_hosts_network none[] = {{"none", NULL}};
+    const struct nd_hosts_meta without = {
+        .id = "c2", .name = "two", .hostname = "c2", .networks = none, .n_networks = 1};
+    struct store_dir s;
+
+    ND_TRY(store_dir_make(&s));
+    ND_TRY(add(&s, "c1", "one", bridge, 1));
+    ND_TRY(add(&s, "c2", "two", other, 1));
+    put_file(in_store(&s, "etchosts/default/c2/meta.json"), ND_STR("{\"Netw"));
+    ND_TRY(nd_hosts_remove(s.store, "default", "c2"));
+    expect_file(in_store(&s, "etchosts/default/c1/hosts"), BEGIN "10.4.0.2        c1 one\n" END);
+
+    ND_TRY(add(&s, "c2", "two", other, 1));
+    ND_TRY(nd_hosts_publish(s.store, "default", &without));
+    expect_file(in_store(&s, "etchosts/default/c1/hosts"), BEGIN "10.4.0.2        c1 one\n" END);
+    store_dir_remove(&s);
+    return NULL;
+}
+
 IN_REAL_LOOP(a_domain_comes_first_and_odd_addresses_are_left_out)
 {
     struct store_dir s;
@@ -161,9 +257,9 @@ IN_REAL_LOOP(lines_of_the_user_are_kept_and_tidied)
             "127.0.0.1 localhost\n::1 x\n\n# a comment\n; another\n  10.1.1.1\tone\ttwo  \n"
             "10.1.1.2 three # why\n10.1.1.3 four#five\n# <nerdctl>\n1.2.3.4 stale\n# </nerdctl>\n"
             "10.1.1.4 last"));
-    ND_TRY(nd_hosts_withdraw(s.store, "default", "nobody"));
+    ND_TRY(stir(&s));
     expect_file(path, "10.1.1.1 one two\n10.1.1.3 four#five\n10.1.1.4 last\n" BEGIN END);
-    ND_TRY(nd_hosts_withdraw(s.store, "default", "nobody"));
+    ND_TRY(stir(&s));
     expect_file(path, "10.1.1.1 one two\n10.1.1.3 four#five\n10.1.1.4 last\n" BEGIN END);
     store_dir_remove(&s);
     return NULL;
@@ -193,7 +289,7 @@ IN_REAL_LOOP(a_meta_that_cannot_be_read_harms_nobody_else)
     put_file(in_store(&s, "etchosts/default/stray"), ND_STR("x"));
     for (size_t i = 0; i < ND_LEN(bad); i++) {
         put_file(in_store(&s, "etchosts/default/c0/meta.json"), nd_str(bad[i]));
-        ND_TRY(nd_hosts_withdraw(s.store, "default", "nobody"));
+        ND_TRY(stir(&s));
         expect_file(in_store(&s, "etchosts/default/c1/hosts"),
                     BEGIN "10.4.0.2        c1 c1.n web web.n\n" END);
         if (exists(in_store(&s, "etchosts/default/c0/hosts")))
@@ -250,6 +346,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(host_and_none_mode_have_the_block_and_extra_hosts_alone),
         cmocka_unit_test(containers_see_each_other_on_the_networks_that_they_share),
+        cmocka_unit_test(a_container_without_address_touches_no_file_of_a_hundred_others),
+        cmocka_unit_test(an_address_that_goes_is_taken_out_even_when_its_meta_is_torn),
         cmocka_unit_test(a_domain_comes_first_and_odd_addresses_are_left_out),
         cmocka_unit_test(lines_of_the_user_are_kept_and_tidied),
         cmocka_unit_test(a_meta_that_cannot_be_read_harms_nobody_else),

@@ -3,8 +3,9 @@
 
 /*
  * The hosts store, <store>/etchosts/<namespace>/<id>/: the /etc/hosts of each container, which lists
- * its peers on shared networks. Every change rewrites all files of the namespace, in place (they are
- * bind-mounted) and under the lock on the namespace's directory.
+ * its peers on shared networks. A change rewrites the files of the namespace that it makes different,
+ * in place (they are bind-mounted) and under the lock on the namespace's directory: those of all when
+ * the container has an address, none of the others when it has none.
  *
  * Context of everything that touches the disk: fiber; suspends.
  */
@@ -43,7 +44,7 @@ const char *nd_hosts_path(const struct nd_store *store, const char *ns, const ch
 struct nd_error *nd_hosts_create(struct nd_store *store, const char *ns, const char *id,
                                  enum nd_net_mode mode) ND_CHECK_RESULT;
 
-/* Write meta.json, then all hosts files. Fails: ND_NOT_FOUND (not created), ND_INVALID (a result). */
+/* Write meta.json, then the hosts files. Fails: ND_NOT_FOUND (not created), ND_INVALID (a result). */
 struct nd_error *nd_hosts_publish(struct nd_store *store, const char *ns,
                                   const struct nd_hosts_meta *meta) ND_CHECK_RESULT;
 
@@ -51,7 +52,7 @@ struct nd_error *nd_hosts_publish(struct nd_store *store, const char *ns,
 struct nd_error *nd_hosts_withdraw(struct nd_store *store, const char *ns,
                                    const char *id) ND_CHECK_RESULT;
 
-/* Change the name in meta.json, rewrite all. Fails: ND_NOT_FOUND (no meta.json: not running). */
+/* Change the name in meta.json, rewrite the files. Fails: ND_NOT_FOUND (no meta.json: not running). */
 struct nd_error *nd_hosts_rename(struct nd_store *store, const char *ns, const char *id,
                                  const char *new_name) ND_CHECK_RESULT;
 
