@@ -33,7 +33,8 @@ struct nd_archive {
     struct nd_archive_limits limits;
     uint64_t n_entries;
     uint64_t bytes_in;
-    uint64_t bytes_out;
+    uint64_t bytes_out;   /* holes count as the zeros that they stand for */
+    uint64_t content_end; /* how far the entry's content was read, holes included */
     bool at_end;
     bool in_content; /* the entry's content has not been read to its end */
     struct nd_archive_entry entry;
@@ -160,6 +161,18 @@ check_output(const struct nd_archive *a)
     return NULL;
 }
 
+/*
+ * The entry's content goes on to here. A hole takes no bytes of the archive, and whoever unpacks it writes
+ * zeros without end: it counts like everything else.
+ */
+static struct nd_error *
+reach(struct nd_archive *a, uint64_t end)
+{
+    a->bytes_out += end - ND_MIN(end, a->content_end);
+    a->content_end = ND_MAX(end, a->content_end);
+    return check_output(a);
+}
+
 struct nd_error *
 nd_archive_read(struct nd_archive *archive, struct nd_str *ret_bytes, uint64_t *ret_offset)
 {
@@ -181,13 +194,14 @@ nd_archive_read(struct nd_archive *archive, struct nd_str *ret_bytes, uint64_t *
     } while (result == ARCHIVE_OK && len == 0);
     if (result == ARCHIVE_EOF) {
         archive->in_content = false;
+        ND_TRY(reach(archive, archive->entry.size));
         return nd_archive_read(archive, ret_bytes, ret_offset);
     }
     if (result != ARCHIVE_OK)
         return failure(archive, archive->entry.name);
-
-    archive->bytes_out += len;
-    ND_TRY(check_output(archive));
+    if (offset < 0 || (uint64_t)offset < archive->content_end)
+        return nd_error_new(ND_INVALID, "%s: pieces over each other", archive->entry.name);
+    ND_TRY(reach(archive, (uint64_t)offset + len));
     *ret_bytes = nd_str_n(ptr, len);
     *ret_offset = (uint64_t)offset;
     return NULL;
@@ -213,15 +227,27 @@ nd_archive_read_all(struct nd_archive *archive, struct nd_buf *buf)
     return NULL;
 }
 
-static struct nd_error *
-pass_over_content(struct nd_archive *a)
+struct nd_error *
+nd_archive_skip(struct nd_archive *archive, uint64_t *left, bool *ret_at_end)
 {
     struct nd_str piece;
     uint64_t offset;
 
-    while (a->in_content)
-        ND_TRY(nd_archive_read(a, &piece, &offset));
+    while (archive->in_content && *left > 0) {
+        ND_TRY(nd_archive_read(archive, &piece, &offset));
+        *left -= ND_MIN(*left, (uint64_t)piece.len);
+    }
+    *ret_at_end = !archive->in_content;
     return NULL;
+}
+
+static struct nd_error *
+pass_over_content(struct nd_archive *a)
+{
+    uint64_t left = UINT64_MAX;
+    bool at_end;
+
+    return nd_archive_skip(a, &left, &at_end);
 }
 
 static struct nd_error *
@@ -340,6 +366,7 @@ read_entry(struct nd_archive *a, struct archive_entry *from)
                                 (unsigned long long)a->limits.max_bytes);
         to->size = (uint64_t)size;
     }
+    a->content_end = 0;
     a->in_content = true; /* whatever the type: a hard link may bring content, it is passed over */
     return NULL;
 }

@@ -232,6 +232,14 @@ compare_short_rows(const void *a, const void *b)
     return strcmp(left->name, right->name);
 }
 
+/* A daemon may say anything: a sum that has no meaning stays at the largest number. */
+static void
+add_size(int64_t *sum, int64_t size)
+{
+    if (__builtin_add_overflow(*sum, size, sum))
+        *sum = INT64_MAX;
+}
+
 static void
 add_short_row(const struct listing *l, struct nd_table *table, const struct short_row *row)
 {
@@ -239,9 +247,10 @@ add_short_row(const struct listing *l, struct nd_table *table, const struct shor
     int64_t blobs = 0, all = 0;
 
     for (size_t i = 0; i < row->image->n_platforms; i++) {
-        blobs += row->image->platforms[i]->blob_size;
-        all += row->image->platforms[i]->blob_size + row->image->platforms[i]->size;
+        add_size(&blobs, row->image->platforms[i]->blob_size);
+        add_size(&all, row->image->platforms[i]->size);
     }
+    add_size(&all, blobs);
     nd_table_cellz(table, row->name);
     nd_table_cell(table, id_text(l, row->image));
     nd_table_cellz(table, nd_human_decimal(a, all, 3));

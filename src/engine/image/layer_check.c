@@ -34,6 +34,7 @@ struct check {
     struct nd_archive *archive;
     struct nd_map *names; /* hash of each name that can be linked to -> anything */
     uint64_t n_entries;
+    bool in_content; /* of an entry */
     bool at_end;
     char dead_link[LINK_SIZE]; /* "" none */
     struct nd_error *err;      /* of the step */
@@ -75,6 +76,28 @@ open_step(void *arg)
     c->err = nd_archive_open(nd_spool_source, c->spool, NULL, &c->archive);
 }
 
+/* The next entry, or more of the content of this one. */
+static struct nd_error *
+read_some(struct check *c, uint64_t *left)
+{
+    const struct nd_archive_entry *e;
+    bool passed;
+
+    if (c->in_content) {
+        ND_TRY(nd_archive_skip(c->archive, left, &passed));
+        c->in_content = !passed;
+        return NULL;
+    }
+    ND_TRY(nd_archive_next(c->archive, &e));
+    c->at_end = e == NULL;
+    if (e == NULL)
+        return NULL;
+    c->in_content = true;
+    c->n_entries++;
+    note_name(c, e);
+    return NULL;
+}
+
 /* So many entries, or so many bytes of content, that the thread is soon free for others. */
 static void
 read_step(void *arg)
@@ -82,18 +105,8 @@ read_step(void *arg)
     struct check *c = arg;
     uint64_t left = ND_LAYER_STEP_BYTES;
 
-    for (unsigned i = 0; i < ND_LAYER_STEP_ENTRIES && left > 0; i++) {
-        const struct nd_archive_entry *e;
-
-        c->err = nd_archive_next(c->archive, &e);
-        if (c->err != NULL || e == NULL) {
-            c->at_end = true;
-            return;
-        }
-        c->n_entries++;
-        note_name(c, e);
-        left -= ND_MIN(left, e->size);
-    }
+    for (unsigned i = 0; i < ND_LAYER_STEP_ENTRIES && left > 0 && !c->at_end && c->err == NULL; i++)
+        c->err = read_some(c, &left);
 }
 
 static struct nd_error *

@@ -134,7 +134,7 @@ has_label(const struct subject *s, struct nd_str wanted, bool *ret)
                                         s->record->target, s->arena, &tree);
 
     *ret = false;
-    if (nd_error_code(err) == ND_NOT_FOUND || nd_error_code(err) == ND_INVALID) {
+    if (nd_tree_is_broken(err)) {
         nd_error_free(err); /* without content it has no labels */
         return NULL;
     }

@@ -10,7 +10,6 @@
 #include "containerd/content.h"
 #include "image/limits.h"
 #include "oci/image.h"
-#include "oci/reference.h"
 
 #include "load_priv.h"
 
@@ -81,13 +80,8 @@ name_image(const struct nd_docker_image *image, struct nd_arena *arena, struct n
         return NULL;
     }
     ret->names = nd_arena_new_array(arena, image->n_tags, const char *);
-    for (size_t i = 0; i < image->n_tags; i++) {
-        struct nd_reference ref;
-
-        ND_TRY_DOING(nd_reference_parse(nd_str(image->tags[i]), arena, &ref), "tag \"%s\"",
-                     image->tags[i]);
-        ret->names[ret->n_names++] = ref.name;
-    }
+    for (size_t i = 0; i < image->n_tags; i++, ret->n_names++)
+        ND_TRY(nd_load_name(nd_str(image->tags[i]), ret->target.digest, arena, &ret->names[i]));
     return NULL;
 }
 

@@ -26,12 +26,24 @@ nd_load_untagged_name(const char *digest, struct nd_arena *arena)
     return nd_arena_printf(arena, "import-%.10s@%s", date, digest);
 }
 
+struct nd_error *
+nd_load_name(struct nd_str given, const char *digest, struct nd_arena *arena, const char **ret)
+{
+    struct nd_reference ref;
+
+    ND_TRY_DOING(nd_reference_parse(given, arena, &ref), "name \"%.*s\"", ND_STR_ARG(given));
+    if (ref.digest[0] != '\0' && !nd_str_eqz(nd_str(ref.digest), digest))
+        return nd_error_new(ND_INVALID, "name \"%.*s\": the image has the digest %s",
+                            ND_STR_ARG(given), digest);
+    *ret = ref.name;
+    return NULL;
+}
+
 /* containerd's own annotation has the whole name; ref.name mostly has only a tag, then it names nothing. */
 static struct nd_error *
 name_of(const struct nd_oci_descriptor *desc, struct nd_arena *arena, const char **ret)
 {
     const char *given = nd_oci_annotation(desc, "io.containerd.image.name");
-    struct nd_reference ref;
 
     if (given == NULL) {
         given = nd_oci_annotation(desc, "org.opencontainers.image.ref.name");
@@ -41,9 +53,7 @@ name_of(const struct nd_oci_descriptor *desc, struct nd_arena *arena, const char
             return NULL;
         }
     }
-    ND_TRY_DOING(nd_reference_parse(nd_str(given), arena, &ref), "name \"%s\"", given);
-    *ret = ref.name;
-    return NULL;
+    return nd_load_name(nd_str(given), desc->digest, arena, ret);
 }
 
 struct nd_error *
@@ -106,6 +116,7 @@ struct linking {
     const struct nd_scan *scan;
     const struct nd_load_platforms *wanted;
     struct nd_arena *arena;
+    struct nd_tree_seen seen;
 };
 
 bool
@@ -193,10 +204,14 @@ link_descriptor(struct linking *k, const struct nd_oci_descriptor *desc, bool re
 {
     struct nd_str text;
     struct nd_error *err;
+    bool new;
 
     if (depth > ND_IMAGE_MAX_DEPTH)
         return nd_error_new(ND_INVALID, "indexes inside each other, more than %u",
                             ND_IMAGE_MAX_DEPTH);
+    ND_TRY(nd_tree_see(&k->seen, desc->digest, &new));
+    if (!new)
+        return NULL;
     err = nd_content_read(k->ctrd, k->scope, desc->digest, ND_MANIFEST_MAX_BYTES, k->arena, &text);
     if (nd_error_code(err) == ND_NOT_FOUND) {
         nd_error_free(err);
@@ -205,6 +220,7 @@ link_descriptor(struct linking *k, const struct nd_oci_descriptor *desc, bool re
         return nd_error_new(ND_INVALID, "manifest %s is not in the archive", desc->digest);
     }
     ND_TRY(err);
+    ND_TRY(nd_tree_count(&k->seen, text.len));
     if ((int64_t)text.len != desc->size)
         return nd_error_new(ND_DATA_LOSS, "manifest %s has %zu bytes, not %lld", desc->digest,
                             text.len, (long long)desc->size);
@@ -228,8 +244,13 @@ nd_load_link(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope, const struct nd_s
              const struct nd_load_platforms *wanted, const Ct__Descriptor *target,
              struct nd_arena *arena)
 {
-    struct linking k = {
-        .ctrd = ctrd, .scope = scope, .scan = scan, .wanted = wanted, .arena = arena};
+    ND_AUTO(nd_map_freep) struct nd_map *seen = nd_map_new();
+    struct linking k = {.ctrd = ctrd,
+                        .scope = scope,
+                        .scan = scan,
+                        .wanted = wanted,
+                        .arena = arena,
+                        .seen = {.keys = seen}};
     const struct nd_oci_descriptor root = {
         .media_type = target->media_type, .digest = target->digest, .size = target->size};
 

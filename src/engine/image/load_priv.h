@@ -29,6 +29,13 @@ struct nd_error *nd_load_describe_docker(struct nd_ctrd *ctrd, struct nd_ctrd_sc
                                          const struct nd_scan *scan, struct nd_arena *arena,
                                          struct nd_loaded_list *ret) ND_CHECK_RESULT;
 
+/*
+ * The full name for what an archive calls `given`. A name with a digest must have that of the image: who
+ * asks for content by its digest must not get another. Fails: ND_INVALID. Context: any.
+ */
+struct nd_error *nd_load_name(struct nd_str given, const char *digest, struct nd_arena *arena,
+                              const char **ret) ND_CHECK_RESULT;
+
 /* For which platforms an archive is loaded. */
 struct nd_load_platforms {
     bool all;

@@ -121,6 +121,14 @@ present_created(struct presenting *p, const struct nd_oci_config *config, Pb__Im
     shown->created_at->nanos = config->created.nsec;
 }
 
+/* Sizes are what a manifest claims; where their sum has no meaning it stays at the largest number. */
+static void
+add_size(int64_t *sum, int64_t size)
+{
+    if (__builtin_add_overflow(*sum, size, sum))
+        *sum = INT64_MAX;
+}
+
 static struct nd_error *
 present_manifest(struct presenting *p, const struct nd_tree_manifest *m, Pb__ImagePlatform **ret)
 {
@@ -134,9 +142,10 @@ present_manifest(struct presenting *p, const struct nd_tree_manifest *m, Pb__Ima
     if (m->manifest == NULL)
         return NULL;
     shown->config_digest = nd_arena_strdup(p->arena, m->manifest->config.digest);
-    shown->blob_size = m->size + m->manifest->config.size;
+    add_size(&shown->blob_size, m->size);
+    add_size(&shown->blob_size, m->manifest->config.size);
     for (size_t i = 0; i < m->manifest->n_layers; i++)
-        shown->blob_size += m->manifest->layers[i].size;
+        add_size(&shown->blob_size, m->manifest->layers[i].size);
     if (m->config == NULL)
         return NULL;
     present_created(p, m->config, shown);
@@ -157,7 +166,7 @@ present_platforms(struct presenting *p, const CtImages__Image *record, Pb__Image
     struct nd_error *err =
         nd_tree_read(p->host, (struct nd_ctrd_scope){.ns = p->ns}, record->target, p->arena, &tree);
 
-    if (nd_error_code(err) == ND_NOT_FOUND || nd_error_code(err) == ND_INVALID) {
+    if (nd_tree_is_broken(err)) {
         nd_debug("image content", ND_KV("image", (const char *)record->name), ND_KV("error", err));
         nd_error_free(err);
         return NULL;

@@ -133,27 +133,38 @@ digest_begins(const char *digest, struct nd_str hex)
     return colon != SIZE_MAX && nd_str_starts(nd_str_from(nd_str(digest), colon + 1), hex);
 }
 
-/* Whether an image's index, or a manifest or config behind it, begins so. Content that is missing is no
- * match. */
+/* Whether a manifest or config of the tree begins so. */
 static bool
-has_digest(struct nd_host *host, const char *ns, const CtImages__Image *image, struct nd_str hex,
-           struct nd_arena *arena)
+tree_has_digest(const struct nd_tree *tree, struct nd_str hex)
 {
-    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
-    struct nd_tree tree;
+    for (size_t i = 0; i < tree->n; i++) {
+        const struct nd_tree_manifest *m = &tree->manifests[i];
 
-    if (digest_begins(image->target->digest, hex))
-        return true;
-    err = nd_tree_read(host, (struct nd_ctrd_scope){.ns = ns}, image->target, arena, &tree);
-    if (err != NULL)
-        return false;
-    for (size_t i = 0; i < tree.n; i++) {
-        if (digest_begins(tree.manifests[i].digest, hex) ||
-            (tree.manifests[i].manifest != NULL &&
-             digest_begins(tree.manifests[i].manifest->config.digest, hex)))
+        if (digest_begins(m->digest, hex) ||
+            (m->manifest != NULL && digest_begins(m->manifest->config.digest, hex)))
             return true;
     }
     return false;
+}
+
+/* Whether an image's index, or a manifest or config behind it, begins so. Content that is missing is no
+ * match. */
+static struct nd_error *
+has_digest(struct nd_host *host, const char *ns, const CtImages__Image *image, struct nd_str hex,
+           struct nd_arena *arena, bool *ret)
+{
+    struct nd_error *err;
+    struct nd_tree tree = {0};
+
+    *ret = digest_begins(image->target->digest, hex);
+    if (*ret)
+        return NULL;
+    err = nd_tree_read(host, (struct nd_ctrd_scope){.ns = ns}, image->target, arena, &tree);
+    if (err != NULL && !nd_tree_is_broken(err))
+        return err;
+    nd_error_free(err);
+    *ret = tree_has_digest(&tree, hex);
+    return NULL;
 }
 
 /* The name in its full form, else exactly as it was given (names of images that had none). */
@@ -192,7 +203,10 @@ find_by_id(struct nd_host *host, const char *ns, struct nd_str hex, struct nd_ar
     ND_TRY(nd_record_list(host, ns, arena, &all));
     found.images = nd_arena_new_array(arena, all->n_images + 1, CtImages__Image *);
     for (size_t i = 0; i < all->n_images; i++) {
-        if (!has_digest(host, ns, all->images[i], hex, arena))
+        bool matches;
+
+        ND_TRY(has_digest(host, ns, all->images[i], hex, arena, &matches));
+        if (!matches)
             continue;
         if (found.n > 0 &&
             !nd_str_eqz(nd_str(found.images[0]->target->digest), all->images[i]->target->digest))

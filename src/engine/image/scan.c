@@ -34,6 +34,7 @@ struct reader {
     char *buf; /* of a step: ND_LOAD_STEP_BYTES */
     size_t len;
     bool at_end;         /* of the entry's content */
+    bool passed;         /* nothing of the last entry was left */
     uint64_t pos;        /* in the entry's content, holes included */
     struct nd_str piece; /* what the archive gave and did not fit */
     uint64_t piece_offset;
@@ -63,12 +64,16 @@ open_step(void *arg)
     r->err = nd_archive_open(nd_spool_source, r->spool, NULL, &r->archive);
 }
 
+/* What was not read of the entry before, a step of it at a time; then the next entry. */
 static void
 next_step(void *arg)
 {
     struct reader *r = arg;
+    uint64_t left = ND_LOAD_STEP_BYTES;
 
-    r->err = nd_archive_next(r->archive, &r->entry);
+    r->err = nd_archive_skip(r->archive, &left, &r->passed);
+    if (r->err == NULL && r->passed)
+        r->err = nd_archive_next(r->archive, &r->entry);
 }
 
 /* Append zeros or bytes up to the end of the buffer; returns how many. */
@@ -324,7 +329,9 @@ scan_entries(struct reader *r, struct nd_ctrd *ctrd, struct nd_ctrd_scope scope,
 {
     ND_TRY(run_step(r, open_step));
     for (;;) {
-        ND_TRY(run_step(r, next_step));
+        do
+            ND_TRY(run_step(r, next_step));
+        while (!r->passed);
         if (r->entry == NULL)
             return NULL;
         ND_TRY_DOING(take_entry(r, ctrd, scope, scan), "entry \"%s\" of the archive",

@@ -15,12 +15,50 @@ struct reading {
     struct nd_arena *arena;
     struct nd_tree *tree;
     size_t cap;
+    struct nd_tree_seen seen;
 };
+
+struct nd_error *
+nd_tree_see(struct nd_tree_seen *seen, const char *key, bool *ret_new)
+{
+    *ret_new = nd_map_find(seen->keys, nd_str(key)) == NULL;
+    if (!*ret_new)
+        return NULL;
+    if (nd_map_count(seen->keys) == ND_IMAGE_MAX_MANIFESTS)
+        return nd_error_new(ND_EXHAUSTED, "the image has more than %u manifests and indexes",
+                            ND_IMAGE_MAX_MANIFESTS);
+    (void)nd_map_set(seen->keys, nd_str(key), seen);
+    return NULL;
+}
+
+struct nd_error *
+nd_tree_count(struct nd_tree_seen *seen, size_t bytes)
+{
+    seen->bytes += bytes;
+    if (seen->bytes > ND_IMAGE_MAX_BYTES)
+        return nd_error_new(
+            ND_EXHAUSTED, "the manifests, indexes and configs of the image have more than %u bytes",
+            ND_IMAGE_MAX_BYTES);
+    return NULL;
+}
+
+bool
+nd_tree_is_broken(const struct nd_error *err)
+{
+    static const enum nd_code codes[] = {ND_NOT_FOUND, ND_INVALID, ND_EXHAUSTED, ND_DATA_LOSS};
+
+    for (size_t i = 0; i < ND_LEN(codes); i++) {
+        if (nd_error_code(err) == codes[i])
+            return true;
+    }
+    return false;
+}
 
 static struct nd_error *
 read_blob(struct reading *r, const char *digest, struct nd_str *ret)
 {
-    return nd_content_read(r->ctrd, r->scope, digest, ND_MANIFEST_MAX_BYTES, r->arena, ret);
+    ND_TRY(nd_content_read(r->ctrd, r->scope, digest, ND_MANIFEST_MAX_BYTES, r->arena, ret));
+    return nd_tree_count(&r->seen, ret->len);
 }
 
 /* ND_NOT_FOUND leaves *ret_there false. */
@@ -90,16 +128,29 @@ take_manifest(struct reading *r, const struct nd_oci_descriptor *desc, struct nd
     return read_config(r, m, desc->has_platform);
 }
 
+/* One manifest may stand for several platforms, but twice for one would say nothing new. */
+static struct nd_error *
+is_new(struct reading *r, const struct nd_oci_descriptor *desc, bool *ret)
+{
+    char platform[ND_PLATFORM_TEXT_SIZE];
+
+    nd_platform_format(&desc->platform, platform);
+    return nd_tree_see(&r->seen, nd_arena_printf(r->arena, "%s %s", desc->digest, platform), ret);
+}
+
 static struct nd_error *
 take(struct reading *r, const struct nd_oci_descriptor *desc, unsigned depth)
 {
     struct nd_oci_index index;
     struct nd_str text = ND_STR_NONE;
-    bool there;
+    bool there, new;
 
     if (depth > ND_IMAGE_MAX_DEPTH)
         return nd_error_new(ND_INVALID, "indexes inside each other, more than %u",
                             ND_IMAGE_MAX_DEPTH);
+    ND_TRY(is_new(r, desc, &new));
+    if (!new)
+        return NULL;
     ND_TRY(read_if_there(r, desc->digest, &text, &there));
     if (nd_oci_kind(nd_str(desc->media_type)) != ND_OCI_INDEX)
         return nd_oci_kind(nd_str(desc->media_type)) == ND_OCI_MANIFEST
@@ -118,8 +169,13 @@ struct nd_error *
 nd_tree_read(struct nd_host *host, struct nd_ctrd_scope scope, const Ct__Descriptor *target,
              struct nd_arena *arena, struct nd_tree *ret)
 {
+    ND_AUTO(nd_map_freep) struct nd_map *seen = nd_map_new();
     struct nd_tree tree = {0};
-    struct reading r = {.ctrd = nd_host_ctrd(host), .scope = scope, .arena = arena, .tree = &tree};
+    struct reading r = {.ctrd = nd_host_ctrd(host),
+                        .scope = scope,
+                        .arena = arena,
+                        .tree = &tree,
+                        .seen = {.keys = seen}};
     const struct nd_oci_descriptor root = {
         .media_type = target->media_type, .digest = target->digest, .size = target->size};
     struct nd_str text;

@@ -1,6 +1,7 @@
 #ifndef IMAGE_TREE_PRIV_H
 #define IMAGE_TREE_PRIV_H
 
+#include "base/map.h"
 #include "containerd/client.h"
 #include "host/host.h"
 #include "oci/image.h"
@@ -24,9 +25,29 @@ struct nd_tree {
 };
 
 /*
+ * What was read of an image so far. Indexes may name one manifest many times and each other, so that some
+ * kilobytes lead to millions of manifests: each is read once, and all together have limits.
+ */
+struct nd_tree_seen {
+    struct nd_map *keys; /* to be made and freed by the owner */
+    size_t bytes;
+};
+
+/* Whether `key` (a digest, or one for a platform) is new. Fails: ND_EXHAUSTED. Context: any. */
+struct nd_error *nd_tree_see(struct nd_tree_seen *seen, const char *key,
+                             bool *ret_new) ND_CHECK_RESULT;
+
+/* Count what was read. Fails: ND_EXHAUSTED. Context: any. */
+struct nd_error *nd_tree_count(struct nd_tree_seen *seen, size_t bytes) ND_CHECK_RESULT;
+
+/* Whether an error means that the content of an image is missing or broken, and no question failed. */
+bool nd_tree_is_broken(const struct nd_error *err);
+
+/*
  * Read it from the content store. Manifests that are not here are listed without content; an index inside
  * an index is read too.
- * Fails: ND_NOT_FOUND  the target itself is not here; ND_INVALID, ND_EXHAUSTED  broken content
+ * Fails: ND_NOT_FOUND  the target itself is not here
+ *        ND_INVALID, ND_EXHAUSTED, ND_DATA_LOSS  broken content, or more than the limits allow
  * Context: fiber.
  */
 struct nd_error *nd_tree_read(struct nd_host *host, struct nd_ctrd_scope scope,

@@ -379,6 +379,77 @@ a_bomb_is_refused_even_when_nobody_reads_it(void **state)
     check_message(read_through(&feed, &limits), ND_EXHAUSTED, "longer than 73400320 bytes");
 }
 
+/* A sparse file as GNU tar writes it: `len` bytes of content at `offset`, the rest of `size` is a hole. */
+static void
+put_sparse(struct feed *feed, const char *name, uint64_t size, uint64_t offset, size_t len)
+{
+    size_t header = feed->bytes.len;
+    unsigned char *block;
+    unsigned sum = 0;
+
+    put_header(feed, nd_str(name), 'S', NULL, len);
+    block = (unsigned char *)feed->bytes.ptr + header;
+    memcpy(block + 257, "ustar  ", 8);
+    (void)snprintf((char *)block + 386, 12, "%011llo", (unsigned long long)offset);
+    (void)snprintf((char *)block + 398, 12, "%011llo", (unsigned long long)len);
+    (void)snprintf((char *)block + 483, 12, "%011llo", (unsigned long long)size);
+    memset(block + 148, ' ', 8);
+    for (size_t i = 0; i < 512; i++)
+        sum += block[i];
+    (void)snprintf((char *)block + 148, 8, "%06o", sum);
+    put_content(feed, nd_str_n("0123456789", len));
+}
+
+static void
+holes_count_as_what_they_become(void **state)
+{
+    static const struct {
+        uint64_t size, offset;
+        size_t len;
+        enum nd_code code;
+    } rows[] = {
+        {UINT64_C(7) << 30, 0, 10, ND_EXHAUSTED},                        /* behind */
+        {UINT64_C(7) << 30, (UINT64_C(7) << 30) - 10, 10, ND_EXHAUSTED}, /* before */
+        {UINT64_C(60) << 20, 0, 10, ND_OK},                              /* below what is free */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ND_LEN(rows); i++) {
+        ND_AUTO(feed_fini) struct feed feed = new_feed();
+
+        put_sparse(&feed, "hole", rows[i].size, rows[i].offset, rows[i].len);
+        put_end(&feed);
+        check_row(i, "hole", read_through(&feed, NULL), rows[i].code);
+    }
+}
+
+static void
+content_is_passed_over_in_steps(void **state)
+{
+    ND_AUTO(feed_fini) struct feed feed = new_feed();
+    ND_AUTO(nd_archive_freep) struct nd_archive *a = NULL;
+    static const char zeros[1 << 20];
+    unsigned steps = 0;
+    bool at_end = false;
+
+    (void)state;
+    put_header(&feed, ND_STR("a"), '0', NULL, sizeof(zeros));
+    put_content(&feed, nd_str_n(zeros, sizeof(zeros)));
+    put_file(&feed, "b", "content");
+    put_end(&feed);
+    a = open_feed(&feed, NULL);
+    next(a);
+    for (; !at_end; steps++) {
+        uint64_t left = 100000;
+
+        check_ok(nd_archive_skip(a, &left, &at_end));
+        assert_true(at_end || left == 0);
+    }
+    assert_true(steps > 5);
+    assert_string_equal(next(a)->name, "b");
+    check_content(a, "content");
+}
+
 static void
 a_large_entry_is_not_read_whole(void **state)
 {
@@ -491,6 +562,8 @@ main(void)
         cmocka_unit_test(the_name_limit_is_exact),
         cmocka_unit_test(limits_on_entries_and_bytes_are_exact),
         cmocka_unit_test(a_bomb_is_refused_even_when_nobody_reads_it),
+        cmocka_unit_test(holes_count_as_what_they_become),
+        cmocka_unit_test(content_is_passed_over_in_steps),
         cmocka_unit_test(a_large_entry_is_not_read_whole),
         cmocka_unit_test(truncation_is_noticed_anywhere),
         cmocka_unit_test(garbage_is_refused),

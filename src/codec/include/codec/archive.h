@@ -85,6 +85,13 @@ struct nd_error *nd_archive_read(struct nd_archive *archive, struct nd_str *ret_
                                  uint64_t *ret_offset) ND_CHECK_RESULT;
 
 /*
+ * Pass over the entry's content until its end, or until `*left` bytes were read: for whoever must not take
+ * long. What was read is taken off `*left`. Fails: as nd_archive_next()
+ */
+struct nd_error *nd_archive_skip(struct nd_archive *archive, uint64_t *left,
+                                 bool *ret_at_end) ND_CHECK_RESULT;
+
+/*
  * The whole content of a small entry, appended to `buf`.
  * Fails: as nd_archive_next(); ND_EXHAUSTED when it is over ND_ARCHIVE_MAX_SMALL or `buf` is full
  */
