@@ -1,0 +1,3 @@
+module nd.bench
+
+go 1.24
