@@ -12,6 +12,7 @@ SEED       ?= 1
 FUZZ_SECONDS ?= 30
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+TRANSPORT_ARGS ?=
 
 export DESTDIR
 
@@ -53,9 +54,10 @@ check-integration: build ## End-to-end tests (PYTEST_ARGS="-k name" chooses)
 	@scripts/install-packages run test
 	@$(PYTHON) -m pytest tests/integration $(PYTEST_ARGS)
 
-bench: build ## Measure against floors built in the same run; prints ratios (BENCH_ARGS="--only logs")
-	@scripts/install-packages run test
+bench: build ## Measure against floors and peers in the same run; prints ratios
+	@scripts/install-packages run test bench
 	@$(PYTHON) bench/run --build $(BUILD) $(BENCH_ARGS)
+	@$(PYTHON) bench/transport/run --build $(BUILD) $(TRANSPORT_ARGS)
 
 lint: lint-fast $(BUILD)/build.ninja ## Formatting, banned calls, allowed headers, clang-tidy, buf
 	@scripts/lint tidy

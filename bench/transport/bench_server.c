@@ -12,8 +12,8 @@
 #include "fiber/loop.h"
 #include "grpc/server.h"
 
-#include "bench_methods.h"
 #include "bench.pb-c.h"
+#include "bench_methods.h"
 
 struct program {
     struct nd_tls_options tls;

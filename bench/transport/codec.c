@@ -69,8 +69,7 @@ static int64_t
 by_malloc(struct nd_str wire)
 {
     struct nd_mono begin = nd_mono_now();
-    Bench__ItemList *list =
-        bench__item_list__unpack(NULL, wire.len, (const uint8_t *)wire.ptr);
+    Bench__ItemList *list = bench__item_list__unpack(NULL, wire.len, (const uint8_t *)wire.ptr);
 
     bench__item_list__free_unpacked(list, NULL);
     return nd_mono_now().ns - begin.ns;

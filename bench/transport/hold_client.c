@@ -17,16 +17,16 @@
 #include "fiber/stream.h"
 #include "grpc/channel.h"
 
-#include "bench_methods.h"
 #include "bench.pb-c.h"
+#include "bench_methods.h"
 
 enum method { ECHO, STREAM, PARK };
 
 struct program {
     struct nd_tls_options tls;
     const char *address;
-    size_t n_channels;
-    size_t n_streams;
+    uint64_t n_channels;
+    uint64_t n_streams;
 };
 
 /* A round trip: what was sent before it has arrived. */
@@ -91,9 +91,11 @@ main(int argc, char **argv)
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     p.address = argv[1];
-    p.n_channels = strtoul(argv[2], NULL, 10);
-    p.n_streams = strtoul(argv[3], NULL, 10);
-    err = nd_loop_run(body, &p, NULL);
+    err = nd_parse_u64(nd_str(argv[2]), UINT16_MAX, &p.n_channels);
+    if (err == NULL)
+        err = nd_parse_u64(nd_str(argv[3]), UINT16_MAX, &p.n_streams);
+    if (err == NULL)
+        err = nd_loop_run(body, &p, NULL);
     fprintf(stderr, "hold_client: %s\n", err != NULL ? nd_error_message(err) : "ended");
     return 1;
 }

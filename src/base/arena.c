@@ -4,9 +4,10 @@
  *     arena ──► newest block ──► ... ──► first block        deferred: newest ──► ... ──► oldest
  *               [header|used|free   ]    [header|used|free]
  *
- * Blocks double from 4 KiB to 256 KiB; what does not fit gets a block of its own size. The first
- * block is made when it is needed, so an idle arena costs one small object, and it stays on reset,
- * so a stream that resets per message does not go back to the heap each time. The maximum counts
+ * Blocks double from 1 KiB to 256 KiB; what does not fit gets a block of its own size. The first
+ * block is made when it is needed, so an idle arena costs one small object, and the call of a parked
+ * stream little more. One block of up to 4 KiB stays on reset, so a stream that resets per message
+ * does not go back to the heap each time. The maximum counts
  * what was taken from the heap, headers included, because that is what hurts.
  *
  * Under AddressSanitizer everything that is not handed out is poisoned and 16 bytes stay between
@@ -42,7 +43,8 @@
 #endif
 
 #define ALIGN       alignof(max_align_t)
-#define FIRST_BLOCK ((size_t)4096)
+#define FIRST_BLOCK ((size_t)1024)
+#define KEEP_BLOCK  ((size_t)4096)
 #define MAX_BLOCK   ((size_t)256 * 1024)
 
 struct block {
@@ -76,10 +78,12 @@ nd_arena_new(size_t max_bytes)
     return arena;
 }
 
-/* Run what was deferred, then let all blocks go, or all but the first unless that is a large one. */
+/* Run what was deferred, then let all blocks go but, for the next use, the largest that may stay. */
 static void
-release(struct nd_arena *arena, bool keep_first)
+release(struct nd_arena *arena, bool keep)
 {
+    struct block *kept = NULL;
+
     while (arena->deferred != NULL) {
         struct deferred *d = arena->deferred;
 
@@ -89,13 +93,18 @@ release(struct nd_arena *arena, bool keep_first)
     while (arena->newest != NULL) {
         struct block *b = arena->newest;
 
-        if (b->older == NULL && keep_first && b->cap <= MAX_BLOCK)
-            return;
         arena->newest = b->older;
+        if (keep && kept == NULL && b->cap <= KEEP_BLOCK) {
+            kept = b;
+            continue;
+        }
         arena->used_bytes -= sizeof(*b) + b->cap;
         UNPOISON(b->data, b->cap);
         nd_free(b);
     }
+    if (kept != NULL)
+        kept->older = NULL;
+    arena->newest = kept;
 }
 
 void
@@ -116,19 +125,20 @@ nd_arena_freep(struct nd_arena **arena)
 void
 nd_arena_reset(struct nd_arena *arena)
 {
-    struct block *first;
+    struct block *kept;
 
     release(arena, true);
-    first = arena->newest;
-    if (first == NULL)
+    arena->next_block = FIRST_BLOCK;
+    kept = arena->newest;
+    if (kept == NULL)
         return;
 #ifndef NDEBUG
-    UNPOISON(first->data, first->cap);
-    memset(first->data, 0xdd, first->used);
+    UNPOISON(kept->data, kept->cap);
+    memset(kept->data, 0xdd, kept->used);
 #endif
-    POISON(first->data, first->cap);
-    first->used = 0;
-    arena->next_block = FIRST_BLOCK * 2;
+    POISON(kept->data, kept->cap);
+    kept->used = 0;
+    arena->next_block = (sizeof(*kept) + kept->cap) * 2;
 }
 
 size_t

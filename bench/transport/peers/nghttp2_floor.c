@@ -10,14 +10,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <nghttp2/nghttp2.h>
-#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <nghttp2/nghttp2.h>
+#include <openssl/ssl.h>
 
 #define BATCH (256u << 10)
 
@@ -168,7 +169,8 @@ main(int argc, char **argv)
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     SSL_CTX *ctx = argc == 4 ? tls_context(argv[2], argv[3]) : NULL;
 
-    conn.total = strtoull(argv[1], NULL, 10);
+    for (const char *digit = argv[1]; *digit != '\0'; digit++)
+        conn.total = conn.total * 10 + (uint64_t)(*digit - '0');
     if (bind(listener, (struct sockaddr *)&addr, len) < 0 || listen(listener, 16) < 0 ||
         getsockname(listener, (struct sockaddr *)&addr, &len) < 0)
         return 1;

@@ -17,7 +17,7 @@ struct nd_arena *nd_arena_new(size_t max_bytes) __attribute__((__returns_nonnull
 void nd_arena_free(struct nd_arena *arena); /* NULL is fine */
 void nd_arena_freep(struct nd_arena **arena);
 
-/* Release everything in it, keep the first block for reuse. */
+/* Release everything in it, but keep a small block for reuse. */
 void nd_arena_reset(struct nd_arena *arena);
 
 /* Bytes taken from the heap so far. */

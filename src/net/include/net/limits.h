@@ -11,7 +11,7 @@
 #define ND_NET_PEER_MAX_STREAMS  100u   /* a client's assumption until SETTINGS arrive */
 
 #define ND_NET_HIGH_WATER_BYTES (128u << 10) /* unsent by the byte stream: no more frames */
-#define ND_NET_FLUSH_BYTES      (64u << 10)  /* frames collected for one write */
+#define ND_NET_FLUSH_BYTES      (128u << 10) /* frames collected for one write */
 
 #define ND_NET_HANDSHAKE_NS  (20 * ND_SECOND) /* until the peer's SETTINGS, TLS included */
 #define ND_NET_DRAIN_PING_NS (5 * ND_SECOND)  /* between the two GOAWAYs, at most */
