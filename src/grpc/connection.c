@@ -37,8 +37,13 @@ drop_session(struct nd_conn *conn)
     struct nd_session *session = ND_TAKE(conn->session);
 
     LIST_REMOVE(conn, link);
+    nd_port_remove_fresh(conn);
     nd_session_free(session);
-    nd_server_conn_gone(conn->server);
+    if (conn->refused)
+        conn->server->n_refused--;
+    else
+        conn->server->n_conns--;
+    nd_cond_broadcast(&conn->server->changed);
     nd_conn_unref(conn);
 }
 
@@ -83,6 +88,7 @@ on_ready(void *arg)
     struct nd_conn *conn = arg;
     const struct nd_tls_peer *peer = nd_tls_peer(nd_session_stream(conn->session));
 
+    nd_port_remove_fresh(conn);
     if (peer == NULL)
         return;
     conn->identity.cert_subject = copy_of(peer->subject);
@@ -108,6 +114,8 @@ make_session(struct nd_conn *conn, struct nd_stream *stream)
         .role = ND_SESSION_SERVER,
         .any_authority = conn->peer.kind == ND_PEER_UNIX,
         .max_streams = conn->server->options.max_streams,
+        .max_header_list = conn->server->options.max_header_list,
+        .handshake_timeout_ns = conn->server->options.handshake_timeout_ns,
         .keepalive_time_ns = keepalive_of(conn),
         .keepalive_timeout_ns = conn->server->options.keepalive_timeout_ns,
     };
@@ -121,12 +129,39 @@ make_session(struct nd_conn *conn, struct nd_stream *stream)
     return nd_session_new(stream, &options, &handler);
 }
 
-void
-nd_server_adopt(struct nd_server *s, struct nd_stream *stream, struct nd_tls_config *tls)
+/*
+ * One too many: it hears why, as far as it listens. The session does not look at what comes in, and the
+ * end of its lingering is near.
+ */
+static void
+refuse(struct nd_conn *conn)
 {
+    struct nd_server *s = conn->server;
+
+    if (s->n_refused++ == 0)
+        nd_warn("too many connections", ND_KV("limit", s->options.max_connections),
+                ND_KV("peer", (const char *)conn->peer.name));
+    conn->refused = true;
+    nd_session_terminate(conn->session, ND_H2_ENHANCE_YOUR_CALM, "too many connections");
+}
+
+static void
+count(struct nd_conn *conn, struct nd_port *port)
+{
+    conn->server->n_conns++;
+    conn->server->conns_total++;
+    if (port != NULL)
+        nd_port_add_fresh(port, conn);
+}
+
+void
+nd_conn_begin(struct nd_server *s, struct nd_stream *stream, struct nd_tls_config *tls,
+              struct nd_port *port)
+{
+    bool full = s->n_conns >= s->options.max_connections;
     struct nd_conn *conn;
 
-    if (s->stopping || s->ran || s->n_conns >= s->options.max_connections) {
+    if (s->stopping || s->ran || (full && s->n_refused >= ND_GRPC_MAX_REFUSALS)) {
         nd_stream_close(stream);
         return;
     }
@@ -139,7 +174,16 @@ nd_server_adopt(struct nd_server *s, struct nd_stream *stream, struct nd_tls_con
     if (tls != NULL)
         stream = nd_tls_accept(stream, tls);
     LIST_INSERT_HEAD(&s->conns, conn, link);
-    s->n_conns++;
-    s->conns_total++;
     conn->session = make_session(conn, stream);
+    nd_conn_watch(conn);
+    if (full)
+        refuse(conn);
+    else
+        count(conn, port);
+}
+
+void
+nd_server_adopt(struct nd_server *s, struct nd_stream *stream, struct nd_tls_config *tls)
+{
+    nd_conn_begin(s, stream, tls, NULL);
 }

@@ -2,6 +2,9 @@
  * Health: a table of names and statuses, and one condition for all who watch it. A watcher that wakes
  * compares with what it sent last, so a slow client gets the latest status and never a queue of old
  * ones.
+ *
+ * A watch has no end of its own. When the server shuts down it tells the last status and ends, so that a
+ * graceful stop does not wait for it.
  */
 
 #include "grpc/health.h"
@@ -119,11 +122,13 @@ watch(struct nd_call *call, const void *in, void *out)
 
     (void)out;
     nd_doing("watch health");
-    for (bool first = true;; first = false) {
-        while (!first && rsp.status == wire_status(h, req->service))
-            ND_TRY(nd_cond_wait(&h->changed));
+    for (;;) {
         rsp.status = wire_status(h, req->service);
         ND_TRY(nd_call_send(call, &rsp));
+        while (!h->shut_down && rsp.status == wire_status(h, req->service))
+            ND_TRY(nd_cond_wait(&h->changed));
+        if (rsp.status == wire_status(h, req->service))
+            return nd_error_new(ND_UNAVAILABLE, "the server is shutting down");
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * The server as a whole: what it offers, where it listens, how it starts and stops.
+ * The server as a whole: what it offers, how it starts and stops. Where it listens: port.c.
  *
  * Fibers need somebody who waits for them: nd_server_run() is that scope. It holds two groups, one
  * of the fibers that accept and one of the handlers. Connections may be there before it runs; their
@@ -17,10 +17,23 @@
 
 #include "server_priv.h"
 
-#define ACCEPT_PAUSE_NS (100 * ND_MILLISECOND) /* after a failure, e.g. no descriptors left */
-#define CUT_OFF_NS      (5 * ND_SECOND) /* from cancelling the handlers to closing their connections */
+#define CUT_OFF_NS (5 * ND_SECOND) /* from cancelling the handlers to closing their connections */
 
 static void on_stop_timer(void *arg);
+
+#define DEFAULT(field, value) ((field) = (field) != 0 ? (field) : (value))
+
+static void
+set_defaults(struct nd_server_options *o)
+{
+    DEFAULT(o->max_message_bytes, ND_GRPC_MAX_MESSAGE_BYTES);
+    DEFAULT(o->max_header_list, ND_GRPC_MAX_HEADER_LIST);
+    DEFAULT(o->max_streams, ND_GRPC_MAX_STREAMS);
+    DEFAULT(o->max_connections, ND_GRPC_MAX_CONNECTIONS);
+    DEFAULT(o->max_handshakes, ND_GRPC_MAX_HANDSHAKES);
+    DEFAULT(o->max_calls, ND_GRPC_MAX_CALLS);
+    DEFAULT(o->max_pending_bytes, ND_GRPC_MAX_PENDING_BYTES);
+}
 
 struct nd_server *
 nd_server_new(const struct nd_server_options *options)
@@ -29,36 +42,15 @@ nd_server_new(const struct nd_server_options *options)
 
     if (options != NULL)
         s->options = *options;
-    if (s->options.max_message_bytes == 0)
-        s->options.max_message_bytes = ND_GRPC_MAX_MESSAGE_BYTES;
-    if (s->options.max_streams == 0)
-        s->options.max_streams = ND_GRPC_MAX_STREAMS;
-    if (s->options.max_connections == 0)
-        s->options.max_connections = ND_GRPC_MAX_CONNECTIONS;
-    if (s->options.max_calls == 0)
-        s->options.max_calls = ND_GRPC_MAX_CALLS;
-    if (s->options.max_pending_bytes == 0)
-        s->options.max_pending_bytes = ND_GRPC_MAX_PENDING_BYTES;
+    set_defaults(&s->options);
     s->methods = nd_map_new();
     s->stop_timer = (struct nd_timer){.fn = on_stop_timer, .arg = s};
+    nd_server_init_sweep(s);
     LIST_INIT(&s->ports);
     LIST_INIT(&s->conns);
     TAILQ_INIT(&s->pending);
     TAILQ_INIT(&s->free_calls);
     return s;
-}
-
-static void
-close_ports(struct nd_server *s)
-{
-    struct nd_port *port;
-
-    while ((port = LIST_FIRST(&s->ports)) != NULL) {
-        LIST_REMOVE(port, link);
-        nd_listener_close(port->listener);
-        nd_tls_config_unref(port->tls);
-        nd_free(port);
-    }
 }
 
 static void
@@ -77,8 +69,9 @@ nd_server_free(struct nd_server *s)
         return;
     ND_INVARIANT(s->calls == NULL);
     kill_connections(s);
-    close_ports(s);
+    nd_server_close_ports(s);
     nd_timer_disarm(&s->stop_timer);
+    nd_timer_disarm(&s->sweep);
     nd_server_free_calls(s);
     nd_map_free(s->methods);
     for (size_t i = 0; i < s->n_services; i++)
@@ -161,93 +154,7 @@ nd_server_get_stats(const struct nd_server *s, struct nd_server_stats *ret)
     };
 }
 
-/* --- listening --- */
-
-/*
- * Then the others have their turn: connections may come as fast as they are accepted. Fails only when
- * the fiber's context has ended.
- */
-static struct nd_error *
-accept_one(struct nd_port *port)
-{
-    struct nd_stream *stream = NULL;
-    ND_AUTO(nd_error_freep) struct nd_error *err = nd_listener_accept(port->listener, &stream);
-
-    if (err == NULL) {
-        nd_server_adopt(port->server, stream, port->tls);
-        return nd_fiber_yield();
-    }
-    ND_TRY(nd_ctx_check());
-    nd_warn("accept failed", ND_KV("error", err));
-    return nd_fiber_sleep(ACCEPT_PAUSE_NS);
-}
-
-static struct nd_error *
-accept_all(void *arg)
-{
-    struct nd_port *port = arg;
-    struct nd_server *s = port->server;
-
-    nd_doing("accept connections");
-    while (!s->stopping)
-        ND_TRY(accept_one(port));
-    return NULL;
-}
-
-struct nd_error *
-nd_server_listen(struct nd_server *s, const struct nd_addr *addr,
-                 const struct nd_listen_options *options, struct nd_tls_config *tls,
-                 struct nd_addr *ret_addr)
-{
-    struct nd_listener *listener;
-    struct nd_port *port;
-
-    if (s->stopping)
-        return nd_error_new(ND_PRECONDITION, "the server is stopping");
-    ND_TRY(nd_listener_open(addr, options, &listener));
-    port = nd_new(struct nd_port);
-    port->server = s;
-    port->listener = listener;
-    port->tls = tls != NULL ? nd_tls_config_ref(tls) : NULL;
-    LIST_INSERT_HEAD(&s->ports, port, link);
-    if (ret_addr != NULL)
-        *ret_addr = *nd_listener_addr(listener);
-    if (s->acceptors != NULL)
-        ND_TRY(nd_group_spawn_now(s->acceptors, accept_all, port));
-    return NULL;
-}
-
-void
-nd_server_replace_tls(struct nd_server *s, struct nd_tls_config *tls)
-{
-    struct nd_port *port;
-
-    LIST_FOREACH (port, &s->ports, link) {
-        if (port->tls == NULL)
-            continue;
-        nd_tls_config_unref(port->tls);
-        port->tls = nd_tls_config_ref(tls);
-    }
-}
-
 /* --- running --- */
-
-void
-nd_server_conn_gone(struct nd_server *s)
-{
-    s->n_conns--;
-    nd_cond_broadcast(&s->changed);
-}
-
-static struct nd_error *
-start_accepting(struct nd_server *s)
-{
-    struct nd_port *port;
-
-    LIST_FOREACH (port, &s->ports, link)
-        ND_TRY(nd_group_spawn_now(s->acceptors, accept_all, port));
-    return NULL;
-}
 
 static void
 start_pending(struct nd_server *s)
@@ -264,7 +171,7 @@ start_pending(struct nd_server *s)
 static struct nd_error *
 serve(struct nd_server *s)
 {
-    struct nd_error *err = start_accepting(s);
+    struct nd_error *err = nd_server_start_ports(s);
 
     start_pending(s);
     while (err == NULL && !(s->stopping && s->n_conns == 0))
@@ -298,7 +205,7 @@ nd_server_run(struct nd_server *s)
     if (err != NULL)
         serve_out(s);
     nd_group_end(ND_TAKE(s->acceptors));
-    close_ports(s);
+    nd_server_close_ports(s);
     kill_connections(s);
     nd_group_end(s->calls);
     s->calls = NULL;

@@ -124,7 +124,8 @@ unref_call(struct nd_call *call)
     if (--call->refs != 0)
         return;
     nd_server_call_drop_input(call);
-    call->conn->n_calls--;
+    if (--call->conn->n_calls == 0)
+        nd_conn_idle(call->conn);
     nd_conn_unref(call->conn);
     nd_arena_free(call->message_arena);
     if (s->n_free_calls >= KEEP_CALLS) {

@@ -31,10 +31,15 @@ struct nd_service_entry {
     struct nd_method_entry *methods; /* desc->n_methods of them */
 };
 
+struct nd_conn;
+
 struct nd_port {
     struct nd_server *server;
     struct nd_listener *listener;
     struct nd_tls_config *tls;
+    TAILQ_HEAD(, nd_conn) fresh; /* whose handshake is not over, oldest first */
+    size_t n_fresh;
+    struct nd_cond settled; /* one fresh connection less */
     LIST_ENTRY(nd_port) link;
 };
 
@@ -47,7 +52,18 @@ struct nd_conn {
     unsigned refs;
     size_t pending_bytes; /* of requests that are being collected */
     uint32_t n_calls;     /* streams and handlers, also those whose stream has gone */
+    bool refused;         /* beyond the limit: it is told so and counts elsewhere */
+    bool leaving;         /* told to go */
     LIST_ENTRY(nd_conn) link;
+
+    struct nd_port *port; /* while it is fresh; NULL: not, or it was adopted */
+    int64_t accepted_ns;
+    TAILQ_ENTRY(nd_conn) fresh_link;
+
+    /* See sweep.c; INT64_MAX: never. */
+    int64_t idle_since_ns;
+    int64_t old_at_ns;
+    int64_t end_at_ns;
 };
 
 struct nd_call {
@@ -106,6 +122,7 @@ struct nd_server {
     LIST_HEAD(, nd_port) ports;
     LIST_HEAD(, nd_conn) conns;
     size_t n_conns;
+    size_t n_refused; /* connections that are being told that there are too many */
     size_t n_calls;
     uint64_t conns_total;
     uint64_t calls_total;
@@ -120,15 +137,36 @@ struct nd_server {
     bool forced;   /* handlers are cancelled */
     bool ran;      /* run has ended */
     struct nd_timer stop_timer;
+    struct nd_timer sweep;
+    int64_t sweep_at_ns;    /* what it is set to, before rounding */
     struct nd_cond changed; /* a connection has gone, or stopping */
 };
 
-/* --- server.c --- */
+/* --- port.c --- */
 
-/* One connection less. */
-void nd_server_conn_gone(struct nd_server *s);
+/* Accept on every port. */
+struct nd_error *nd_server_start_ports(struct nd_server *s) ND_CHECK_RESULT;
+void nd_server_close_ports(struct nd_server *s);
+
+/* The handshake of a connection begins, and is over or has failed. */
+void nd_port_add_fresh(struct nd_port *port, struct nd_conn *conn);
+void nd_port_remove_fresh(struct nd_conn *conn);
+
+/* --- sweep.c --- */
+
+void nd_server_init_sweep(struct nd_server *s);
+
+/* From now on its age counts. */
+void nd_conn_watch(struct nd_conn *conn);
+
+/* It has no calls any more. */
+void nd_conn_idle(struct nd_conn *conn);
 
 /* --- connection.c --- */
+
+/* Serve a connection. Owns the stream. `port` NULL: nobody's. */
+void nd_conn_begin(struct nd_server *s, struct nd_stream *stream, struct nd_tls_config *tls,
+                   struct nd_port *port);
 
 void nd_conn_ref(struct nd_conn *conn);
 void nd_conn_unref(struct nd_conn *conn);

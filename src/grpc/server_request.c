@@ -93,7 +93,7 @@ nd_server_call_check(const struct nd_call *call, const char **ret_http)
     *ret_http = "431";
     if (call->h2.too_many_headers)
         return nd_error_new(ND_EXHAUSTED, "the header list is larger than the limit of %u bytes",
-                            ND_GRPC_MAX_HEADER_LIST);
+                            call->server->options.max_header_list);
     *ret_http = "415";
     if (!nd_is_grpc_content_type(call->content_type))
         return nd_error_new(ND_INVALID, "invalid gRPC request content-type \"%.*s\"",

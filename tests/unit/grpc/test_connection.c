@@ -425,24 +425,6 @@ IN_LOOP(a_crowd_of_connections_leaves_turns_to_others)
     return NULL;
 }
 
-IN_LOOP(connections_above_the_limit_are_closed)
-{
-    ND_AUTO(fixture_endp)
-    struct fixture *f = fixture_begin(&(struct fixture_options){.server = {.max_connections = 1}});
-    struct nd_stream *mine, *theirs;
-    char byte;
-    size_t n = 1;
-
-    expect_ok(fixture_echo(f, 1));
-    nd_stream_pair(CAPACITY_LARGE, &mine, &theirs);
-    nd_server_adopt(f->server, theirs, NULL);
-    expect_ok(nd_stream_read(mine, &byte, 1, &n));
-    assert_int_equal(n, 0);
-    nd_stream_close(mine);
-    expect_ok(fixture_echo(f, 1));
-    return NULL;
-}
-
 /* Send the beginning of a unary request. */
 static struct nd_client_call *
 begin_upload(struct fixture *f, size_t size)
@@ -545,7 +527,6 @@ main(void)
         cmocka_unit_test(calls_above_the_stream_limit_wait_their_turn),
         cmocka_unit_test(calls_above_the_handler_limit_are_refused),
         cmocka_unit_test(a_crowd_of_connections_leaves_turns_to_others),
-        cmocka_unit_test(connections_above_the_limit_are_closed),
         cmocka_unit_test(incomplete_requests_of_a_connection_have_a_limit),
         cmocka_unit_test(a_reply_that_nobody_takes_is_dropped_in_the_end),
         cmocka_unit_test(reset_streams_give_their_window_back),

@@ -118,8 +118,9 @@ IN_LOOP(changes_in_one_turn_are_told_as_the_last_one)
 
 IN_LOOP(after_shutdown_nothing_serves_any_more)
 {
-    struct world w;
+    GrpcHealth__HealthCheckResponse *rsp;
     struct nd_client_call *call;
+    struct world w;
 
     begin(&w);
     nd_health_set(w.health, ND_STR("svc"), ND_HEALTH_SERVING);
@@ -131,7 +132,37 @@ IN_LOOP(after_shutdown_nothing_serves_any_more)
     nd_client_call_end(call);
     call = watch(&w, "svc");
     assert_int_equal(next_status(&w, call), ND_HEALTH_NOT_SERVING);
+    expect_code(nd_client_call_recv(call, w.arena, &rsp), ND_UNAVAILABLE);
     nd_client_call_end(call);
+    end(&w);
+    return NULL;
+}
+
+IN_LOOP(watchers_do_not_hold_up_a_graceful_stop)
+{
+    GrpcHealth__HealthCheckResponse *rsp;
+    struct nd_client_call *calls[3];
+    int64_t begun_ns;
+    struct world w;
+
+    begin(&w);
+    nd_health_set(w.health, ND_STR("down"), ND_HEALTH_NOT_SERVING);
+    calls[0] = watch(&w, "");
+    calls[1] = watch(&w, "down");
+    calls[2] = watch(&w, "unknown");
+    assert_int_equal(next_status(&w, calls[0]), ND_HEALTH_SERVING);
+    assert_int_equal(next_status(&w, calls[1]), ND_HEALTH_NOT_SERVING);
+    assert_int_equal(next_status(&w, calls[2]), 3);
+    begun_ns = nd_loop_now().ns;
+    nd_health_shutdown(w.health);
+    nd_server_stop(w.server, ND_HOUR);
+    expect_ok(nd_group_wait(w.group));
+    assert_true(nd_loop_now().ns - begun_ns < ND_SECOND);
+    assert_int_equal(next_status(&w, calls[0]), ND_HEALTH_NOT_SERVING);
+    for (size_t i = 0; i < ND_LEN(calls); i++) {
+        expect_code(nd_client_call_recv(calls[i], w.arena, &rsp), ND_UNAVAILABLE);
+        nd_client_call_end(calls[i]);
+    }
     end(&w);
     return NULL;
 }
@@ -198,6 +229,7 @@ main(void)
         cmocka_unit_test(a_watcher_is_told_of_each_change_and_of_no_other),
         cmocka_unit_test(changes_in_one_turn_are_told_as_the_last_one),
         cmocka_unit_test(after_shutdown_nothing_serves_any_more),
+        cmocka_unit_test(watchers_do_not_hold_up_a_graceful_stop),
         cmocka_unit_test(descriptors_are_indexed_by_all_their_symbols),
         cmocka_unit_test(broken_descriptors_are_refused_or_harmless),
     };

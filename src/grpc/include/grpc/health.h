@@ -21,7 +21,10 @@ void nd_health_freep(struct nd_health **health);
 /* "" is the server as a whole. Watchers are told. Context: fiber, loop. */
 void nd_health_set(struct nd_health *health, struct nd_str service, enum nd_health_status status);
 
-/* Everything NOT_SERVING from now on, later sets are ignored: first step of a graceful stop. */
+/*
+ * Everything NOT_SERVING from now on, later sets are ignored: first step of a graceful stop. Watchers
+ * are told and their calls end with ND_UNAVAILABLE.
+ */
 void nd_health_shutdown(struct nd_health *health);
 
 /* Register the service. `health` must outlive the server. */

@@ -6,7 +6,10 @@
 #define ND_GRPC_MAX_MESSAGE_BYTES      (4u << 20) /* received */
 #define ND_GRPC_MAX_STREAMS            256u       /* per connection, running handlers count too */
 #define ND_GRPC_MAX_CONNECTIONS        10000u
-#define ND_GRPC_MAX_CALLS              16000u /* handlers running at once */
+#define ND_GRPC_MAX_REFUSALS           64u /* connections beyond it that are told so */
+#define ND_GRPC_MAX_HANDSHAKES         512u /* of a port, at once; the others wait for their accept */
+#define ND_GRPC_HANDSHAKE_PATIENCE_NS  (2 * ND_SECOND) /* when others wait */
+#define ND_GRPC_MAX_CALLS              16000u          /* handlers running at once */
 #define ND_GRPC_MAX_HEADER_LIST        16384u /* name + value + 32 over a received header block */
 #define ND_GRPC_CLIENT_MAX_HEADER_LIST (64u << 10)   /* the same for responses: error details */
 #define ND_GRPC_CLIENT_STREAM_WINDOW   (1024u << 10) /* received and not yet taken, per call */

@@ -52,10 +52,23 @@ struct nd_server_options {
     const char *user_agent;     /* for logs; static text */
     size_t max_message_bytes;   /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
     uint32_t max_streams;       /* per connection; 0 means the default in grpc/limits.h */
-    uint32_t max_connections;   /* 0 means the default */
+    uint32_t max_header_list;   /* name + value + 32 over a request's block; 0 means the default */
+    uint32_t max_connections;   /* 0 means the default; more are told and closed */
+    uint32_t max_handshakes;    /* of a listener, at once; 0 means the default; more wait */
     uint32_t max_calls;         /* handlers running at once; 0 means the default */
     size_t max_pending_bytes;   /* of a connection's incomplete requests; 0 means the default */
     int64_t default_timeout_ns; /* of unary calls without a deadline; 0: none */
+
+    /* From the accept to the client's SETTINGS, TLS included; 0 means the default of net/limits.h. */
+    int64_t handshake_timeout_ns;
+
+    /*
+     * 0: no limit. A connection without calls for so long, or of that age (give or take a tenth), is
+     * told to go (GOAWAY with "max_idle", "max_age"); its calls may go on, after max_age for the grace.
+     */
+    int64_t max_connection_idle_ns;
+    int64_t max_connection_age_ns;
+    int64_t max_connection_age_grace_ns; /* 0: for ever */
 
     /*
      * TCP only: a PING to a client that has been silent for so long, and the end when nothing follows it
