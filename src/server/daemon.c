@@ -110,15 +110,24 @@ make_socket_folder(const struct nd_addr *addr)
     (void)mkdir(dir, 0755); /* when it cannot be made, binding says why */
 }
 
+/* NULL when there is to be no TLS. */
+static struct nd_error *
+read_tls(const struct nd_options *o, struct nd_tls_config **ret)
+{
+    const struct nd_tls_options tls_options = {.cert_file = o->tls_cert,
+                                               .key_file = o->tls_key,
+                                               .ca_file = o->tls_ca,
+                                               .require_client_cert = true};
+
+    *ret = NULL;
+    return o->tls_cert != NULL ? nd_tls_config_server(&tls_options, ret) : NULL;
+}
+
 static struct nd_error *
 listen_all(struct daemon *d)
 {
     const struct nd_options *o = d->options;
     struct nd_listen_options unix_options = {.unix_mode = 0660};
-    struct nd_tls_options tls_options = {.cert_file = o->tls_cert,
-                                         .key_file = o->tls_key,
-                                         .ca_file = o->tls_ca,
-                                         .require_client_cert = true};
     ND_AUTO(nd_tls_config_unrefp) struct nd_tls_config *tls = NULL;
     uint64_t gid;
 
@@ -127,8 +136,7 @@ listen_all(struct daemon *d)
         unix_options.unix_gid = (gid_t)gid;
         unix_options.chown_unix = true;
     }
-    if (o->tls_cert != NULL)
-        ND_TRY(nd_tls_config_server(&tls_options, &tls));
+    ND_TRY(read_tls(o, &tls));
     for (size_t i = 0; i < o->n_listen; i++) {
         bool tcp = o->addrs[i].kind == ND_PEER_TCP;
 
@@ -141,21 +149,45 @@ listen_all(struct daemon *d)
     return NULL;
 }
 
-/* SIGTERM and SIGINT: drain; again: at once. */
+/* Certificates are replaced before they run out. With files that cannot be used, the old ones stay. */
+static void
+reload(struct daemon *d)
+{
+    ND_AUTO(nd_tls_config_unrefp) struct nd_tls_config *tls = NULL;
+    ND_AUTO(nd_error_freep) struct nd_error *err = read_tls(d->options, &tls);
+
+    if (err != NULL)
+        nd_err("reload failed, the certificates stay as they were", ND_KV("error", err));
+    else if (tls != NULL)
+        nd_server_replace_tls(d->server, tls);
+    if (err == NULL)
+        nd_info("reloaded", ND_KV("tls", tls != NULL));
+}
+
+static void
+stop(struct daemon *d, int signo)
+{
+    nd_info("stopping", ND_KV("signal", signo));
+    nd_health_shutdown(d->health);
+    nd_server_stop(d->server, d->options->shutdown_grace_ns);
+}
+
+/* SIGTERM and SIGINT: drain; again: at once. SIGHUP: read the certificates again. */
 static struct nd_error *
 watch_signals(void *arg)
 {
     struct daemon *d = arg;
-    static const int signos[] = {SIGTERM, SIGINT};
+    static const int signos[] = {SIGTERM, SIGINT, SIGHUP};
     ND_AUTO(nd_signals_closep) struct nd_signals *signals = NULL;
     int signo;
 
     ND_TRY(nd_signals_open(signos, ND_LEN(signos), &signals));
     for (;;) {
         ND_TRY(nd_signals_next(signals, &signo));
-        nd_info("stopping", ND_KV("signal", signo));
-        nd_health_shutdown(d->health);
-        nd_server_stop(d->server, d->options->shutdown_grace_ns);
+        if (signo == SIGHUP)
+            reload(d);
+        else
+            stop(d, signo);
     }
 }
 
@@ -195,8 +227,16 @@ nd_daemon_run(void *options)
 {
     const struct nd_options *o = options;
     const struct nd_str descriptors = nd_str_n(nerdctl_descriptors, NERDCTL_DESCRIPTORS_SIZE);
-    struct nd_server_options server_options = {.max_connections = o->max_connections,
-                                               .encode_details = nd_services_encode_details};
+    const struct nd_server_options server_options = {
+        .max_connections = o->max_connections,
+        .max_streams = o->max_streams,
+        .max_connection_idle_ns = o->max_connection_idle_ns,
+        .max_connection_age_ns = o->max_connection_age_ns,
+        .max_connection_age_grace_ns = o->max_connection_age_grace_ns,
+        .keepalive_time_ns = o->keepalive_time_ns != 0 ? o->keepalive_time_ns : -1,
+        .keepalive_timeout_ns = o->keepalive_timeout_ns,
+        .encode_details = nd_services_encode_details,
+    };
     ND_AUTO(nd_host_freep) struct nd_host *host = NULL;
     ND_AUTO(nd_containers_freep) struct nd_containers *containers = NULL;
     ND_AUTO(nd_health_freep) struct nd_health *health = nd_health_new();

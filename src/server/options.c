@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "net/limits.h"
 
 typedef struct nd_error *read_fn(struct nd_options *o, const char *value);
 
@@ -50,24 +51,14 @@ read_log_level(struct nd_options *o, const char *value)
 }
 
 static struct nd_error *
-read_max_connections(struct nd_options *o, const char *value)
-{
-    uint64_t n;
-
-    ND_TRY(nd_parse_u64(nd_str(value), 1000000, &n));
-    o->max_connections = (uint32_t)n;
-    return NULL;
-}
-
-static struct nd_error *
-read_grace(struct nd_options *o, const char *value)
+read_duration(const char *value, int64_t *ret)
 {
     int64_t ns;
 
     ND_TRY(nd_duration_parse(nd_str(value), &ns));
     if (ns < 0)
         return nd_error_new(ND_INVALID, "\"%s\" is negative", value);
-    o->shutdown_grace_ns = ns;
+    *ret = ns;
     return NULL;
 }
 
@@ -76,6 +67,20 @@ read_grace(struct nd_options *o, const char *value)
     {                                                                             \
         o->field = value;                                                         \
         return NULL;                                                              \
+    }
+#define COUNT_READER(field, most)                                                 \
+    static struct nd_error *read_##field(struct nd_options *o, const char *value) \
+    {                                                                             \
+        uint64_t n;                                                               \
+                                                                                  \
+        ND_TRY(nd_parse_u64(nd_str(value), most, &n));                            \
+        o->field = (uint32_t)n;                                                   \
+        return NULL;                                                              \
+    }
+#define DURATION_READER(field)                                                    \
+    static struct nd_error *read_##field(struct nd_options *o, const char *value) \
+    {                                                                             \
+        return read_duration(value, &o->field##_ns);                              \
     }
 #define SWITCH_READER(field)                                                      \
     static struct nd_error *read_##field(struct nd_options *o, const char *value) \
@@ -96,6 +101,14 @@ TEXT_READER(helper)
 TEXT_READER(tls_cert)
 TEXT_READER(tls_key)
 TEXT_READER(tls_ca)
+COUNT_READER(max_connections, 1000000)
+COUNT_READER(max_streams, 100000)
+DURATION_READER(max_connection_idle)
+DURATION_READER(max_connection_age)
+DURATION_READER(max_connection_age_grace)
+DURATION_READER(keepalive_time)
+DURATION_READER(keepalive_timeout)
+DURATION_READER(shutdown_grace)
 SWITCH_READER(insecure)
 SWITCH_READER(show_help)
 SWITCH_READER(show_version)
@@ -120,7 +133,18 @@ static const struct option options[] = {
     {"runtime", NULL, "NAME", read_runtime, "default runtime (default io.containerd.runc.v2)"},
     {"helper", NULL, "FILE", read_helper, "nerdctl-grpc-helper (default: beside this program)"},
     {"max-connections", "MAX_CONNECTIONS", "N", read_max_connections, "connections at once (default 10000)"},
-    {"shutdown-grace", NULL, "DURATION", read_grace, "how long calls may go on after SIGTERM (default 10s)"},
+    {"max-streams", NULL, "N", read_max_streams, "calls at once on a connection (default 256)"},
+    {"max-connection-idle", NULL, "DURATION", read_max_connection_idle,
+     "a connection without calls for so long is sent away (default never)"},
+    {"max-connection-age", NULL, "DURATION", read_max_connection_age,
+     "an older one is sent away, give or take a tenth (default never)"},
+    {"max-connection-age-grace", NULL, "DURATION", read_max_connection_age_grace,
+     "how long its calls may go on (default for ever)"},
+    {"keepalive-time", NULL, "DURATION", read_keepalive_time,
+     "a TCP client silent for so long is asked whether it is there\n(default 30s; 0: never)"},
+    {"keepalive-timeout", NULL, "DURATION", read_keepalive_timeout,
+     "and given up after so long without an answer (default 20s)"},
+    {"shutdown-grace", NULL, "DURATION", read_shutdown_grace, "how long calls may go on after SIGTERM (default 10s)"},
     {"log-level", NULL, "LEVEL", read_log_level, "debug, info, warn or error (default info)"},
     {"check-config", NULL, NULL, read_check_only, "check the options and exit"},
     {"version", NULL, NULL, read_show_version, "print the version and exit"},
@@ -226,6 +250,7 @@ nd_options_read(int argc, char *const *argv, struct nd_options *ret)
         .snapshotter = "overlayfs",
         .log_level = ND_LOG_INFO,
         .shutdown_grace_ns = 10 * ND_SECOND,
+        .keepalive_time_ns = ND_NET_KEEPALIVE_NS,
     };
 
     ND_TRY(read_environment(&o));
@@ -260,5 +285,7 @@ nd_options_help(void)
            "Serve the functions of nerdctl as a gRPC API, in front of containerd.\n\n");
     for (size_t i = 0; i < ND_LEN(options); i++)
         print_option(&options[i]);
-    printf("\nSIGTERM and SIGINT stop it gracefully; a second one stops it at once.\n");
+    printf(
+        "\nSIGTERM and SIGINT stop it gracefully; a second one stops it at once. SIGHUP reads the\n"
+        "files of TLS again: new connections get them, those that are there do not notice.\n");
 }

@@ -26,7 +26,13 @@ struct nd_options {
     const char *tls_cert, *tls_key, *tls_ca;
     bool insecure; /* cleartext on loopback addresses */
     enum nd_log_level log_level;
-    uint32_t max_connections; /* 0: default */
+    uint32_t max_connections;       /* 0: default */
+    uint32_t max_streams;           /* the same, per connection */
+    int64_t max_connection_idle_ns; /* 0: never */
+    int64_t max_connection_age_ns;
+    int64_t max_connection_age_grace_ns;
+    int64_t keepalive_time_ns;
+    int64_t keepalive_timeout_ns; /* 0: default */
     int64_t shutdown_grace_ns;
 
     /* What to do instead of serving. */

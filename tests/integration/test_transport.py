@@ -342,11 +342,26 @@ def test_sigterm_drains_and_exits_with_zero(own_box):
 def test_second_sigterm_exits_at_once(own_box):
     api = own_box.api
     watch = api.health.Watch(api.m.health.HealthCheckRequest(), timeout=60)
+    holds = api.system.Events(api.m.system.SystemServiceEventsRequest(), timeout=60)
     assert next(watch).status == 1
     own_box.daemon.process.send_signal(signal.SIGTERM)
     assert next(watch).status == api.m.health.HealthCheckResponse.NOT_SERVING
+    assert api.failure(lambda: next(watch)).code == grpc.StatusCode.UNAVAILABLE
+    assert not holds.done()
     own_box.daemon.process.send_signal(signal.SIGTERM)
     own_box.daemon.process.wait(5)
+
+
+def test_watchers_of_health_do_not_hold_up_the_stop(own_box):
+    api = own_box.api
+    own_box.daemon.stop()
+    own_box.daemon.options += ["--shutdown-grace", "1h"]
+    own_box.daemon.start()
+    watch = api.health.Watch(api.m.health.HealthCheckRequest(), timeout=60, wait_for_ready=True)
+    assert next(watch).status == 1
+    own_box.daemon.process.send_signal(signal.SIGTERM)
+    assert own_box.daemon.process.wait(20) == 0
+    assert api.failure(lambda: list(watch)).code == grpc.StatusCode.UNAVAILABLE
 
 
 def test_starts_again_after_a_crash(own_box):

@@ -48,6 +48,8 @@ values_are_taken_in_both_spellings(void **state)
                                        "--shutdown-grace",
                                        "1m30s",
                                        "--max-connections=7",
+                                       "--max-connection-age=1h",
+                                       "--keepalive-time=0s",
                                        NULL};
     struct nd_options o;
 
@@ -58,6 +60,8 @@ values_are_taken_in_both_spellings(void **state)
     assert_int_equal(o.log_level, ND_LOG_DEBUG);
     assert_true(o.shutdown_grace_ns == 90 * ND_SECOND);
     assert_int_equal(o.max_connections, 7);
+    assert_true(o.max_connection_age_ns == ND_HOUR);
+    assert_true(o.keepalive_time_ns == 0);
 }
 
 static void
@@ -78,6 +82,9 @@ wrong_options_are_refused_by_name(void **state)
         {{"--log-level", "loud"}, "--log-level"},
         {{"--max-connections", "0x10"}, "--max-connections"},
         {{"--shutdown-grace", "-1s"}, "--shutdown-grace"},
+        {{"--max-streams", "-1"}, "--max-streams"},
+        {{"--max-connection-idle", "-1s"}, "--max-connection-idle"},
+        {{"--keepalive-time", "often"}, "--keepalive-time"},
         {{"--shutdown-grace", "soon"}, "--shutdown-grace"},
         {{"--tls-cert", "c.pem"}, "belong together"},
     };
