@@ -47,6 +47,7 @@ check: ## All tests: unit tests under sanitizers, then end-to-end tests with a r
 	@$(MAKE) --no-print-directory check-integration
 
 check-unit: $(ASAN)/build.ninja ## Unit tests, built with AddressSanitizer and UBSan
+	@scripts/install-packages build run test
 	@ninja -C $(ASAN) -j $(JOBS) all nd_unit_tests
 	@ctest --test-dir $(ASAN) -j $(JOBS) --output-on-failure
 

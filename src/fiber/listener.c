@@ -208,8 +208,9 @@ listen_tcp(const struct nd_addr *addr, struct nd_listener **ret)
     for (const struct addrinfo *at = list; at != NULL; at = at->ai_next) {
         nd_error_free(err);
         err = listen_at(addr, at, ret);
-        if (err == NULL)
-            return NULL;
+        /* A port that is taken is taken: on the name's other address nobody would look for us. */
+        if (err == NULL || nd_error_code(err) == ND_EXISTS)
+            return err;
     }
     return err != NULL ? err : nd_error_new(ND_UNAVAILABLE, "the name has no address");
 }

@@ -25,6 +25,7 @@
 #include "container/containers.h"
 #include "fiber/group.h"
 #include "fiber/process.h"
+#include "fiber/sync.h"
 #include "grpc/health.h"
 #include "grpc/reflection.h"
 #include "grpc/server.h"
@@ -35,11 +36,15 @@
 
 #include "nerdctl_methods.h"
 
+#define CONTAINERD_PATIENCE_NS (1 * ND_SECOND) /* then the log says who is waited for */
+
 struct daemon {
     const struct nd_options *options;
     struct nd_server *server;
     struct nd_health *health;
     struct nd_services services;
+    bool has_containerd; /* it answers */
+    struct nd_cond containerd_changed;
 };
 
 /* The helper stands beside this program unless the options say otherwise. */
@@ -90,10 +95,12 @@ make_host(const struct nd_options *o, struct nd_host **ret)
 static void
 on_containerd(void *arg, bool up)
 {
-    struct nd_health *health = arg;
+    struct daemon *d = arg;
 
     for (const char *const *name = nd_services_names(); *name != NULL; name++)
-        nd_health_set(health, nd_str(*name), up ? ND_HEALTH_SERVING : ND_HEALTH_NOT_SERVING);
+        nd_health_set(d->health, nd_str(*name), up ? ND_HEALTH_SERVING : ND_HEALTH_NOT_SERVING);
+    d->has_containerd = up;
+    nd_cond_broadcast(&d->containerd_changed);
 }
 
 /* The folder of a socket file, as the default address needs it. */
@@ -191,6 +198,35 @@ watch_signals(void *arg)
     }
 }
 
+static struct nd_error *
+wait_for_containerd(struct daemon *d, int64_t timeout_ns)
+{
+    ND_DEADLINE_IN(timeout_ns);
+
+    while (!d->has_containerd)
+        ND_TRY(nd_cond_wait(&d->containerd_changed));
+    return NULL;
+}
+
+/* "ready" is said when it is true: calls can do something. Whoever reads the log learns what is missing. */
+static struct nd_error *
+say_ready(void *arg)
+{
+    struct daemon *d = arg;
+    ND_AUTO(nd_error_freep) struct nd_error *err = wait_for_containerd(d, CONTAINERD_PATIENCE_NS);
+
+    ND_TRY(nd_ctx_check());
+    if (err != NULL) {
+        nd_warn("waiting for containerd", ND_KV("address", d->options->containerd_address),
+                ND_KV("until_then", "calls that need it fail with UNAVAILABLE"),
+                ND_KV("hint", "is it running, and is --containerd-address right?"));
+        ND_TRY(wait_for_containerd(d, INT64_MAX));
+    }
+    nd_info("ready", ND_KV("version", ND_VERSION),
+            ND_KV("containerd", d->options->containerd_address));
+    return NULL;
+}
+
 /* Serve, with everything that runs beside the server in one group around it. */
 static struct nd_error *
 serve(struct daemon *d)
@@ -200,10 +236,9 @@ serve(struct daemon *d)
     ND_TRY(nd_group_spawn(beside, watch_signals, d));
     ND_TRY(nd_group_spawn(beside, nd_ctrd_run, nd_host_ctrd(d->services.host)));
     ND_TRY(nd_group_spawn(beside, nd_containers_watch, d->services.containers));
-    ND_TRY(nd_group_spawn(beside, nd_leases_sweep, nd_host_ctrd(d->services.host)));
+    ND_TRY(nd_group_spawn(beside, nd_leases_watch, nd_host_ctrd(d->services.host)));
     ND_TRY(listen_all(d));
-    nd_info("ready", ND_KV("version", ND_VERSION),
-            ND_KV("containerd", d->options->containerd_address));
+    ND_TRY(nd_group_spawn(beside, say_ready, d));
     return nd_server_run(d->server);
 }
 
@@ -211,9 +246,9 @@ static struct nd_error *
 offer_services(struct daemon *d, struct nd_reflection *reflection)
 {
     nd_health_set(d->health, ND_STR(""), ND_HEALTH_SERVING);
-    on_containerd(d->health, false);
+    on_containerd(d, false);
     nd_ctrd_listen(nd_host_ctrd(d->services.host),
-                   (struct nd_ctrd_listener){.on_change = on_containerd, .arg = d->health});
+                   (struct nd_ctrd_listener){.on_change = on_containerd, .arg = d});
     nd_server_intercept(d->server, nd_intercept_log());
     nd_server_intercept(d->server, nd_intercept_known_fields());
     nd_services_add_to(d->server, &d->services);

@@ -7,6 +7,7 @@ import time
 import grpc
 import pytest
 
+import archives
 import conftest
 import host
 import leaks
@@ -51,6 +52,27 @@ def can_list(ns):
         return True
     except grpc.RpcError:
         return False
+
+
+def big_archive(images):
+    return archives.docker(archives.Image(images.layer, archives.tar(("big", bytes(20 << 20)))), "big:1")
+
+
+def try_load(own, data):
+    try:
+        own.load(data)
+    except grpc.RpcError:
+        pass
+
+
+def of_load(own):
+    """What a load that was cut off may have left beside the image that every test here has."""
+    ctrd = own.box.containerd
+    leases = ctrd.names("leases", "ls", "-q", namespace=own.name)
+    blobs = ctrd.names("content", "ls", "-q", namespace=own.name)
+    snapshots = ctrd.ctr("snapshots", "ls", namespace=own.name).stdout.splitlines()[1:]
+    ingests = ctrd.ctr("content", "active", namespace=own.name).stdout.splitlines()[1:]
+    return leases + ingests + blobs[3:] + snapshots[1:]
 
 
 class TestContainerdStopped:
@@ -151,6 +173,41 @@ class TestContainerdStopped:
             out = following.result(30)
         assert out == "".join(f"{i}\n" for i in range(60)).encode()
 
+    def test_killed_while_loading(self, own, images):
+        """At any moment: once it is back, nothing of the archive is left, neither leases nor what they hold."""
+        data = big_archive(images)
+        for delay in (0.02, 0.05, 0.1, 0.2, 0.3):
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                pool.submit(try_load, own, data)
+                time.sleep(delay)
+                own.box.containerd.kill()
+            own.box.containerd.start()
+            host.wait_until(lambda: can_list(own), 10, "recovery")
+            for image in own.images():
+                if "big" in image.name:
+                    own.remove_image(image.name)
+            host.wait_until(lambda: not of_load(own), 10, "nothing is left of the load")
+
+    def test_daemon_says_that_it_waits_and_when_it_is_ready(self, own):
+        own.box.daemon.stop()
+        own.box.containerd.stop()
+        daemon = own.box.daemon
+        before = daemon.start(wait=False)
+
+        def said():
+            return [record.get("msg") for record in daemon.records(before)]
+        host.wait_until(lambda: "waiting for containerd" in said(), 10, "the daemon says that it waits")
+        assert "ready" not in said()
+        waiting = next(r for r in daemon.records(before) if r["msg"] == "waiting for containerd")
+        assert waiting["address"] == own.box.containerd.address
+        own.box.containerd.start()
+        host.wait_until(lambda: "ready" in said(), 10, "ready")
+        reply = own.api.health.Check(
+            own.m.health.HealthCheckRequest(service="nerdctl.v1.ContainerService"), timeout=10,
+            wait_for_ready=True)
+        assert reply.status == own.m.health.HealthCheckResponse.SERVING
+        assert said().count("ready") == 1
+
     def test_killed_under_load(self, own):
         """Calls fail honestly or succeed; afterwards every container is known and nothing hangs."""
         stop = threading.Event()
@@ -226,24 +283,16 @@ class TestDaemonKilled:
             pass
 
     def test_killed_while_loading(self, own, images):
-        import archives
-        data = archives.docker(archives.Image(images.layer, archives.tar(("big", bytes(20 << 20)))),
-                               "big:1")
+        data = big_archive(images)
         for delay in (0.02, 0.1, 0.2):
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                pool.submit(self.try_load, own, data)
+                pool.submit(try_load, own, data)
                 time.sleep(delay)
                 own.box.daemon.kill()
             own.box.daemon.start()
         host.wait_until(lambda: can_list(own), 10, "recovery")
         own.load(data)
         assert own.run("true", image="big:1").code == 0
-
-    def try_load(self, own, data):
-        try:
-            own.load(data)
-        except grpc.RpcError:
-            pass
 
 
 class TestTaskGone:

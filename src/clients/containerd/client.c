@@ -63,6 +63,8 @@ nd_ctrd_new(const struct nd_ctrd_options *options, struct nd_ctrd **ret)
     ND_TRY(parse_address(options->address, &addr));
     ctrd = nd_new(struct nd_ctrd);
     ctrd->address = nd_strdup(addr.path);
+    nd_lease_owner(ctrd->lease_owner);
+    ctrd->leases = nd_map_new();
     ctrd->health_interval_ns =
         options->health_interval_ns != 0 ? options->health_interval_ns : ND_CTRD_HEALTH_INTERVAL_NS;
     ctrd->channel = nd_channel_new(&addr, &(struct nd_channel_options){
@@ -84,6 +86,7 @@ nd_ctrd_free(struct nd_ctrd *ctrd)
         return;
     nd_channel_free(ctrd->channel);
     nd_free(ctrd->address);
+    nd_map_free(ctrd->leases);
     nd_free(ctrd->version_text);
     nd_free(ctrd->version_revision);
     nd_free(ctrd);

@@ -1,6 +1,7 @@
 /*
- * Leases: what was made under one is kept from the garbage collector until the lease is deleted. A lease
- * that is forgotten, because the program died, expires by itself.
+ * Leases: what was made under one is kept from the garbage collector until the lease is deleted. One that
+ * could not be deleted, because containerd was gone, is deleted when it is back (lease_owner.c); one that is
+ * forgotten for good expires by itself.
  */
 
 #include "base/random.h"
@@ -39,21 +40,25 @@ nd_lease_create(struct nd_ctrd *ctrd, const char *ns, struct nd_lease *ret)
     CtLeases__CreateResponse *rsp;
     const struct nd_ctrd_scope scope = {.ns = ns};
     char expires[ND_RFC3339_SIZE];
-    char owner[ND_LEASE_OWNER_SIZE];
-    const char *const labels[] = {"containerd.io/gc.expire", expires, ND_LEASE_OWNER_LABEL, owner,
-                                  NULL};
+    const char *const labels[] = {"containerd.io/gc.expire", expires, ND_LEASE_OWNER_LABEL,
+                                  ctrd->lease_owner, NULL};
     struct nd_lease lease = {0};
+    struct nd_error *err;
 
     ND_TRY(nd_ctx_check());
     nd_random_hex(lease.id, 16);
-    nd_lease_owner(owner);
     nd_wall_format(nd_wall_add(nd_wall_now(), ND_CTRD_LEASE_NS), expires);
     req.id = lease.id;
     req.labels = nd_ctrd_map(arena, &ct_leases__create_request__labels_entry__descriptor, labels,
                              &req.n_labels);
     /* Shielded: a lease whose creation is cancelled half-way may exist, and nobody would delete it. */
     ND_SHIELDED(ND_CTRD_UNDO_NS);
-    ND_TRY_DOING(nd_ctrd_call(ctrd, scope, CT_LEASES_CREATE, &req, arena, &rsp), "create lease");
+    (void)nd_map_set(ctrd->leases, nd_str(lease.id), ctrd);
+    err = nd_ctrd_call(ctrd, scope, CT_LEASES_CREATE, &req, arena, &rsp);
+    if (err != NULL) {
+        (void)nd_map_take(ctrd->leases, nd_str(lease.id));
+        return nd_error_wrap(err, "create lease");
+    }
     *ret = lease;
     return NULL;
 }
@@ -68,6 +73,7 @@ nd_lease_delete(struct nd_ctrd *ctrd, const char *ns, const struct nd_lease *lea
     const struct nd_ctrd_scope scope = {.ns = ns};
 
     ND_SHIELDED(sync ? ND_CTRD_TREE_TIMEOUT_NS : ND_CTRD_UNDO_NS);
+    (void)nd_map_take(ctrd->leases, nd_str(lease->id)); /* when this fails, the sweeper does it */
     req.id = nd_ctrd_text(lease->id);
     req.sync = sync;
     err = nd_ctrd_call(ctrd, scope, CT_LEASES_DELETE, &req, arena, &rsp);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "containerd/containers.pb-c.h"
 #include "containerd/leases.pb-c.h"
@@ -111,21 +112,54 @@ leave_lease(struct world *w, const char *id, const char *owner)
     expect_ok(nd_ctrd_call(w->ctrd, NS, CT_LEASES_CREATE, &req, w->arena, &rsp));
 }
 
+/* `process` in our namespace of process ids. */
+static const char *
+owner_here(struct world *w, const char *process)
+{
+    struct stat st;
+
+    assert_int_equal(stat("/proc/self/ns/pid", &st), 0);
+    return nd_arena_printf(w->arena, "%s-%llu-0", process, (unsigned long long)st.st_ino);
+}
+
 IN_REAL_LOOP(leases_of_the_dead_are_swept_and_no_others)
 {
     ND_AUTO(world_endp) struct world *w = world_begin();
+    static const char *const kept[] = {"strange", "short", "elsewhere"};
     struct nd_lease own;
 
     expect_ok(nd_lease_create(w->ctrd, "test", &own));
-    leave_lease(w, "dead", "4194304-1"); /* above the kernel's highest id */
-    leave_lease(w, "reused", "1-1");     /* process 1 began later */
+    leave_lease(w, "dead", owner_here(w, "4194304-1")); /* above the kernel's highest id */
+    leave_lease(w, "reused", owner_here(w, "1-1"));     /* process 1 began later */
     leave_lease(w, "strange", "nobody");
+    leave_lease(w, "short", "4194304-1");
+    leave_lease(w, "elsewhere", "4194304-1-1-0"); /* not seen from here */
     expect_ok(nd_leases_sweep(w->ctrd));
     assert_int_equal(count_leases(w, "dead"), 0);
     assert_int_equal(count_leases(w, "reused"), 0);
-    assert_int_equal(count_leases(w, "strange"), 1);
+    for (size_t i = 0; i < ND_LEN(kept); i++)
+        assert_int_equal(count_leases(w, kept[i]), 1);
     assert_int_equal(count_leases(w, own.id), 1);
     expect_ok(nd_lease_delete(w->ctrd, "test", &own, false));
+    return NULL;
+}
+
+IN_REAL_LOOP(a_lease_that_could_not_be_deleted_is_swept_after_a_restart)
+{
+    ND_AUTO(world_endp) struct world *w = world_begin();
+    struct nd_lease given_up, kept;
+
+    expect_ok(nd_lease_create(w->ctrd, "test", &given_up));
+    expect_ok(nd_lease_create(w->ctrd, "test", &kept));
+    containerd_kill();
+    world_until(w, false);
+    expect_code(nd_lease_delete(w->ctrd, "test", &given_up, false), ND_UNAVAILABLE);
+    containerd_start();
+    world_until(w, true);
+    expect_ok(nd_leases_sweep(w->ctrd));
+    assert_int_equal(count_leases(w, given_up.id), 0);
+    assert_int_equal(count_leases(w, kept.id), 1);
+    expect_ok(nd_lease_delete(w->ctrd, "test", &kept, false));
     return NULL;
 }
 
@@ -207,6 +241,7 @@ main(void)
         cmocka_unit_test(calls_carry_the_namespace),
         cmocka_unit_test(failures_are_containerds),
         cmocka_unit_test(leases_of_the_dead_are_swept_and_no_others),
+        cmocka_unit_test(a_lease_that_could_not_be_deleted_is_swept_after_a_restart),
         cmocka_unit_test(leases_expire_and_can_be_deleted_twice),
         cmocka_unit_test(comes_back_by_itself_after_containerd_was_killed),
     };

@@ -98,10 +98,13 @@ struct nd_buf;
 void nd_ctrd_filter_eq(struct nd_buf *buf, const char *field_path, struct nd_str value);
 
 /*
- * Delete the leases, of all namespaces, whose makers have died: to be run once at a daemon's start, in a
- * group of it. Waits for containerd. `ctrd` is a struct nd_ctrd. Context: fiber.
+ * Delete the leases, of all namespaces, that nobody wants any more: their makers have died, or this client
+ * could not delete them when it wanted to. Waits for containerd. `ctrd` is a struct nd_ctrd. Context: fiber.
  */
 struct nd_error *nd_leases_sweep(void *ctrd) ND_CHECK_RESULT;
+
+/* The same now and after each new connection, until cancelled: to be spawned in a group of the server. */
+struct nd_error *nd_leases_watch(void *ctrd) ND_CHECK_RESULT;
 
 /* Type URLs of what an Any carries (bare names, as containerd wants them). */
 #define ND_TYPE_SPEC         "types.containerd.io/opencontainers/runtime-spec/1/Spec"
