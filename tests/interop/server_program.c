@@ -1,0 +1,129 @@
+/*
+ * The main function of the test servers. One fiber waits for a signal, one serves; the options of TLS
+ * hold for every TLS address that comes after them on the command line.
+ */
+
+#include "server_program.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "fiber/group.h"
+#include "fiber/process.h"
+#include "grpc/health.h"
+#include "grpc/reflection.h"
+
+#define GRACE_NS (5 * ND_SECOND)
+
+struct run {
+    const struct test_server_program *program;
+    int argc;
+    char **argv;
+    struct nd_tls_options tls;
+    struct nd_server *server;
+    struct nd_health *health;
+};
+
+static struct nd_error *
+serve(void *arg)
+{
+    struct run *r = arg;
+
+    return nd_server_run(r->server);
+}
+
+static struct nd_error *
+listen_on(struct run *r, const char *text)
+{
+    ND_AUTO(nd_tls_config_unrefp) struct nd_tls_config *tls = NULL;
+    bool secure = strncmp(text, "tls+", 4) == 0;
+    struct nd_addr addr;
+
+    if (secure)
+        ND_TRY(nd_tls_config_server(&r->tls, &tls));
+    ND_TRY(nd_addr_parse(nd_str(secure ? text + 4 : text), &addr));
+    ND_TRY(nd_server_listen(r->server, &addr, NULL, tls, &addr));
+    printf("listening %s %u\n", text, addr.port);
+    fflush(stdout);
+    return NULL;
+}
+
+static struct nd_error *
+parse_arguments(struct run *r)
+{
+    const struct {
+        const char *name;
+        const char **value;
+    } options[] = {
+        {"--cert", &r->tls.cert_file},
+        {"--key", &r->tls.key_file},
+        {"--ca", &r->tls.ca_file},
+    };
+
+    for (int i = 1; i < r->argc; i++) {
+        bool used = false;
+
+        if (strcmp(r->argv[i], "--require") == 0) {
+            r->tls.require_client_cert = true;
+            continue;
+        }
+        for (size_t o = 0; o < ND_LEN(options) && i + 1 < r->argc && !used; o++) {
+            used = strcmp(r->argv[i], options[o].name) == 0;
+            if (used)
+                *options[o].value = r->argv[++i];
+        }
+        if (!used)
+            ND_TRY(listen_on(r, r->argv[i]));
+    }
+    return NULL;
+}
+
+static struct nd_error *
+serve_until_signal(struct run *r)
+{
+    static const int stops[] = {SIGTERM, SIGINT};
+    ND_AUTO(nd_signals_closep) struct nd_signals *signals = NULL;
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("server", 0);
+    int signo;
+
+    ND_TRY(nd_signals_open(stops, ND_LEN(stops), &signals));
+    ND_TRY(parse_arguments(r));
+    ND_TRY(nd_group_spawn(group, serve, r));
+    ND_TRY(nd_signals_next(signals, &signo));
+    nd_health_shutdown(r->health);
+    nd_server_stop(r->server, GRACE_NS);
+    return nd_group_wait(group);
+}
+
+static struct nd_error *
+body(void *arg)
+{
+    struct run *r = arg;
+    const struct test_server_program *p = r->program;
+    ND_AUTO(nd_health_freep) struct nd_health *health = nd_health_new();
+    ND_AUTO(nd_reflection_freep) struct nd_reflection *reflection = NULL;
+    ND_AUTO(nd_server_freep) struct nd_server *server = nd_server_new(&p->options);
+
+    r->server = server;
+    r->health = health;
+    ND_TRY(nd_reflection_new(p->descriptors, p->n_descriptors, &reflection));
+    p->add_to(p->arg, server);
+    nd_health_add_to(health, server);
+    nd_health_set(health, nd_str(p->service), ND_HEALTH_SERVING);
+    nd_reflection_add_to(reflection, server);
+    return serve_until_signal(r);
+}
+
+int
+test_server_main(const struct test_server_program *program, int argc, char **argv)
+{
+    struct run r = {.program = program, .argc = argc, .argv = argv};
+    struct nd_error *err = nd_loop_run(body, &r, NULL);
+
+    if (err != NULL)
+        fprintf(stderr, "%s: %s\n", program->name, nd_error_message(err));
+    nd_error_free(err);
+    return err != NULL;
+}
