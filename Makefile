@@ -11,6 +11,7 @@ N          ?= 1000
 SEED       ?= 1
 FUZZ_SECONDS ?= 30
 PYTEST_ARGS ?=
+PARTS      ?=
 BENCH_ARGS ?=
 TRANSPORT_ARGS ?=
 
@@ -78,14 +79,19 @@ soak: build ## N detached containers (SEED=): every log byte arrives. Continues 
 	@scripts/install-packages run test
 	@$(PYTHON) tests/soak/logs_exact.py --build $(BUILD) -n $(N) --seed $(SEED)
 
-conformance check-matrix:
+conformance: $(BUILD)/build.ninja ## The gRPC transport against other people's clients, servers and tests (PARTS="interop")
+	@scripts/install-packages build run test conformance
+	@ninja -C $(BUILD) -j $(JOBS) conformance_programs
+	@scripts/conformance --build $(BUILD) $(PARTS)
+
+check-matrix:
 	@echo "make $@: not part of this version" >&2; exit 1
 
 install: build ## Install below DESTDIR/PREFIX (PREFIX=/usr/local)
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean: ## Remove what was built
-	@rm -rf $(BUILD) $(ASAN) $(FUZZ) build-debug
+	@rm -rf $(BUILD) $(ASAN) $(FUZZ) build-debug build-conformance
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

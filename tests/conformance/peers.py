@@ -1,0 +1,101 @@
+"""Servers, ours and others', each with a cleartext, a TLS and a Unix-socket listener."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+
+import tools
+
+TRANSPORTS = ("h2c", "tls", "unix")
+START_SECONDS = 30
+STOP_SECONDS = 20
+
+
+class Failure(Exception):
+    pass
+
+
+class Server:
+    """A running program that says "listening ..." once for each transport, in the order given."""
+
+    def __init__(self, name, command, folder, socket_path, transports=TRANSPORTS):
+        self.name = name
+        self.log = open(folder / f"{name}.log", "w+b")
+        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=self.log)
+        self.socket = socket_path
+        self.ports = {}
+        try:
+            self.read_listeners(transports)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def read_listeners(self, transports):
+        """The lines may come in any order: grpc-go's listeners start at the same time."""
+        text, deadline = b"", time.monotonic() + START_SECONDS
+        while text.count(b"\n") < len(transports):
+            ready, _, _ = select.select([self.process.stdout], [], [],
+                                        max(0, deadline - time.monotonic()))
+            more = os.read(self.process.stdout.fileno(), 4096) if ready else b""
+            if not more:
+                raise Failure(f"{self.name} does not listen: {text!r} {self.tail()}")
+            text += more
+        for line in text.decode().splitlines():
+            kind = "unix" if "unix:" in line else "tls" if "tls" in line else "h2c"
+            if kind != "unix":
+                self.ports[kind] = int(line.replace(":", " ").split()[-1])
+
+    def tail(self):
+        self.log.flush()
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")[-2000:]
+
+    def stop(self):
+        """The exit code after SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return "none: it had to be killed"
+        finally:
+            self.process.stdout.close()
+            self.log.close()
+
+
+@contextlib.contextmanager
+def folder():
+    """Short, because the path of a socket has little room."""
+    with tempfile.TemporaryDirectory(prefix="nd-conf-") as path:
+        yield tools.pathlib.Path(path)
+
+
+def ours(build, where, pki, name="interop_server"):
+    socket = where / "ours.sock"
+    command = [build / "tests/interop" / name, "--cert", pki / "server.pem", "--key",
+               pki / "server.key", "tcp://127.0.0.1:0", "tls+tcp://127.0.0.1:0", f"unix://{socket}"]
+    return Server("ours", command, where, socket)
+
+
+def grpc_go(where, pki):
+    socket = where / "go.sock"
+    command = [tools.BIN / "go-interop-server", "-cert", pki / "server.pem", "-key",
+               pki / "server.key", "tcp:127.0.0.1:0", "tls:127.0.0.1:0", f"unix:{socket}"]
+    return Server("grpc-go", command, where, socket)
+
+
+@contextlib.contextmanager
+def running(server, graceful):
+    """A server for the time of the block; a graceful one must end with exit code 0."""
+    try:
+        yield server
+    finally:
+        code = server.stop()
+    if graceful and code != 0:
+        raise Failure(f"{server.name} ended with exit code {code}")

@@ -1,0 +1,117 @@
+"""Other people's programs, built below build-conformance/ from fixed versions.
+
+What is there already is used as it is, so the second run needs no network. A tool that cannot be had
+is an error: nothing is skipped.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+HOME = ROOT / "build-conformance"
+BIN = HOME / "bin"
+PACKAGES = {
+    "go-interop-client": "google.golang.org/grpc/interop/client",
+    "go-interop-server": "./interop_server",
+    "ghz": "github.com/bojand/ghz/cmd/ghz",
+    "h2spec": "github.com/summerwind/h2spec/cmd/h2spec",
+}
+
+
+class Missing(Exception):
+    pass
+
+
+def run(*args, **options):
+    """A program that must succeed; its output is shown only when it does not."""
+    done = subprocess.run([str(a) for a in args], stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
+    if done.returncode != 0:
+        raise Missing(f"{' '.join(str(a) for a in args)}: exit code {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def need(program):
+    """The path of an installed program."""
+    found = shutil.which(program)
+    if found is None:
+        raise Missing(f"{program} is not installed")
+    return pathlib.Path(found)
+
+
+def go_environment():
+    # No other toolchain is fetched behind our back, and no caller's flags change what is built.
+    return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
+
+
+def module_file():
+    """go.mod, or its sibling for the Go of Debian 12 when ours is older than go.mod asks for."""
+    text = run(need("go"), "version")
+    ours = tuple(int(n) for n in re.search(r"go(\d+)\.(\d+)", text).groups())
+    wanted = re.search(r"^go (\d+)\.(\d+)", (HERE / "go.mod").read_text(), re.M)
+    return "go.mod" if ours >= tuple(int(n) for n in wanted.groups()) else "debian12.mod"
+
+
+def newest(paths):
+    return max(p.stat().st_mtime for p in paths)
+
+
+def build_go():
+    """All Go programs. Linking several at once takes more memory than time is gained."""
+    sources = [*HERE.glob("*.mod"), *HERE.glob("*.sum"), *HERE.glob("**/*.go")]
+    stale = [n for n in PACKAGES
+             if not (BIN / n).exists() or (BIN / n).stat().st_mtime < newest(sources)]
+    if not stale:
+        return
+    module = module_file()
+    BIN.mkdir(parents=True, exist_ok=True)
+    for name in stale:
+        run("go", "build", f"-modfile={module}", "-o", BIN / name, PACKAGES[name], cwd=HERE,
+            env=go_environment())
+        os.utime(BIN / name)  # a build without changes leaves the old time
+
+
+def install_js():
+    """The packages of package-lock.json, and our program beside them, where it finds them."""
+    home = HOME / "js"
+    names = ("package.json", "package-lock.json", "interop.js")
+    lock = home / "package-lock.json"
+    fresh = lock.exists() and lock.read_bytes() == (HERE / "js/package-lock.json").read_bytes()
+    home.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copy2(HERE / "js" / name, home / name)
+    if fresh and (home / "node_modules/@grpc/grpc-js").exists():
+        return
+    lock.unlink()
+    shutil.copy2(HERE / "js/package-lock.json", lock)
+    try:
+        run(need("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=home)
+    except Missing:
+        lock.unlink()
+        raise
+
+
+def make_stubs():
+    """Python's messages and stubs of the test service."""
+    out = HOME / "stubs"
+    out.mkdir(parents=True, exist_ok=True)
+    run("protoc", f"-I{ROOT / 'tests/interop'}", f"--python_out={out}", f"--grpc_python_out={out}",
+        "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", "interop.proto")
+    return out
+
+
+def make_pki():
+    """A certificate authority of our own, and a certificate for localhost."""
+    pki = HOME / "pki"
+    run(ROOT / "scripts/dev-pki", pki)
+    return pki
+
+
+def prepare():
+    build_go()
+    make_stubs()
+    make_pki()
