@@ -19,7 +19,7 @@ export DESTDIR
 
 .DEFAULT_GOAL := build
 .PHONY: build packages run check check-unit check-integration bench lint lint-fast format fuzz soak \
-        install clean help conformance check-matrix
+        install install-lib clean help conformance check-matrix
 
 build: $(BUILD)/build.ninja ## Build the three programs into build/ (the default)
 	@ninja -C $(BUILD) -j $(JOBS)
@@ -89,6 +89,10 @@ check-matrix:
 
 install: build ## Install below DESTDIR/PREFIX (PREFIX=/usr/local)
 	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+install-lib: $(BUILD)/build.ninja ## Install only the gRPC library below DESTDIR/PREFIX
+	@ninja -C $(BUILD) -j $(JOBS) library
+	@cmake --install $(BUILD) --prefix $(PREFIX) --component ndgrpc
 
 clean: ## Remove what was built
 	@rm -rf $(BUILD) $(ASAN) $(FUZZ) build-debug build-conformance

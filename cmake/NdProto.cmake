@@ -8,18 +8,18 @@
 #            [IMPORTS <dirs>])         # ... and where their .proto files are
 #
 # makes the static library nd_<target> with <path>.pb-c.h for each file. Files are handed to protoc-c
-# with what it lacks mended (proto_for_c.py). Nothing generated is kept in the tree.
+# with what it lacks mended. The work is done by ndgrpc-gen, which is installed with the library for its
+# users. Nothing generated is kept in the tree.
 
 find_program(ND_PROTOC protoc REQUIRED)
 find_program(ND_PROTOC_C protoc-c REQUIRED)
-set(ND_PROTO_FOR_C ${CMAKE_CURRENT_LIST_DIR}/proto_for_c.py)
-set(ND_PROTO_TABLES ${CMAKE_CURRENT_LIST_DIR}/proto_tables.py)
+set(ND_PROTO_GENERATOR ${CMAKE_CURRENT_LIST_DIR}/ndgrpc-gen)
+set(ND_PROTO_GENERATOR_FILES ${ND_PROTO_GENERATOR} ${CMAKE_CURRENT_LIST_DIR}/proto_for_c.py
+    ${CMAKE_CURRENT_LIST_DIR}/proto_tables.py)
 
 function(nd_proto target)
   cmake_parse_arguments(P "DESCRIPTORS" "ROOT;TABLES;C_PACKAGE" "FILES;DEPENDS;IMPORTS" ${ARGN})
   set(out ${CMAKE_CURRENT_BINARY_DIR}/${target})
-  set(work ${CMAKE_CURRENT_BINARY_DIR}/${target}-proto)
-  file(MAKE_DIRECTORY ${out} ${work})
   set(inputs)
   set(generated)
   foreach(file IN LISTS P_FILES)
@@ -27,46 +27,31 @@ function(nd_proto target)
     list(APPEND inputs ${P_ROOT}/${file})
     list(APPEND generated ${out}/${stem}.c ${out}/${stem}.h)
   endforeach()
-  set(c_package)
-  if(P_C_PACKAGE)
-    set(c_package --package ${P_C_PACKAGE})
-  endif()
-  set(includes)
+  set(options --root ${P_ROOT} --out ${out})
   foreach(dir IN LISTS P_IMPORTS)
-    list(APPEND includes -I${dir})
+    list(APPEND options -I ${dir})
   endforeach()
+  if(P_C_PACKAGE)
+    list(APPEND options --package ${P_C_PACKAGE})
+  endif()
+  if(P_TABLES)
+    list(APPEND options --name ${P_TABLES})
+    list(APPEND generated ${out}/${P_TABLES}_methods.c ${out}/${P_TABLES}_methods.h)
+  else()
+    list(APPEND options --messages-only)
+  endif()
+  if(P_DESCRIPTORS)
+    list(APPEND options --descriptors)
+  endif()
 
   add_custom_command(
     OUTPUT ${generated}
-    COMMAND ${Python3_EXECUTABLE} ${ND_PROTO_FOR_C} ${c_package} --out ${work} --root ${P_ROOT}
-            ${P_FILES}
-    COMMAND ${ND_PROTOC_C} -I${work} ${includes} -I/usr/include --c_out=${out} ${P_FILES}
-    DEPENDS ${inputs} ${ND_PROTO_FOR_C}
-    WORKING_DIRECTORY ${P_ROOT}
-    COMMENT "C messages of ${target}"
+    COMMAND ${Python3_EXECUTABLE} ${ND_PROTO_GENERATOR} ${options} ${P_FILES}
+    DEPENDS ${inputs} ${ND_PROTO_GENERATOR_FILES}
+    COMMENT "C of ${target}"
     VERBATIM)
 
-  set(tables)
-  if(P_TABLES)
-    set(tables ${out}/${P_TABLES}_methods.c ${out}/${P_TABLES}_methods.h)
-    set(set_file ${work}/${P_TABLES}.binpb)
-    set(embed)
-    if(P_DESCRIPTORS)
-      set(embed --embed)
-    endif()
-    add_custom_command(
-      OUTPUT ${tables}
-      COMMAND ${ND_PROTOC} -I${P_ROOT} ${includes} -I/usr/include --include_imports
-              --descriptor_set_out=${set_file} ${P_FILES}
-      COMMAND ${Python3_EXECUTABLE} ${ND_PROTO_TABLES} --set ${set_file} --name ${P_TABLES}
-              --out ${out} --root ${P_ROOT} ${c_package} ${embed} ${P_FILES}
-      DEPENDS ${inputs} ${ND_PROTO_TABLES}
-      WORKING_DIRECTORY ${P_ROOT}
-      COMMENT "Method tables of ${target}"
-      VERBATIM)
-  endif()
-
-  add_library(nd_${target} STATIC ${generated} ${tables})
+  add_library(nd_${target} STATIC ${generated})
   target_include_directories(nd_${target} SYSTEM PUBLIC ${out})
   target_link_libraries(nd_${target} PUBLIC ${P_DEPENDS} PkgConfig::PROTOBUF_C)
   if(P_TABLES)

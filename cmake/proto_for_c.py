@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Write copies of .proto files that protoc-c understands.
 
 protoc-c 1.4 lacks two things. It refuses proto3 `optional`; a oneof with that single member is the
@@ -7,7 +6,6 @@ same on the wire and in C tells presence by its case, so `optional T name = n;` 
 c_package gives them a short prefix, unless the file sets one itself.
 """
 
-import argparse
 import pathlib
 import re
 
@@ -26,18 +24,9 @@ def mend(text: str, c_package: str | None) -> str:
     return PACKAGE.sub(lambda m: m.group(0) + "\n" + header, text, count=1)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", type=pathlib.Path, required=True)
-    parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--package")
-    parser.add_argument("files", nargs="+")
-    args = parser.parse_args()
-    for name in args.files:
-        target = args.out / name
+def copy(root: pathlib.Path, files: list[str], out: pathlib.Path, c_package: str | None) -> None:
+    """Write the mended `files`, whose names are relative to `root`, to the same names below `out`."""
+    for name in files:
+        target = out / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(mend((args.root / name).read_text(), args.package))
-
-
-if __name__ == "__main__":
-    main()
+        target.write_text(mend((root / name).read_text(), c_package))

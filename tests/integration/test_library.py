@@ -1,0 +1,174 @@
+"""The gRPC library as its users get it: installed alone, found by pkg-config, used by the example.
+
+Nothing of the source tree is on a path here but examples/hello, and that in a copy.
+"""
+
+import importlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import host
+
+grpc = pytest.importorskip("grpc")
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NEEDED = {"libuv", "libnghttp2", "libssl", "libcrypto", "libprotobuf-c", "libc", "ld-linux-x86-64",
+          "ld-linux-aarch64", "libpthread"}
+COMMENT = re.compile(r"/\*.*?\*/", re.S)
+# A declaration at the beginning of a line, which is no definition: functions that are not inline.
+DECLARED = re.compile(r"^(?!static|typedef|#)[a-z][\w \n*]*?\b(nd_\w+)\([^{}]*?\)[^;{}]*;", re.M)
+
+
+def run(*command, **kwargs):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False,
+                          **kwargs)
+    assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+class Installed:
+    """The component ndgrpc below a DESTDIR of its own."""
+
+    def __init__(self, staging):
+        run("cmake", "--install", host.BUILD, "--component", "ndgrpc", "--prefix", "/usr",
+            env={**os.environ, "DESTDIR": str(staging)})
+        self.staging = staging
+        self.prefix = staging / "usr"
+        (pc,) = self.prefix.glob("lib*/**/ndgrpc.pc")
+        self.lib = pc.parent.parent
+        self.include = self.prefix / "include/ndgrpc"
+        self.env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PKG_CONFIG_PATH": str(pc.parent),
+                    "LD_LIBRARY_PATH": str(self.lib), "LC_ALL": "C.UTF-8"}
+
+    def example(self, folder, link):
+        """The example, copied, built and told what it was built from."""
+        shutil.copytree(self.prefix / "share/doc/ndgrpc/examples/hello", folder)
+        run("make", f"LINK={link}", cwd=folder, env={**self.env, "CFLAGS": "-O1 -Wall -Wextra -Werror -MMD"})
+        return folder
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    return Installed(tmp_path_factory.mktemp("destdir"))
+
+
+@pytest.fixture(scope="module", params=["shared", "static"])
+def example(request, installed, tmp_path_factory):
+    folder = installed.example(tmp_path_factory.mktemp(request.param) / "hello", request.param)
+    return folder, request.param
+
+
+@pytest.fixture(scope="module")
+def server(example, installed):
+    """The example's server, and its port."""
+    folder, _ = example
+    process = subprocess.Popen([folder / "server", "127.0.0.1:0"], env=installed.env,
+                               stdout=subprocess.PIPE, text=True)
+    port = int(process.stdout.readline().split()[-1])
+    yield port
+    process.terminate()
+    assert process.wait(timeout=30) == 0
+
+
+@pytest.fixture(scope="module")
+def hello(tmp_path_factory):
+    out = tmp_path_factory.mktemp("stubs")
+    run("protoc", f"-I{ROOT / 'examples/hello'}", f"--python_out={out}", f"--grpc_python_out={out}",
+        "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", "hello.proto")
+    sys.path.insert(0, str(out))
+    try:
+        pb2 = importlib.import_module("hello_pb2")
+        pb2.Stub = importlib.import_module("hello_pb2_grpc").GreeterStub
+    finally:
+        sys.path.remove(str(out))
+    return pb2
+
+
+def test_installs_nothing_of_the_daemon(installed):
+    names = {p.name for p in installed.staging.rglob("*") if not p.is_dir()}
+    assert not {n for n in names if n.startswith("nerdctl")}
+    assert {"libndgrpc.so", "libndgrpc.a", "ndgrpc.pc", "ndgrpc-gen", "ndgrpc.7", "ndgrpc-gen.1"} <= names
+
+
+def test_the_example_is_built_from_installed_files_alone(example, installed):
+    folder, _ = example
+    seen = [word for d in folder.glob("*.d") for word in d.read_text().replace("\\\n", " ").split()]
+    ours = {str(pathlib.Path(word).resolve()) for word in seen if "grpc" in word}
+    assert str(installed.include / "grpc/server.h") in ours
+    assert not [word for word in ours if word.startswith(str(ROOT / "src"))]
+
+
+def test_the_static_example_needs_no_library_of_ours(example):
+    folder, link = example
+    needed = run("readelf", "-d", folder / "server")
+    assert ("libndgrpc" in needed) == (link == "shared")
+
+
+def test_the_clients_of_the_example_are_answered(example, server, installed):
+    folder, _ = example
+    out = run(folder / "client", f"127.0.0.1:{server}", "Wörld", env=installed.env)
+    assert out == "Hello, Wörld!\n1\n2\n3\n"
+    refused = subprocess.run([folder / "client", f"127.0.0.1:{server}", ""], env=installed.env,
+                             capture_output=True, text=True, check=False)
+    assert refused.returncode == 3
+    assert "INVALID_ARGUMENT: name: is empty" in refused.stderr
+
+
+def test_python_is_answered(server, hello):
+    with grpc.insecure_channel(f"127.0.0.1:{server}") as channel:
+        stub = hello.Stub(channel)
+        assert stub.Greet(hello.GreetRequest(name="Python"), timeout=30).text == "Hello, Python!"
+        numbers = [r.number for r in stub.Count(hello.CountRequest(up_to=1000), timeout=30)]
+        assert numbers == list(range(1, 1001))
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Greet(hello.GreetRequest(), timeout=30)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_exactly_what_the_headers_declare_is_exported(installed):
+    declared = set()
+    for header in installed.include.rglob("*.h"):
+        declared |= set(DECLARED.findall(COMMENT.sub(" ", header.read_text())))
+    listed = run("nm", "-D", "--defined-only", installed.lib / "libndgrpc.so").splitlines()
+    exported = {line.split()[2].split("@")[0] for line in listed}
+    assert not {name for name in exported if not re.match(r"nd_|NDGRPC_", name)}
+    assert len(declared) > 200
+    assert declared <= exported, declared - exported
+    private = subprocess.run("grep -rhoE '^nd_[a-z0-9_]+' --include=*.c src/base src/fiber src/net src/grpc",
+                             shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    headers = "".join(h.read_text() for h in installed.include.rglob("*.h"))
+    undeclared = {n for n in private.split() if not re.search(rf"\b{n}\b", headers)}
+    assert len(undeclared) > 50
+    assert not undeclared & exported
+
+
+def test_the_library_needs_few_others(installed):
+    out = run("readelf", "-d", installed.lib / "libndgrpc.so")
+    assert "soname: [libndgrpc.so.0]" in out
+    needed = {n.split(".so")[0] for n in re.findall(r"Shared library: \[(.*?)\]", out)}
+    assert needed <= NEEDED
+
+
+def test_each_installed_header_compiles_alone(installed, tmp_path):
+    flags = run("pkg-config", "--cflags", "ndgrpc", env=installed.env).split()
+    headers = sorted(str(h.relative_to(installed.include)) for h in installed.include.rglob("*.h"))
+    assert "grpc/server.h" in headers
+    for header in headers:
+        source = tmp_path / "alone.c"
+        source.write_text(f"#include <{header}>\n#include <{header}>\n")
+        run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", *flags, "-fsyntax-only", source)
+
+
+def test_the_generator_says_what_is_wrong(installed, tmp_path):
+    (tmp_path / "bad.proto").write_text('syntax = "proto3";\nmessage {\n')
+    for file, complaint in (("bad.proto", "bad.proto:2"), ("none.proto", "no such file")):
+        done = subprocess.run([installed.prefix / "bin/ndgrpc-gen", "-o", tmp_path / "out", file],
+                              cwd=tmp_path, env=installed.env, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert complaint in done.stderr
