@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "remote/limits.h"
+#include "remote/printable.h"
 
 #include "logline.h"
 #include "version.h"
@@ -25,10 +26,26 @@
 #define EXIT_125         125
 #define EXIT_INTERRUPTED 130
 
+/* Whether the output is for a person's eyes: on a terminal, and not in a form that the user asked for. */
+static bool
+is_for_eyes(const struct nd_cli *cli)
+{
+    if (isatty(STDOUT_FILENO) != 1)
+        return false;
+    return cli->flags == NULL || !nd_flags_has(cli->flags, "format") ||
+           !nd_flag_given(cli->flags, "format");
+}
+
 struct nd_error *
 nd_cli_flush(struct nd_cli *cli)
 {
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = NULL;
     struct nd_str rest = nd_buf_str(&cli->out);
+
+    if (is_for_eyes(cli)) {
+        arena = nd_arena_new(0);
+        rest = nd_printable_str(arena, rest, ND_PRINTABLE_LINES);
+    }
 
     while (rest.len > 0) {
         ssize_t n = write(STDOUT_FILENO, rest.ptr, rest.len);

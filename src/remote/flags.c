@@ -366,6 +366,12 @@ find_slot(const struct nd_flags *set, const char *name)
 }
 
 bool
+nd_flags_has(const struct nd_flags *flags, const char *name)
+{
+    return find_flag(flags->table, nd_str(name)) != NULL;
+}
+
+bool
 nd_flag_given(const struct nd_flags *flags, const char *name)
 {
     return find_slot(flags, name)->given != 0;

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "remote/printable.h"
+
 #include "template_priv.h"
 
 #define MAX_LINE_BYTES (1024u << 10)
@@ -59,8 +61,11 @@ nd_line_format(struct nd_buf *out, bool terminal, enum nd_line_level level, stru
 
     text = nd_str_sub(text, 0, MAX_LINE_BYTES / 8); /* quoting may make four bytes of one */
     if (terminal) {
+        ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+        struct nd_str shown = nd_printable_str(arena, text, ND_PRINTABLE_LINES);
+
         nd_buf_printf(out, "\033[%dm%s\033[0m[%04lld] %-44.*s \n", levels[level].colour,
-                      levels[level].shorthand, (long long)seconds, ND_STR_ARG(text));
+                      levels[level].shorthand, (long long)seconds, ND_STR_ARG(shown));
         return;
     }
     nd_buf_putz(out, "time=\"");
@@ -124,12 +129,14 @@ void
 nd_line_error(enum nd_line_level level, const struct nd_error *err)
 {
     ND_AUTO(nd_buf_fini) struct nd_buf hints = ND_BUF_INIT(MAX_LINE_BYTES);
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
 
     write_line(level, nd_str(nd_error_message(err)));
     for (size_t i = 0; i < nd_error_n_hints(err); i++) {
         struct nd_str hint = nd_str_sub(nd_str(nd_error_get_hint(err, i)), 0, 4096);
 
         nd_buf_clear(&hints);
+        hint = nd_printable_str(arena, hint, ND_PRINTABLE_LINES);
         nd_buf_printf(&hints, "hint: %.*s\n", ND_STR_ARG(hint));
         write_all(nd_buf_str(&hints));
     }

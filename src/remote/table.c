@@ -4,10 +4,12 @@
  * The layout is that of Go's tabwriter, because people cut its columns by eye and by script: a column
  * reaches over the consecutive lines that have it, so a line with fewer cells ends a column. For each
  * column of a block of lines the width is computed once and the block is written; the last cell of a
- * line belongs to no column.
+ * line belongs to no column. Cells hold texts of others: what a terminal would obey is made visible.
  */
 
 #include "remote/table.h"
+
+#include "remote/printable.h"
 
 struct line {
     struct nd_str *cells;
@@ -51,7 +53,7 @@ nd_table_cell(struct nd_table *table, struct nd_str text)
         line->cells = cells;
         line->cap = cap;
     }
-    line->cells[line->n++] = text;
+    line->cells[line->n++] = nd_printable_str(table->arena, text, "");
 }
 
 void

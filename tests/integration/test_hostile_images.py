@@ -2,6 +2,7 @@
 the list for everybody."""
 
 import json
+import os
 import subprocess
 
 import grpc
@@ -102,6 +103,22 @@ def test_image_of_others_that_is_out_of_bounds_does_not_spoil_the_list(ready, im
     assert len(ready.images(filters=["label=nosuch"])) == 0
     failure = ready.api.failure(lambda: ready.run("true", image="odd:1"))
     assert "docker.io/library/odd:1" in failure.message
+
+
+def test_names_do_nothing_to_the_terminal(ns, box, tmp_path):
+    """The message about an entry shows its name; a terminal must not obey it."""
+    path = tmp_path / "evil.tar"
+    path.write_bytes(archives.tar(("../\033]0;pwned\a\033[2J", b"x")))
+    ours, theirs = os.openpty()
+    done = subprocess.run([box.daemon.remote, "-H", box.daemon.target, "--namespace", ns.name, "load",
+                           "-i", path], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+                          timeout=30, check=False)
+    os.close(theirs)
+    said = os.read(ours, 65536)
+    os.close(ours)
+    assert done.returncode == 1
+    assert rb"\x1b]0;pwned\x07\x1b[2J" in said
+    assert b"\033]" not in said and b"\a" not in said
 
 
 def test_sizes_that_overflow(ns, images):

@@ -40,6 +40,18 @@ lines_have_the_shape_of_nerdctl_s(void **state)
 }
 
 static void
+a_terminal_gets_nothing_to_obey(void **state)
+{
+    ND_AUTO(nd_buf_fini) struct nd_buf out = ND_BUF_INIT(1 << 20);
+
+    (void)state;
+    nd_line_format(&out, true, ND_LINE_FATAL, now, 7,
+                   ND_STR("entry \"\033]0;x\a\r\" of the\narchive is refused, as always"));
+    assert_string_equal(out.ptr, "\033[31mFATA\033[0m[0007] entry \"\\x1b]0;x\\x07\\x0d\" of the\n"
+                                 "archive is refused, as always \n");
+}
+
+static void
 long_lines_are_cut(void **state)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *a = nd_arena_new(0);
@@ -173,6 +185,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_have_the_shape_of_nerdctl_s),
+        cmocka_unit_test(a_terminal_gets_nothing_to_obey),
         cmocka_unit_test(long_lines_are_cut),
         cmocka_unit_test(suggestions_become_hints),
         cmocka_unit_test(wrong_fields_are_named),

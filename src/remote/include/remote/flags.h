@@ -86,6 +86,9 @@ struct nd_error *nd_flags_parse(struct nd_arena *arena, struct nd_flags *const *
 /* A flag that was given but cannot be honoured. Fails: ND_UNIMPLEMENTED, names it. */
 struct nd_error *nd_flags_check_supported(const struct nd_flags *flags) ND_CHECK_RESULT;
 
+/* Whether its table has a flag of this name. */
+bool nd_flags_has(const struct nd_flags *flags, const char *name);
+
 /* Values. The flag must be in the table and of that type. */
 bool nd_flag_given(const struct nd_flags *flags, const char *name);
 bool nd_flag_bool(const struct nd_flags *flags, const char *name);
