@@ -81,7 +81,7 @@ next_frame(struct nd_call *call, struct nd_str *ret, bool *ret_found)
         ND_TRY(check_open(call));
         ND_TRY(nd_frames_next(&call->in, ret, ret_found));
         if (*ret_found) {
-            give_credit(call, ND_FRAME_PREFIX + ret->len);
+            give_credit(call, call->in.taken);
             return NULL;
         }
         if (call->half_closed)
@@ -120,8 +120,7 @@ nd_call_send(struct nd_call *call, const void *message)
         ND_TRY(nd_cond_wait(&call->writable));
         ND_TRY(check_open(call));
     }
-    ND_TRY(nd_frame_put(nd_h2_stream_queue(&call->h2), message));
-    nd_server_call_send_headers(call);
+    ND_TRY(nd_server_call_put(call, message));
     nd_h2_stream_queued(&call->h2);
     return NULL;
 }
@@ -138,6 +137,12 @@ struct nd_error *
 nd_call_add_trailer(struct nd_call *call, struct nd_str key, struct nd_str value)
 {
     return nd_metadata_add(&call->trailers, key, value);
+}
+
+void
+nd_call_set_compression(struct nd_call *call, enum nd_compression compression)
+{
+    call->wants_gzip = compression == ND_COMPRESSION_GZIP;
 }
 
 struct nd_error *

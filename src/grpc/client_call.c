@@ -21,7 +21,7 @@
 #include "wire_priv.h"
 
 #define KEEP_CALLS    16u
-#define FIXED_HEADERS 8
+#define FIXED_HEADERS 10
 
 struct nd_client_call {
     struct nd_h2_stream h2; /* first: calls are found through it */
@@ -42,6 +42,8 @@ struct nd_client_call {
     struct nd_str message;
     struct nd_str details;
     unsigned n_details;
+    bool says_gzip : 1;  /* in the request's header block */
+    bool wants_gzip : 1; /* the caller, for the next message */
     bool bad_binary : 1;
     bool has_headers : 1;
     bool is_foreign : 1; /* not a gRPC response: `in` collects its body */
@@ -61,6 +63,14 @@ call_of(struct nd_h2_stream *s)
 }
 
 /* --- calls come and go --- */
+
+static enum nd_compression
+chosen_compression(const struct nd_channel *ch, const struct nd_call_options *options)
+{
+    if (options != NULL && options->compression != ND_COMPRESSION_DEFAULT)
+        return options->compression;
+    return ch->options.compression;
+}
 
 static struct nd_client_call *
 new_call(struct nd_channel *ch, const struct nd_method_desc *method,
@@ -83,6 +93,9 @@ new_call(struct nd_channel *ch, const struct nd_method_desc *method,
     call->in.max_message = options != NULL && options->max_message_bytes != 0
                                ? options->max_message_bytes
                                : ch->options.max_message_bytes;
+    call->in.encoding = ND_ENCODING_IDENTITY;
+    call->says_gzip = chosen_compression(ch, options) == ND_COMPRESSION_GZIP;
+    call->wants_gzip = call->says_gzip;
     nd_metadata_init(&call->headers, call->arena);
     nd_metadata_init(&call->trailers, call->arena);
     return call;
@@ -164,6 +177,9 @@ open_stream(struct nd_client_call *call, const struct nd_call_options *options, 
     headers[n++] = (struct nd_header){ND_STR("content-type"), ND_STR("application/grpc")};
     headers[n++] = (struct nd_header){ND_STR("te"), ND_STR("trailers")};
     headers[n++] = (struct nd_header){ND_STR("user-agent"), nd_str(ch->user_agent)};
+    if (call->says_gzip)
+        headers[n++] = (struct nd_header){ND_STR("grpc-encoding"), ND_STR("gzip")};
+    headers[n++] = (struct nd_header){ND_STR("grpc-accept-encoding"), ND_STR(ND_ACCEPT_ENCODING)};
     n += nd_metadata_to_headers(md, call->arena, headers + n);
     if (nd_header_list_size(headers, n) > nd_session_peer_max_headers(session))
         return nd_error_new(ND_EXHAUSTED, "metadata: larger than the server's limit of %u bytes",
@@ -191,6 +207,20 @@ check_sending(const struct nd_client_call *call)
     return NULL;
 }
 
+void
+nd_client_call_set_compression(struct nd_client_call *call, enum nd_compression compression)
+{
+    call->wants_gzip = compression == ND_COMPRESSION_GZIP;
+}
+
+static struct nd_error *
+put_message(struct nd_client_call *call, const void *message)
+{
+    if (call->says_gzip && call->wants_gzip)
+        return nd_frame_put_gzip(nd_h2_stream_queue(&call->h2), message);
+    return nd_frame_put(nd_h2_stream_queue(&call->h2), message);
+}
+
 struct nd_error *
 nd_client_call_send(struct nd_client_call *call, const void *message)
 {
@@ -199,7 +229,7 @@ nd_client_call_send(struct nd_client_call *call, const void *message)
         ND_TRY(nd_cond_wait(&call->writable));
         ND_TRY(check_sending(call));
     }
-    ND_TRY(nd_frame_put(nd_h2_stream_queue(&call->h2), message));
+    ND_TRY(put_message(call, message));
     nd_h2_stream_queued(&call->h2);
     return NULL;
 }
@@ -236,6 +266,12 @@ take_content_type(struct nd_client_call *call, struct nd_str value)
 }
 
 static void
+take_encoding(struct nd_client_call *call, struct nd_str value)
+{
+    call->in.encoding = nd_encoding_parse(value);
+}
+
+static void
 take_status(struct nd_client_call *call, struct nd_str value)
 {
     call->status = keep(call, value);
@@ -259,11 +295,9 @@ static const struct {
     struct nd_str name;
     void (*take)(struct nd_client_call *call, struct nd_str value);
 } known_headers[] = {
-    {{":status", 7}, take_http_status},
-    {{"content-type", 12}, take_content_type},
-    {{"grpc-status", 11}, take_status},
-    {{"grpc-message", 12}, take_message},
-    {{"grpc-status-details-bin", 23}, take_details},
+    {{":status", 7}, take_http_status},     {{"content-type", 12}, take_content_type},
+    {{"grpc-encoding", 13}, take_encoding}, {{"grpc-status", 11}, take_status},
+    {{"grpc-message", 12}, take_message},   {{"grpc-status-details-bin", 23}, take_details},
 };
 
 static void
@@ -473,7 +507,7 @@ next_frame(struct nd_client_call *call, struct nd_str *ret, bool *ret_found)
             return err;
         }
         if (*ret_found) {
-            give_credit(call, ND_FRAME_PREFIX + ret->len);
+            give_credit(call, call->in.taken);
             return NULL;
         }
         if (call->done)
@@ -549,7 +583,7 @@ static struct nd_error *
 try_unary(struct nd_client_call *call, const struct nd_call_options *options, const void *request,
           struct nd_arena *arena, ProtobufCMessage **ret)
 {
-    ND_TRY(nd_frame_put(nd_h2_stream_queue(&call->h2), request));
+    ND_TRY(put_message(call, request));
     ND_TRY(open_stream(call, options, true));
     return recv_single(call, arena, ret);
 }

@@ -4,8 +4,8 @@
  * many small messages cost no quadratic copying. The buffer grows with the bytes that really came, never
  * with the length that a prefix announces.
  *
- * No codec is implemented, so a compressed message is always an error; the place for one is
- * nd_frames_next(), between the check and the return.
+ * A compressed message is inflated when it is taken (compression.c), which may let other fibers run: what
+ * arrives meanwhile is appended as always, but nothing moves.
  */
 
 #include <protobuf-c/protobuf-c.h>
@@ -13,24 +13,33 @@
 #include "frame_priv.h"
 
 #define KEEP_BYTES 4096u
-#define SEND_MAX   INT32_MAX
 
 void
 nd_frames_init(struct nd_frames *f, size_t max_message)
 {
-    *f = (struct nd_frames){.buf = ND_BUF_INIT(SIZE_MAX / 8), .max_message = max_message};
+    *f = (struct nd_frames){
+        .buf = ND_BUF_INIT(SIZE_MAX / 8), .max_message = max_message, .plain = ND_BUF_INIT(0)};
 }
 
 void
 nd_frames_fini(struct nd_frames *f)
 {
     nd_buf_fini(&f->buf);
+    nd_buf_fini(&f->plain);
     f->pos = 0;
+}
+
+static void
+drop_plain(struct nd_frames *f)
+{
+    if (f->plain.ptr != NULL)
+        nd_buf_fini(&f->plain);
 }
 
 void
 nd_frames_reuse(struct nd_frames *f)
 {
+    drop_plain(f);
     if (f->buf.cap > KEEP_BYTES)
         nd_buf_fini(&f->buf);
     nd_buf_clear(&f->buf);
@@ -46,7 +55,7 @@ nd_frames_pending(const struct nd_frames *f)
 static void
 compact(struct nd_frames *f)
 {
-    if (f->pos == 0 || f->pos < nd_frames_pending(f))
+    if (f->pos == 0 || f->pos < nd_frames_pending(f) || f->inflating)
         return;
     nd_buf_drop(&f->buf, f->pos);
     f->pos = 0;
@@ -76,9 +85,11 @@ nd_frames_check(const struct nd_frames *f, bool *ret_complete)
     prefix = (const unsigned char *)f->buf.ptr + f->pos;
     if (prefix[0] > 1)
         return nd_error_new(ND_INTERNAL, "grpc: unexpected payload format %u", prefix[0]);
-    if (prefix[0] == 1)
+    if (prefix[0] == 1 && f->encoding == ND_ENCODING_IDENTITY)
         return nd_error_new(ND_INTERNAL,
                             "grpc: compressed flag set with identity or empty encoding");
+    if (prefix[0] == 1 && f->encoding != ND_ENCODING_GZIP)
+        return nd_error_new(ND_INTERNAL, "grpc: a message is compressed, and not with gzip");
     if (announced(prefix) > f->max_message)
         return nd_error_new(ND_EXHAUSTED, "grpc: received message larger than max (%zu vs. %zu)",
                             announced(prefix), f->max_message);
@@ -95,32 +106,47 @@ nd_frames_first_size(const struct nd_frames *f)
 struct nd_error *
 nd_frames_next(struct nd_frames *f, struct nd_str *ret, bool *ret_found)
 {
+    size_t len;
+
+    drop_plain(f);
     ND_TRY(nd_frames_check(f, ret_found));
     if (!*ret_found) {
         if (nd_frames_pending(f) == 0)
             nd_frames_reuse(f);
         return NULL;
     }
-    ret->len = announced((const unsigned char *)f->buf.ptr + f->pos);
-    ret->ptr = f->buf.ptr + f->pos + ND_FRAME_PREFIX;
-    f->pos += ND_FRAME_PREFIX + ret->len;
+    len = announced((const unsigned char *)f->buf.ptr + f->pos);
+    if (f->buf.ptr[f->pos] != 0) {
+        ND_TRY(nd_frames_inflate(f, len));
+        *ret = nd_buf_str(&f->plain);
+    } else {
+        *ret = nd_str_n(f->buf.ptr + f->pos + ND_FRAME_PREFIX, len);
+    }
+    f->taken = ND_FRAME_PREFIX + len;
+    f->pos += f->taken;
     return NULL;
+}
+
+void
+nd_frame_prefix(char dst[ND_FRAME_PREFIX], bool compressed, size_t len)
+{
+    dst[0] = (char)compressed;
+    for (int i = 0; i < 4; i++)
+        dst[1 + i] = (char)(uint8_t)(len >> (24 - 8 * i));
 }
 
 struct nd_error *
 nd_frame_put(struct nd_buf *queue, const void *message)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
-    uint8_t *prefix;
+    char *prefix;
 
-    if (size > SEND_MAX)
+    if (size > ND_FRAME_SEND_MAX)
         return nd_error_new(ND_EXHAUSTED, "a message of %zu bytes is too large to send", size);
     ND_TRY(nd_buf_reserve(queue, ND_FRAME_PREFIX + size));
-    prefix = (uint8_t *)queue->ptr + queue->len;
-    prefix[0] = 0;
-    for (int i = 0; i < 4; i++)
-        prefix[1 + i] = (uint8_t)(size >> (24 - 8 * i));
-    protobuf_c_message_pack(message, prefix + ND_FRAME_PREFIX);
+    prefix = queue->ptr + queue->len;
+    nd_frame_prefix(prefix, false, size);
+    protobuf_c_message_pack(message, (uint8_t *)prefix + ND_FRAME_PREFIX);
     queue->len += ND_FRAME_PREFIX + size;
     queue->ptr[queue->len] = '\0';
     return NULL;

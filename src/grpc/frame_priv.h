@@ -3,7 +3,7 @@
 
 /*
  * Length-prefixed messages: from received bytes, and into a send queue.
- * Follows: contracts/grpc-wire.md 1.5. Context of everything here: any.
+ * Follows: contracts/grpc-wire.md 1.5. Context of everything here: any, unless it says so.
  */
 
 #include "base/buf.h"
@@ -12,11 +12,30 @@
 
 #define ND_FRAME_PREFIX 5
 
+/* How the messages of one direction may be compressed: the value of grpc-encoding. */
+enum nd_encoding {
+    ND_ENCODING_IDENTITY,
+    ND_ENCODING_GZIP,
+    ND_ENCODING_FOREIGN, /* none of ours */
+};
+
+/* What we read, for grpc-accept-encoding. */
+#define ND_ACCEPT_ENCODING "identity,gzip"
+
+enum nd_encoding nd_encoding_parse(struct nd_str name);
+
+/* Whether a grpc-accept-encoding lists gzip. */
+bool nd_encoding_list_has_gzip(struct nd_str list);
+
 /* Received bytes. Plain value. */
 struct nd_frames {
     struct nd_buf buf;
     size_t pos; /* bytes before it have been taken */
     size_t max_message;
+    size_t taken; /* bytes of the message taken last, prefix included, as received */
+    enum nd_encoding encoding;
+    bool inflating;      /* the message at the front: bytes must stay where they are in `buf` */
+    struct nd_buf plain; /* it, decompressed */
 };
 
 void nd_frames_init(struct nd_frames *f, size_t max_message);
@@ -32,9 +51,11 @@ void nd_frames_feed(struct nd_frames *f, struct nd_str bytes);
 size_t nd_frames_pending(const struct nd_frames *f);
 
 /*
- * Take the message at the front, borrowed until the next call on `f`; *ret_found is false while it is
- * incomplete. Fails, and then for good: ND_EXHAUSTED (announces more than the maximum), ND_INTERNAL
- * (not a prefix, or compressed).
+ * Take the message at the front, decompressed; borrowed until the next call on `f`, which feeding is
+ * not for a compressed one. *ret_found is false while it is incomplete.
+ * Fails, and then for good: ND_EXHAUSTED (more than the maximum, as announced or after decompression),
+ * ND_INTERNAL (not a prefix; compressed without or against `encoding`); ND_CANCELLED, ND_DEADLINE.
+ * Context: any; for a compressed message fiber, others run while a large one is inflated.
  */
 struct nd_error *nd_frames_next(struct nd_frames *f, struct nd_str *ret,
                                 bool *ret_found) ND_CHECK_RESULT;
@@ -47,5 +68,20 @@ size_t nd_frames_first_size(const struct nd_frames *f);
 
 /* Append a message with its prefix. Fails: ND_EXHAUSTED (over 2 GiB). */
 struct nd_error *nd_frame_put(struct nd_buf *queue, const void *message) ND_CHECK_RESULT;
+
+/*
+ * The same, compressed, if that makes it smaller.
+ * Fails: also ND_CANCELLED, ND_DEADLINE; nothing is appended then.
+ * Context: fiber; others run while a large message is compressed.
+ */
+struct nd_error *nd_frame_put_gzip(struct nd_buf *queue, const void *message) ND_CHECK_RESULT;
+
+/* compression.c, for nd_frames_next(): decompress `len` bytes behind the prefix at the front. */
+struct nd_error *nd_frames_inflate(struct nd_frames *f, size_t len) ND_CHECK_RESULT;
+
+/* frame.c: the prefix of a message of `len` bytes. */
+void nd_frame_prefix(char dst[ND_FRAME_PREFIX], bool compressed, size_t len);
+
+#define ND_FRAME_SEND_MAX INT32_MAX /* bytes of a message sent, before compression */
 
 #endif

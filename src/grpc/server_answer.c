@@ -83,8 +83,9 @@ nd_server_call_refuse(struct nd_call *call, const char *http_status, const struc
     size_t n = 2;
     size_t n_status;
 
-    if (call->encoding.len != 0)
-        headers[n++] = (struct nd_header){ND_STR("grpc-accept-encoding"), ND_STR("identity")};
+    if (call->in.encoding == ND_ENCODING_FOREIGN)
+        headers[n++] =
+            (struct nd_header){ND_STR("grpc-accept-encoding"), ND_STR(ND_ACCEPT_ENCODING)};
     n_status = status_headers(call, err, headers + n);
     n = fit(call, headers, n, n_status, n + n_status);
     call->answered = true;
@@ -101,11 +102,24 @@ nd_server_call_send_headers(struct nd_call *call)
 
     if (nd_h2_stream_has_responded(&call->h2))
         return;
-    headers = nd_arena_new_array(call->arena, n + call->headers.n, struct nd_header);
+    headers = nd_arena_new_array(call->arena, n + 1 + call->headers.n, struct nd_header);
     headers[0] = (struct nd_header){ND_STR(":status"), ND_STR("200")};
     headers[1] = (struct nd_header){ND_STR("content-type"), answer_type(call)};
+    if (call->wants_gzip && call->takes_gzip) {
+        call->said_gzip = true;
+        headers[n++] = (struct nd_header){ND_STR("grpc-encoding"), ND_STR("gzip")};
+    }
     n += nd_metadata_to_headers(&call->headers, call->arena, headers + n);
     nd_h2_stream_respond(&call->h2, headers, n, false);
+}
+
+struct nd_error *
+nd_server_call_put(struct nd_call *call, const void *message)
+{
+    nd_server_call_send_headers(call);
+    if (call->said_gzip && call->wants_gzip)
+        return nd_frame_put_gzip(nd_h2_stream_queue(&call->h2), message);
+    return nd_frame_put(nd_h2_stream_queue(&call->h2), message);
 }
 
 static void
@@ -125,8 +139,6 @@ send_trailers(struct nd_call *call, const struct nd_error *err)
 void
 nd_server_call_finish(struct nd_call *call, struct nd_error *err)
 {
-    if (err == NULL && call->reply != NULL)
-        err = nd_frame_put(nd_h2_stream_queue(&call->h2), call->reply);
     if (call->server->forced && nd_error_code(err) == ND_CANCELLED)
         err = nd_error_wrap(nd_error_recode(err, ND_UNAVAILABLE), "the server is shutting down");
     if (err != NULL && !nd_h2_stream_has_responded(&call->h2) && call->headers.n == 0 &&

@@ -100,6 +100,7 @@ nd_server_call_new(struct nd_conn *conn)
     call->refs = 1;
     call->deadline_ns = INT64_MAX;
     call->timeout_ns = INT64_MAX;
+    call->in.encoding = ND_ENCODING_IDENTITY;
     call->timer = (struct nd_timer){.fn = on_timer, .arg = call};
     nd_metadata_init(&call->metadata, call->arena);
     nd_metadata_init(&call->headers, call->arena);
@@ -209,6 +210,8 @@ run_call(void *arg)
     err = call->closed ? NULL : prepare(call);
     if (err == NULL && !call->closed)
         err = nd_interceptor_next(&first);
+    if (err == NULL && !call->closed && call->reply != NULL)
+        err = nd_server_call_put(call, call->reply);
     call->fiber = NULL;
     call->server->n_calls--;
     if (call->closed) {

@@ -101,7 +101,10 @@ struct nd_call {
     bool is_post : 1;
     bool bad_timeout : 1;
     bool bad_binary : 1;
+    bool takes_gzip : 1; /* the client */
 
+    bool wants_gzip : 1; /* the handler, for the next message */
+    bool said_gzip : 1;  /* in the response's header block */
     bool reader_waits : 1;
     bool half_closed : 1;      /* the client has sent everything */
     bool answered : 1;         /* the status is queued */
@@ -208,7 +211,13 @@ void nd_server_call_refuse(struct nd_call *call, const char *http_status,
 /* Queue the response's header block if that has not been done. */
 void nd_server_call_send_headers(struct nd_call *call);
 
-/* The handler has returned: queue reply and status. Takes `err`. */
+/*
+ * Queue a message, after the header block. Fails: as nd_frame_put_gzip(). Context: fiber; suspends when
+ * it compresses a large one.
+ */
+struct nd_error *nd_server_call_put(struct nd_call *call, const void *message) ND_CHECK_RESULT;
+
+/* The handler has returned, and its reply is queued: queue the status. Takes `err`. */
 void nd_server_call_finish(struct nd_call *call, struct nd_error *err);
 
 #endif

@@ -41,8 +41,15 @@ take_timeout(struct nd_call *call, struct nd_str value)
 static void
 take_encoding(struct nd_call *call, struct nd_str value)
 {
-    if (!nd_str_eq(value, ND_STR("identity")))
+    call->in.encoding = nd_encoding_parse(value);
+    if (call->in.encoding == ND_ENCODING_FOREIGN)
         call->encoding = nd_str_n(nd_arena_str(call->arena, value), value.len);
+}
+
+static void
+take_accept_encoding(struct nd_call *call, struct nd_str value)
+{
+    call->takes_gzip = call->takes_gzip || nd_encoding_list_has_gzip(value);
 }
 
 static const struct {
@@ -54,6 +61,7 @@ static const struct {
     {{"content-type", 12}, take_content_type},
     {{"grpc-timeout", 12}, take_timeout},
     {{"grpc-encoding", 13}, take_encoding},
+    {{"grpc-accept-encoding", 20}, take_accept_encoding},
 };
 
 void
@@ -113,7 +121,7 @@ nd_server_call_check(const struct nd_call *call, const char **ret_http)
         return nd_error_new(ND_DEADLINE, "the deadline has passed already");
     if (call->method == NULL)
         return nd_server_call_unknown(call);
-    if (call->encoding.len != 0)
+    if (call->in.encoding == ND_ENCODING_FOREIGN)
         return nd_error_new(ND_UNIMPLEMENTED, "grpc: compressor \"%.*s\" is not installed",
                             ND_STR_ARG(call->encoding));
     return NULL;

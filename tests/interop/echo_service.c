@@ -27,6 +27,19 @@ echo_metadata(struct nd_call *call)
     return NULL;
 }
 
+/* "compress: gzip": every message; "compress: every-other": the first, the third, ... */
+static void
+choose_compression(struct nd_call *call, uint64_t index)
+{
+    struct nd_str how;
+    bool compress;
+
+    if (!nd_metadata_find(nd_call_metadata(call), ND_STR("compress"), &how))
+        return;
+    compress = nd_str_eqz(how, "gzip") || index % 2 == 0;
+    nd_call_set_compression(call, compress ? ND_COMPRESSION_GZIP : ND_COMPRESSION_NONE);
+}
+
 static struct nd_error *
 fill(struct nd_arena *arena, const Echo__EchoRequest *req, Echo__EchoReply *rsp)
 {
@@ -49,6 +62,7 @@ static struct nd_error *
 unary(struct nd_call *call, const void *in, void *out)
 {
     ND_TRY(echo_metadata(call));
+    choose_compression(call, 0);
     return fill(nd_call_arena(call), in, out);
 }
 
@@ -64,6 +78,7 @@ server_stream(struct nd_call *call, const void *in, void *out)
         if (i == 0 || req->delay_ms != 0)
             ND_TRY(fill(nd_call_arena(call), req, &rsp));
         rsp.count = i + 1;
+        choose_compression(call, i);
         ND_TRY(nd_call_send(call, &rsp));
     }
     return NULL;
@@ -77,6 +92,7 @@ client_stream(struct nd_call *call, const void *in, void *out)
 
     (void)in;
     ND_TRY(echo_metadata(call));
+    choose_compression(call, 0);
     for (;;) {
         ND_TRY(nd_call_recv(call, &req));
         if (req == NULL)
@@ -104,7 +120,7 @@ bidi(struct nd_call *call, const void *in, void *out)
         if (req == NULL)
             return NULL;
         ND_TRY(fill(arena, req, &rsp));
-        rsp.count++;
+        choose_compression(call, rsp.count++);
         ND_TRY(nd_call_send(call, &rsp));
     }
 }

@@ -1,134 +1,9 @@
 /* What the server answers to requests that no good client makes, and how interceptors see calls. */
 
 #include "codec/pb.h"
-#include "net/session.h"
 
 #include "fixture.h"
-
-/* A client below gRPC: one request with any headers and body, and what came back. */
-struct raw {
-    struct nd_h2_stream h2;
-    struct nd_session *session;
-    bool ready;
-    bool closed;
-    uint32_t code;
-    char status[8]; /* :status */
-    char grpc_status[8];
-    char message[2048];
-    size_t message_len;
-    bool has_details;
-    char accept[64];
-    char type[64];
-};
-
-static void
-raw_header(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
-{
-    struct raw *r = (struct raw *)s;
-    const struct {
-        const char *name;
-        char *dst;
-        size_t size;
-    } kept[] = {
-        {":status", r->status, sizeof(r->status)},
-        {"grpc-status", r->grpc_status, sizeof(r->grpc_status)},
-        {"grpc-message", r->message, sizeof(r->message)},
-        {"grpc-accept-encoding", r->accept, sizeof(r->accept)},
-        {"content-type", r->type, sizeof(r->type)},
-    };
-
-    if (nd_str_eqz(name, "grpc-message"))
-        r->message_len = value.len;
-    r->has_details = r->has_details || nd_str_eqz(name, "grpc-status-details-bin");
-    for (size_t i = 0; i < ND_LEN(kept); i++) {
-        if (nd_str_eqz(name, kept[i].name))
-            expect_ok(nd_str_copy(kept[i].dst, kept[i].size, value, "value"));
-    }
-}
-
-static void
-raw_headers(struct nd_h2_stream *s, bool end)
-{
-    (void)s, (void)end;
-}
-
-static void
-raw_data(struct nd_h2_stream *s, struct nd_str bytes)
-{
-    nd_h2_stream_consume(s, bytes.len);
-}
-
-static void
-raw_end(struct nd_h2_stream *s)
-{
-    (void)s;
-}
-
-static void
-raw_close(struct nd_h2_stream *s, const struct nd_h2_close *why)
-{
-    struct raw *r = (struct raw *)s;
-
-    r->closed = true;
-    r->code = why->code;
-}
-
-static void
-raw_ready(void *arg)
-{
-    ((struct raw *)arg)->ready = true;
-}
-
-static void
-raw_gone(void *arg, const struct nd_error *err)
-{
-    struct raw *r = arg;
-
-    (void)err;
-    nd_session_free(ND_TAKE(r->session));
-}
-
-static const struct nd_h2_stream_ops raw_ops = {
-    .on_header = raw_header,
-    .on_headers = raw_headers,
-    .on_data = raw_data,
-    .on_end = raw_end,
-    .on_writable = raw_end,
-    .on_close = raw_close,
-};
-
-/* Send it and wait for the end. `max_headers`: what this side says it accepts. */
-static void
-raw_request_limited(struct fixture *f, struct raw *r, uint32_t max_headers,
-                    const struct nd_header *headers, size_t n, struct nd_str body)
-{
-    const struct nd_session_options options = {.role = ND_SESSION_CLIENT,
-                                               .max_header_list = max_headers};
-    const struct nd_session_handler handler = {
-        .arg = r, .on_ready = raw_ready, .on_gone = raw_gone};
-    struct nd_stream *mine, *theirs;
-
-    *r = (struct raw){0};
-    nd_stream_pair(CAPACITY_LARGE, &mine, &theirs);
-    nd_server_adopt(f->server, theirs, NULL);
-    r->session = nd_session_new(mine, &options, &handler);
-    while (!r->ready)
-        expect_ok(nd_fiber_yield());
-    nd_h2_stream_init(&r->h2, &raw_ops);
-    nd_buf_put(nd_h2_stream_queue(&r->h2), body);
-    expect_ok(nd_session_open(r->session, &r->h2, headers, n, true));
-    while (!r->closed)
-        expect_ok(nd_fiber_sleep(ND_MILLISECOND));
-    nd_session_free(ND_TAKE(r->session));
-    nd_h2_stream_fini(&r->h2);
-}
-
-static void
-raw_request(struct fixture *f, struct raw *r, const struct nd_header *headers, size_t n,
-            struct nd_str body)
-{
-    raw_request_limited(f, r, 0, headers, n, body);
-}
+#include "raw.h"
 
 /* A request for status NOT_FOUND with a message of so many letters. */
 static size_t
@@ -158,34 +33,6 @@ many_details(void *arg, const struct nd_error *err, struct nd_buf *buf)
     (void)err;
     for (int i = 0; i < 1000; i++)
         nd_buf_putc(buf, 'd');
-}
-
-#define UNARY_PATH "/nd.test.v1.EchoService/Unary"
-
-/* The headers of a good request, with one changed or added. */
-static size_t
-headers_with(struct nd_header dst[8], const char *name, const char *value)
-{
-    static const char *const usual[][2] = {
-        {":method", "POST"},
-        {":scheme", "http"},
-        {":path", UNARY_PATH},
-        {":authority", "localhost"},
-        {"content-type", "application/grpc"},
-        {"te", "trailers"},
-    };
-    bool used = name == NULL;
-    size_t n = 0;
-
-    for (size_t i = 0; i < ND_LEN(usual); i++) {
-        bool change = name != NULL && strcmp(usual[i][0], name) == 0;
-
-        used = used || change;
-        dst[n++] = (struct nd_header){nd_str(usual[i][0]), nd_str(change ? value : usual[i][1])};
-    }
-    if (!used)
-        dst[n++] = (struct nd_header){nd_str(name), nd_str(value)};
-    return n;
 }
 
 IN_LOOP(requests_out_of_order_get_the_right_answer)
@@ -220,14 +67,15 @@ IN_LOOP(requests_out_of_order_get_the_right_answer)
         struct nd_header headers[8];
         struct raw r;
 
-        raw_request(f, &r, headers, headers_with(headers, cases[i].name, cases[i].value),
+        raw_request(f, &r, headers, raw_headers_with(headers, cases[i].name, cases[i].value),
                     ND_STR("\0\0\0\0\0"));
         assert_string_equal(r.status, cases[i].status);
         assert_string_equal(r.grpc_status, cases[i].grpc_status);
         assert_string_equal(r.message, cases[i].message);
         assert_int_equal(r.code, ND_H2_NO_ERROR);
-        assert_string_equal(r.accept, i + 1 == ND_LEN(cases) ? "identity" : "");
+        assert_string_equal(r.accept, i + 1 == ND_LEN(cases) ? "identity,gzip" : "");
         assert_string_equal(r.type, i == 1 ? "application/grpc+proto" : "application/grpc");
+        raw_fini(&r);
     }
     return NULL;
 }
@@ -256,9 +104,10 @@ IN_LOOP(bodies_out_of_order_get_the_right_answer)
         struct nd_header headers[8];
         struct raw r;
 
-        raw_request(f, &r, headers, headers_with(headers, NULL, NULL), cases[i].body);
+        raw_request(f, &r, headers, raw_headers_with(headers, NULL, NULL), cases[i].body);
         assert_string_equal(r.status, "200");
         assert_string_equal(r.grpc_status, cases[i].grpc_status);
+        raw_fini(&r);
     }
     assert_int_equal(f->echo.started, 1);
     return NULL;
@@ -279,12 +128,13 @@ IN_LOOP(a_status_is_cut_to_what_the_peer_accepts)
         struct nd_header headers[8];
         struct raw r;
 
-        raw_request_limited(f, &r, limits[i], headers, headers_with(headers, NULL, NULL),
+        raw_request_limited(f, &r, limits[i], headers, raw_headers_with(headers, NULL, NULL),
                             nd_str_n(request, size));
         assert_string_equal(r.grpc_status, "5");
         assert_true(r.h2.header_bytes <= limits[i]);
         assert_true(r.message_len + 20 >= lengths[i] && r.message_len <= lengths[i] + 20);
         assert_int_equal(r.has_details, limits[i] == 3000);
+        raw_fini(&r);
     }
     return NULL;
 }

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "fiber/stream.h"
+#include "grpc/compression.h"
 #include "grpc/metadata.h"
 #include "grpc/method.h"
 
@@ -56,6 +57,14 @@ struct nd_error *nd_call_add_header(struct nd_call *call, struct nd_str key,
                                     struct nd_str value) ND_CHECK_RESULT;
 struct nd_error *nd_call_add_trailer(struct nd_call *call, struct nd_str key,
                                      struct nd_str value) ND_CHECK_RESULT;
+
+/*
+ * Compress the messages sent from here on, or do not any more. The client is told with the initial
+ * metadata: what is asked for the first time after that, or not taken by the client, is without effect.
+ * Do not mix secrets with text of somebody else's choice in a message that is compressed: its size
+ * tells whether they are alike.
+ */
+void nd_call_set_compression(struct nd_call *call, enum nd_compression compression);
 
 /* Send the initial metadata now instead of with the first message. Context: fiber. */
 struct nd_error *nd_call_send_header(struct nd_call *call) ND_CHECK_RESULT;

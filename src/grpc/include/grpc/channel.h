@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "fiber/stream.h"
+#include "grpc/compression.h"
 #include "grpc/metadata.h"
 #include "grpc/method.h"
 #include "grpc/tls_config.h"
@@ -24,11 +25,12 @@ enum nd_channel_state {
 };
 
 struct nd_channel_options {
-    struct nd_tls_config *tls;  /* NULL: cleartext; referenced */
-    const char *authority;      /* NULL: from the address ("localhost" on Unix sockets) */
-    const char *user_agent;     /* NULL: ours */
-    size_t max_message_bytes;   /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
-    int64_t backoff_initial_ns; /* 0 means the defaults of grpc/limits.h */
+    struct nd_tls_config *tls;       /* NULL: cleartext; referenced */
+    const char *authority;           /* NULL: from the address ("localhost" on Unix sockets) */
+    const char *user_agent;          /* NULL: ours */
+    size_t max_message_bytes;        /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
+    enum nd_compression compression; /* of messages sent */
+    int64_t backoff_initial_ns;      /* 0 means the defaults of grpc/limits.h */
     int64_t backoff_max_ns;
     int64_t connect_timeout_ns;
 
@@ -65,6 +67,7 @@ struct nd_call_options {
     const struct nd_metadata *metadata; /* sent with the call; NULL: none */
     bool wait_for_ready;      /* wait through reconnects instead of failing with ND_UNAVAILABLE */
     size_t max_message_bytes; /* received; 0: the channel's */
+    enum nd_compression compression; /* of messages sent; default: the channel's */
 };
 
 /*
@@ -91,6 +94,9 @@ struct nd_error *nd_client_call_begin(struct nd_channel *ch, const struct nd_met
  */
 struct nd_error *nd_client_call_send(struct nd_client_call *call,
                                      const void *message) ND_CHECK_RESULT;
+
+/* For the messages sent from here on, in a call that was begun with compression; else no effect. */
+void nd_client_call_set_compression(struct nd_client_call *call, enum nd_compression compression);
 
 /* Half-close: no more messages from us. */
 struct nd_error *nd_client_call_finish_sending(struct nd_client_call *call) ND_CHECK_RESULT;
