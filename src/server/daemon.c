@@ -31,6 +31,7 @@
 #include "grpc/server.h"
 #include "host/host.h"
 #include "interceptors/interceptors.h"
+#include "operation/recovery.h"
 #include "services/services.h"
 #include "services/version.h"
 
@@ -42,6 +43,7 @@ struct daemon {
     const struct nd_options *options;
     struct nd_server *server;
     struct nd_health *health;
+    struct nd_recovery *recovery;
     struct nd_services services;
     bool has_containerd; /* it answers */
     struct nd_cond containerd_changed;
@@ -80,6 +82,7 @@ make_host(const struct nd_options *o, struct nd_host **ret)
     struct nd_host_settings settings = {
         .containerd_address = o->containerd_address,
         .data_root = o->data_root,
+        .state_dir = o->state_dir,
         .default_namespace = o->ns,
         .snapshotter = o->snapshotter,
         .cgroup_manager = o->cgroup_manager,
@@ -235,6 +238,7 @@ serve(struct daemon *d)
 
     ND_TRY(nd_group_spawn(beside, watch_signals, d));
     ND_TRY(nd_group_spawn(beside, nd_ctrd_run, nd_host_ctrd(d->services.host)));
+    ND_TRY(nd_group_spawn(beside, nd_recovery_run, d->recovery));
     ND_TRY(nd_group_spawn(beside, nd_containers_watch, d->services.containers));
     ND_TRY(nd_group_spawn(beside, nd_leases_watch, nd_host_ctrd(d->services.host)));
     ND_TRY(listen_all(d));
@@ -251,6 +255,8 @@ offer_services(struct daemon *d, struct nd_reflection *reflection)
                    (struct nd_ctrd_listener){.on_change = on_containerd, .arg = d});
     nd_server_intercept(d->server, nd_intercept_log());
     nd_server_intercept(d->server, nd_intercept_known_fields());
+    nd_server_intercept(d->server, nd_intercept_recovery(d->recovery));
+    nd_server_intercept(d->server, nd_intercept_faults());
     nd_services_add_to(d->server, &d->services);
     nd_health_add_to(d->health, d->server);
     nd_reflection_add_to(reflection, d->server);
@@ -274,6 +280,7 @@ nd_daemon_run(void *options)
     };
     ND_AUTO(nd_host_freep) struct nd_host *host = NULL;
     ND_AUTO(nd_containers_freep) struct nd_containers *containers = NULL;
+    ND_AUTO(nd_recovery_freep) struct nd_recovery *recovery = NULL;
     ND_AUTO(nd_health_freep) struct nd_health *health = nd_health_new();
     ND_AUTO(nd_reflection_freep) struct nd_reflection *reflection = NULL;
     ND_AUTO(nd_server_freep) struct nd_server *server = nd_server_new(&server_options);
@@ -281,6 +288,7 @@ nd_daemon_run(void *options)
 
     ND_TRY(make_host(o, &host));
     ND_TRY(nd_containers_new(host, &containers));
+    recovery = d.recovery = nd_recovery_new(host);
     ND_TRY(nd_reflection_new(&descriptors, 1, &reflection));
     d.services = (struct nd_services){.host = host, .containers = containers};
     ND_TRY(offer_services(&d, reflection));

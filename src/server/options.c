@@ -95,6 +95,7 @@ TEXT_READER(containerd_address)
 TEXT_READER(ns)
 TEXT_READER(data_root)
 TEXT_READER(snapshotter)
+TEXT_READER(state_dir)
 TEXT_READER(cgroup_manager)
 TEXT_READER(runtime)
 TEXT_READER(helper)
@@ -128,6 +129,8 @@ static const struct option options[] = {
      "socket of containerd (default /run/containerd/containerd.sock)"},
     {"namespace", "CONTAINERD_NAMESPACE", "NAME", read_ns, "namespace of calls that name none (default \"default\")"},
     {"data-root", NULL, "DIR", read_data_root, "nerdctl's data root (default /var/lib/nerdctl)"},
+    {"state-dir", NULL, "DIR", read_state_dir,
+     "what this daemon must remember (default /var/lib/nerdctl-grpc)"},
     {"snapshotter", NULL, "NAME", read_snapshotter, "snapshotter (default \"overlayfs\")"},
     {"cgroup-manager", NULL, "NAME", read_cgroup_manager, "cgroupfs, systemd or none (default: found out)"},
     {"runtime", NULL, "NAME", read_runtime, "default runtime (default io.containerd.runc.v2)"},
@@ -247,6 +250,7 @@ nd_options_read(int argc, char *const *argv, struct nd_options *ret)
         .containerd_address = "/run/containerd/containerd.sock",
         .ns = "default",
         .data_root = "/var/lib/nerdctl",
+        .state_dir = "/var/lib/nerdctl-grpc",
         .snapshotter = "overlayfs",
         .log_level = ND_LOG_INFO,
         .shutdown_grace_ns = 10 * ND_SECOND,

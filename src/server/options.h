@@ -19,6 +19,7 @@ struct nd_options {
     const char *containerd_address;
     const char *ns;
     const char *data_root;
+    const char *state_dir; /* what only this daemon knows */
     const char *snapshotter;
     const char *cgroup_manager; /* NULL: found out */
     const char *runtime;        /* NULL: runc's shim */

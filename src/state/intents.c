@@ -19,7 +19,14 @@
 struct nd_intent {
     struct nd_ledger *ledger;
     uint64_t seq;
+    unsigned step;
     struct entry *put;
+    STAILQ_ENTRY(nd_intent) link; /* of those that were left */
+};
+
+struct left_intents {
+    STAILQ_HEAD(, nd_intent) list;
+    struct nd_cond more;
 };
 
 static bool
@@ -63,11 +70,11 @@ nd_intent_wait(struct nd_intent *intent)
 }
 
 struct nd_error *
-nd_intent_advance(struct nd_intent *intent, unsigned step, struct nd_str payload)
+nd_intent_advance(struct nd_intent *intent, unsigned step)
 {
-    const struct sql_arg args[] = {sql_int((int64_t)intent->seq), sql_int(step), sql_blob(payload)};
+    const struct sql_arg args[] = {sql_int((int64_t)intent->seq), sql_int(step)};
 
-    ND_INVARIANT(payload.len <= ND_INTENT_MAX_PAYLOAD);
+    intent->step = step;
     return nd_ledger_change(intent->ledger, SQL_INTENT_ADVANCE, args, ND_LEN(args));
 }
 
@@ -108,7 +115,61 @@ nd_intent_drop(struct nd_intent *intent, bool flush)
 void
 nd_intent_leave(struct nd_intent *intent)
 {
-    free_intent(intent);
+    struct left_intents *left = nd_ledger_left(intent->ledger);
+
+    STAILQ_INSERT_TAIL(&left->list, intent, link);
+    nd_cond_signal(&left->more);
+}
+
+struct nd_error *
+nd_intent_next_left(struct nd_ledger *ledger, struct nd_intent **ret)
+{
+    struct left_intents *left = nd_ledger_left(ledger);
+
+    while (STAILQ_EMPTY(&left->list))
+        ND_TRY(nd_cond_wait(&left->more));
+    *ret = STAILQ_FIRST(&left->list);
+    STAILQ_REMOVE_HEAD(&left->list, link);
+    return NULL;
+}
+
+struct left_intents *
+nd_left_intents_new(void)
+{
+    struct left_intents *left = nd_new(struct left_intents);
+
+    STAILQ_INIT(&left->list);
+    return left;
+}
+
+void
+nd_left_intents_free(struct left_intents *left)
+{
+    struct nd_intent *intent;
+
+    while ((intent = STAILQ_FIRST(&left->list)) != NULL) {
+        STAILQ_REMOVE_HEAD(&left->list, link);
+        free_intent(intent);
+    }
+    nd_free(left);
+}
+
+/* The order is that of the arguments in nd_intent_begin(); each text has a NUL behind it. */
+void
+nd_intent_view(const struct nd_intent *intent, struct nd_open_intent *ret)
+{
+    const struct sql_arg *args = intent->put->args;
+
+    *ret = (struct nd_open_intent){
+        .seq = intent->seq,
+        .operation = args[1].bytes.ptr,
+        .kind = args[2].bytes.ptr,
+        .ns = args[3].bytes.ptr,
+        .object = args[4].bytes.ptr,
+        .step = intent->step,
+        .payload = args[5].bytes,
+        .same_boot = true,
+    };
 }
 
 uint64_t

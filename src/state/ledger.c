@@ -37,6 +37,7 @@ struct nd_ledger {
     size_t n_queued;
     bool writing;
     uint64_t next_seq, dead_seq;
+    struct left_intents *left;
     struct nd_ledger_stats stats;
     char boot[BOOT_ID_SIZE];
 };
@@ -49,7 +50,7 @@ nd_entry_new(enum sql sql, const struct sql_arg *args, size_t n_args)
 
     ND_INVARIANT(n_args <= ENTRY_ARGS);
     for (size_t i = 0; i < n_args; i++)
-        size += args[i].bytes.len;
+        size += args[i].bytes.len + 1; /* with a NUL, for those who read texts back */
     e->memory = nd_calloc(1, size + 1);
     for (size_t i = 0; i < n_args; i++) {
         e->args[i] = args[i];
@@ -58,7 +59,7 @@ nd_entry_new(enum sql sql, const struct sql_arg *args, size_t n_args)
         if (args[i].bytes.len > 0)
             memcpy(e->memory + at, args[i].bytes.ptr, args[i].bytes.len);
         e->args[i].bytes.ptr = e->memory + at;
-        at += args[i].bytes.len;
+        at += args[i].bytes.len + 1;
     }
     e->sql = sql;
     e->n_args = n_args;
@@ -260,6 +261,12 @@ nd_ledger_ask(struct nd_ledger *l, enum sql sql, const struct sql_arg *args, siz
     return nd_error_copy(e->err);
 }
 
+struct left_intents *
+nd_ledger_left(struct nd_ledger *l)
+{
+    return l->left;
+}
+
 uint64_t
 nd_ledger_next_seq(struct nd_ledger *l)
 {
@@ -364,6 +371,7 @@ nd_ledger_open(const char *dir, struct nd_ledger **ret)
     ND_AUTO(nd_ledger_closep) struct nd_ledger *l = nd_new(struct nd_ledger);
 
     TAILQ_INIT(&l->queue);
+    l->left = nd_left_intents_new();
     read_boot_id(l->boot);
     ND_TRY(dir != NULL ? open_file(dir, &l->db) : nd_database_open(NULL, &l->db));
     ND_TRY(nd_database_run(l->db, SQL_INTENT_LAST, NULL, 0, take_last, l));
@@ -378,6 +386,7 @@ nd_ledger_close(struct nd_ledger *l)
 {
     if (l == NULL)
         return;
+    nd_left_intents_free(l->left);
     nd_group_end(l->group); /* its fiber is shielded and leaves when the queue is empty */
     ND_INVARIANT(TAILQ_EMPTY(&l->queue));
     nd_database_close(l->db);

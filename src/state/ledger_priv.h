@@ -58,6 +58,12 @@ struct nd_error *nd_ledger_ask(struct nd_ledger *ledger, enum sql sql, const str
                                size_t n_args, void (*on_row)(void *arg, const struct sql_row *row),
                                void *arg) ND_CHECK_RESULT;
 
+/* Intents that were left for a recovery in this process, first come, first served. */
+struct left_intents;
+struct left_intents *nd_ledger_left(struct nd_ledger *ledger);
+void nd_left_intents_free(struct left_intents *left);
+struct left_intents *nd_left_intents_new(void);
+
 /* The next number of an intent, and the last one that was there at the opening. */
 uint64_t nd_ledger_next_seq(struct nd_ledger *ledger);
 uint64_t nd_ledger_dead_seq(const struct nd_ledger *ledger);

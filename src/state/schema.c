@@ -50,7 +50,7 @@ const char *const nd_sql_texts[SQL_COUNT] = {
     [SQL_INTENT_PUT] =
         "INSERT INTO intents (seq, operation, kind, namespace, object, step, payload, boot)"
         " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
-    [SQL_INTENT_ADVANCE] = "UPDATE intents SET step = ?2, payload = ?3 WHERE seq = ?1",
+    [SQL_INTENT_ADVANCE] = "UPDATE intents SET step = ?2 WHERE seq = ?1",
     [SQL_INTENT_DROP] = "DELETE FROM intents WHERE seq = ?1",
     [SQL_INTENT_LIST] =
         "SELECT seq, operation, kind, namespace, object, step, payload, boot FROM intents"

@@ -24,6 +24,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/fault.h"
 #include "base/random.h"
 #include "codec/digest.h"
 
@@ -49,6 +50,8 @@ nd_files_mkdirs(const char *path, mode_t mode)
 {
     ND_AUTO(nd_freep) char *copy = NULL;
 
+    if (ND_FAULT_ERRNO("file.mkdirs") != 0)
+        return EIO;
     if (mkdir(path, mode) == 0 || errno == EEXIST)
         return 0;
     if (errno != ENOENT)
@@ -135,12 +138,16 @@ nd_files_replace(const char *path, mode_t mode, struct nd_str bytes)
     fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return errno;
-    errnum = write_all(fd, bytes);
+    errnum = ND_FAULT_ERRNO("file.replace empty");
+    if (errnum == 0)
+        errnum = write_all(fd, bytes);
+    if (errnum == 0)
+        errnum = ND_FAULT_ERRNO("file.replace written");
     if (errnum == 0 && rename(temp, path) < 0)
         errnum = errno;
     if (errnum != 0)
         unlink(temp);
-    return errnum;
+    return errnum != 0 ? errnum : ND_FAULT_ERRNO("file.replace done");
 }
 
 static void
@@ -188,6 +195,8 @@ nd_files_overwrite(const char *data_root, const char *path, mode_t mode, struct 
               mode);
     if (fd < 0 || fchmod(fd, mode) < 0)
         return errno;
+    if (ND_FAULT_ERRNO("file.overwrite empty") != 0)
+        return EIO;
     return write_all(fd, bytes);
 }
 
@@ -236,7 +245,10 @@ remove_entries(int parent, const char *name, dev_t dev, unsigned depth)
     }
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
     for (struct dirent *e; errnum == 0 && (e = readdir(dir)) != NULL;) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        errnum = ND_FAULT_ERRNO("file.remove entry");
+        if (errnum == 0)
             errnum = remove_entry(fd, e->d_name, dev, depth + 1);
     }
     closedir(dir);

@@ -7,12 +7,14 @@
 
 #include "store/names.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "fiber/work.h"
 #include "store/limits.h"
 #include "store/lock.h"
@@ -145,6 +147,49 @@ release_step(void *arg)
     if (job->errnum == 0 && job->owner != NULL && strcmp(job->owner, job->id) == 0 &&
         unlink(job->path) < 0)
         job->errnum = errno;
+    if (job->errnum == 0)
+        job->errnum = ND_FAULT_ERRNO("name.release done");
+}
+
+/* A temporary file is nobody's: whoever writes one has the lock, which we have now. */
+static bool
+is_leftover(const char *dir, const char *name, const char *id)
+{
+    ND_AUTO(nd_freep) char *path = nd_asprintf("%s/%s", dir, name);
+    ND_AUTO(nd_freep) char *owner = NULL;
+    size_t len;
+
+    if (nd_str_starts(nd_str(name), ND_STR(".tmp-")))
+        return true;
+    return nd_files_read(path, OWNER_MAX, &owner, &len) == 0 && strcmp(owner, id) == 0;
+}
+
+static void
+release_all_step(void *arg)
+{
+    struct name_job *job = arg;
+    DIR *dir = opendir(job->dir);
+
+    if (dir == NULL) {
+        job->errnum = errno;
+        return;
+    }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
+    for (struct dirent *e; job->errnum == 0 && (e = readdir(dir)) != NULL;) {
+        if (e->d_type != DT_DIR && is_leftover(job->dir, e->d_name, job->id) &&
+            unlinkat(dirfd(dir), e->d_name, 0) < 0 && errno != ENOENT)
+            job->errnum = errno;
+    }
+    closedir(dir);
+}
+
+struct nd_error *
+nd_names_release_all(struct nd_store *store, const char *ns, const char *id)
+{
+    ND_AUTO(job_fini) struct name_job job = {0};
+
+    ND_TRY(job_init(&job, store, ns, "all", id));
+    return run_locked(&job, release_all_step);
 }
 
 struct nd_error *

@@ -150,10 +150,12 @@ class Daemon:
         self.build = pathlib.Path(build)
         self.socket = self.folder / "g.sock"
         self.data_root = self.folder / "data"
+        self.state_dir = self.folder / "grpc-state"
         self.log = self.folder / "grpcd.log"
         self.process = None
         self.options = ["--listen", self.target, "--containerd-address", containerd.address,
-                        "--data-root", str(self.data_root), "--snapshotter", snapshotter, *extra]
+                        "--data-root", str(self.data_root), "--state-dir", str(self.state_dir),
+                        "--snapshotter", snapshotter, *extra]
 
     @property
     def target(self):

@@ -18,7 +18,10 @@
 
 #include "containerd/client.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
+#include "base/fault.h"
 
 #include "ctrd_priv.h"
 
@@ -206,6 +209,20 @@ call_within(const struct unary *u, int64_t timeout_ns)
     return call_unary(u);
 }
 
+/* A fault point before and after each call: "tasks.v1.Tasks/Create". */
+static struct nd_error *
+reach_fault(const struct nd_method_desc *method, const char *when)
+{
+    static const char prefix[] = "/containerd.services.";
+    struct nd_str path = nd_str(method->path);
+    char name[64];
+
+    if (nd_str_starts(path, nd_str_n(prefix, sizeof(prefix) - 1)))
+        path = nd_str_from(path, sizeof(prefix) - 1);
+    (void)snprintf(name, sizeof(name), "%.*s%s", ND_STR_ARG(path), when);
+    return ND_FAULT(name);
+}
+
 struct nd_error *
 nd_ctrd_call(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope, const struct nd_method_desc *method,
              const void *request, struct nd_arena *arena, void *ret)
@@ -217,12 +234,15 @@ nd_ctrd_call(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope, const struct nd_m
     uint64_t losses = ctrd->losses;
     struct nd_error *err;
 
+    ND_TRY(reach_fault(method, ""));
     ND_TRY(make_metadata(scope, &md));
     options.metadata = md;
     if (timeout_ns == 0 || nd_ctx_remaining_ns() != INT64_MAX)
         err = call_unary(&u);
     else
         err = call_within(&u, timeout_ns);
+    if (err == NULL)
+        err = reach_fault(method, " done");
     return err != NULL ? nd_ctrd_explain(ctrd, losses, err) : NULL;
 }
 

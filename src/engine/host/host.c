@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "state/ledger.h"
 #include "store/root.h"
 
 #include "facts_priv.h"
@@ -27,6 +28,7 @@ struct nd_host {
     struct nd_host_settings settings; /* texts are ours */
     struct nd_host_facts facts;
     struct nd_ctrd *ctrd;
+    struct nd_ledger *ledger;
     struct nd_store *store; /* NULL until it is first needed */
     struct nd_map *locks;   /* by name, those that are held */
     struct nd_runtime_cache runtime;
@@ -41,6 +43,8 @@ check_settings(const struct nd_host_settings *s)
         return nd_error_field("data_root", "\"%s\" is not an absolute path", s->data_root);
     if (s->helper_path[0] != '/')
         return nd_error_field("helper_path", "\"%s\" is not an absolute path", s->helper_path);
+    if (s->state_dir != NULL && s->state_dir[0] != '/')
+        return nd_error_field("state_dir", "\"%s\" is not an absolute path", s->state_dir);
     ND_TRY(nd_namespace_check(nd_str(s->default_namespace)));
     if (s->cgroup_manager == NULL)
         return NULL;
@@ -72,6 +76,7 @@ copy_settings(const struct nd_host_settings *s, const struct nd_host_facts *f,
         .snapshotter = nd_strdup(s->snapshotter),
         .cgroup_manager = nd_strdup(choose_cgroup_manager(s, f)),
         .helper_path = nd_strdup(s->helper_path),
+        .state_dir = nd_strdup(s->state_dir),
         .runtime = nd_strdup(s->runtime != NULL ? s->runtime : "io.containerd.runc.v2"),
     };
 }
@@ -119,6 +124,7 @@ nd_host_new(const struct nd_host_settings *settings, struct nd_host **ret)
     host->locks = nd_map_new();
     nd_host_find_facts(&host->facts);
     copy_settings(settings, &host->facts, &host->settings);
+    ND_TRY(nd_ledger_open(settings->state_dir, &host->ledger));
     ND_TRY(nd_ctrd_new(&options, &host->ctrd));
     *ret = ND_TAKE(host);
     return NULL;
@@ -137,6 +143,7 @@ nd_host_free(struct nd_host *host)
         return;
     nd_store_close(host->store);
     nd_ctrd_free(host->ctrd);
+    nd_ledger_close(host->ledger);
     nd_map_free(host->locks);
     nd_runtime_cache_fini(&host->runtime);
     free_text(host->settings.containerd_address);
@@ -146,6 +153,7 @@ nd_host_free(struct nd_host *host)
     free_text(host->settings.cgroup_manager);
     free_text(host->settings.helper_path);
     free_text(host->settings.runtime);
+    free_text(host->settings.state_dir);
     nd_free(host);
 }
 
@@ -159,6 +167,12 @@ struct nd_ctrd *
 nd_host_ctrd(struct nd_host *host)
 {
     return host->ctrd;
+}
+
+struct nd_ledger *
+nd_host_ledger(struct nd_host *host)
+{
+    return host->ledger;
 }
 
 const struct nd_host_settings *

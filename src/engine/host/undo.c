@@ -33,7 +33,9 @@ nd_undo_run(struct nd_undo *undo)
 
         undo->steps = step->next;
         err = step->fn(step->arg);
-        if (err != NULL && nd_error_code(err) != ND_NOT_FOUND)
-            nd_warn("undo failed", ND_KV("step", step->what), ND_KV("error", err));
+        if (err == NULL || nd_error_code(err) == ND_NOT_FOUND)
+            continue;
+        undo->failed = true;
+        nd_warn("undo failed", ND_KV("step", step->what), ND_KV("error", err));
     }
 }

@@ -21,6 +21,7 @@ begin(struct nd_ledger *ledger, const char *object)
     struct nd_intent *intent;
 
     spec.object = object;
+    spec.payload = nd_str_n("a\0b", 3);
     expect_ok(nd_intent_begin(ledger, &spec, &intent));
     expect_ok(nd_intent_wait(intent));
     return intent;
@@ -52,7 +53,7 @@ IN_REAL_LOOP(what_a_daemon_left_open_the_next_one_finds_in_order)
     first = begin(ledger, "a1");
     second = begin(ledger, "a2");
     third = begin(ledger, "a3");
-    ND_TRY(nd_intent_advance(third, 7, nd_str_n("a\0b", 3)));
+    ND_TRY(nd_intent_advance(third, 7));
     nd_intent_drop(second, true);
     assert_int_equal(count_of_the_dead(ledger), 0); /* these are ours, and we live */
     nd_intent_leave(first);
@@ -95,6 +96,32 @@ IN_REAL_LOOP(numbers_are_not_used_again_while_an_old_intent_is_open)
     assert_true(nd_intent_seq(young) > seq);
     nd_intent_drop(young, true);
     assert_int_equal(count_of_the_dead(ledger), 1);
+    nd_ledger_close(ledger);
+    return NULL;
+}
+
+IN_REAL_LOOP(one_that_was_left_is_found_by_the_recovery_of_this_daemon)
+{
+    struct nd_open_intent view;
+    struct nd_intent *intent;
+    struct nd_ledger *ledger;
+
+    ND_TRY(nd_ledger_open(NULL, &ledger));
+    nd_intent_leave(begin(ledger, "a1"));
+    nd_intent_leave(begin(ledger, "a2"));
+    ND_TRY(nd_intent_next_left(ledger, &intent));
+    nd_intent_view(intent, &view);
+    assert_string_equal(view.kind, "test.make");
+    assert_string_equal(view.ns, "default");
+    assert_string_equal(view.object, "a1");
+    assert_string_equal(view.operation, "op-1");
+    assert_true(nd_str_eq(view.payload, nd_str_n("a\0b", 3)));
+    nd_intent_drop(intent, true);
+    {
+        ND_DEADLINE_IN(ND_SECOND);
+        ND_TRY(nd_intent_next_left(ledger, &intent));
+    }
+    nd_intent_leave(intent);
     nd_ledger_close(ledger);
     return NULL;
 }
@@ -458,6 +485,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_daemon_left_open_the_next_one_finds_in_order),
         cmocka_unit_test(numbers_are_not_used_again_while_an_old_intent_is_open),
+        cmocka_unit_test(one_that_was_left_is_found_by_the_recovery_of_this_daemon),
         cmocka_unit_test(a_mutation_that_fails_at_once_writes_nothing),
         cmocka_unit_test(many_mutations_share_one_sync),
         cmocka_unit_test(a_lazy_intent_and_a_drop_are_not_synced),

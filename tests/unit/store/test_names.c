@@ -93,6 +93,31 @@ IN_REAL_LOOP(rename_moves_the_reservation)
     return NULL;
 }
 
+IN_REAL_LOOP(all_names_of_an_id_are_given_back_after_a_crash)
+{
+    struct store_dir s;
+
+    ND_TRY(store_dir_make(&s));
+    ND_TRY(nd_name_acquire(s.store, "default", "web", A));
+    ND_TRY(nd_name_acquire(s.store, "default", "web2", A));
+    ND_TRY(nd_name_acquire(s.store, "default", "db", B));
+    ND_TRY(nd_name_acquire(s.store, "other", "web", A));
+    put_file(in_store(&s, "names/default/.tmp-0123"), ND_STR("half"));
+    put_file(in_store(&s, "names/default/torn"), ND_STR(""));
+    assert_int_equal(mkdir(in_store(&s, "names/default/folder"), 0700), 0);
+    ND_TRY(nd_names_release_all(s.store, "default", A));
+    assert_false(exists(in_store(&s, "names/default/web")));
+    assert_false(exists(in_store(&s, "names/default/web2")));
+    assert_false(exists(in_store(&s, "names/default/.tmp-0123")));
+    expect_file(in_store(&s, "names/default/db"), B);
+    expect_file(in_store(&s, "names/default/torn"), "");
+    expect_file(in_store(&s, "names/other/web"), A);
+    ND_TRY(nd_names_release_all(s.store, "default", A));
+    ND_TRY(nd_names_release_all(s.store, "never-used", A));
+    store_dir_remove(&s);
+    return NULL;
+}
+
 static void
 names_have_a_grammar(void **state)
 {
@@ -261,6 +286,7 @@ main(void)
         cmocka_unit_test(a_name_file_that_a_crash_left_empty_is_free),
         cmocka_unit_test(a_name_file_of_any_content_belongs_to_somebody),
         cmocka_unit_test(rename_moves_the_reservation),
+        cmocka_unit_test(all_names_of_an_id_are_given_back_after_a_crash),
         cmocka_unit_test(names_have_a_grammar),
         cmocka_unit_test(paths_cannot_be_smuggled_in),
         cmocka_unit_test(the_longest_name_can_be_written),

@@ -16,6 +16,13 @@ struct nd_interceptor nd_intercept_log(void);
  */
 struct nd_interceptor nd_intercept_known_fields(void);
 
+/* Holds calls up until what a dead daemon left half done is in order. */
+struct nd_recovery; /* operation/recovery.h */
+struct nd_interceptor nd_intercept_recovery(struct nd_recovery *recovery);
+
+/* Fault points by metadata of the call, in builds with ND_FAULTS; nothing in others. Innermost. */
+struct nd_interceptor nd_intercept_faults(void);
+
 /* The check itself, for handlers that read their messages from a stream. */
 struct nd_error *nd_known_fields_check(const void *message) ND_CHECK_RESULT;
 

@@ -41,9 +41,8 @@ struct nd_error *nd_intent_begin(struct nd_ledger *ledger, const struct nd_inten
  */
 struct nd_error *nd_intent_wait(struct nd_intent *intent) ND_CHECK_RESULT;
 
-/* Another step or payload; submitted. Context: fiber; does not suspend. */
-struct nd_error *nd_intent_advance(struct nd_intent *intent, unsigned step,
-                                   struct nd_str payload) ND_CHECK_RESULT;
+/* It has come to this step; submitted. Context: fiber; does not suspend. */
+struct nd_error *nd_intent_advance(struct nd_intent *intent, unsigned step) ND_CHECK_RESULT;
 
 /*
  * The mutation is over. Submitted; when `flush`, waits until a dying process cannot lose it any more,
@@ -52,13 +51,20 @@ struct nd_error *nd_intent_advance(struct nd_intent *intent, unsigned step,
  */
 void nd_intent_drop(struct nd_intent *intent, bool flush);
 
-/* Forget it here and leave it on disk, for a recovery. Takes the intent. */
+/*
+ * The mutation failed and could not be undone, or not be finished: leave it to a recovery, that of this
+ * process (nd_intent_next_left()) or of the next. Takes the intent. Does not suspend.
+ */
 void nd_intent_leave(struct nd_intent *intent);
+
+/* Wait for one that was left; the caller owns it. Context: fiber. */
+struct nd_error *nd_intent_next_left(struct nd_ledger *ledger,
+                                     struct nd_intent **ret) ND_CHECK_RESULT;
 
 /* Its number in the ledger. */
 uint64_t nd_intent_seq(const struct nd_intent *intent);
 
-/* One that an earlier daemon left, or nd_intent_leave(). */
+/* One as it is found again. */
 struct nd_open_intent {
     uint64_t seq;
     const char *kind, *ns, *object, *operation;
@@ -66,6 +72,9 @@ struct nd_open_intent {
     struct nd_str payload;
     bool same_boot; /* the kernel has not started again since */
 };
+
+/* What it says; lives as long as the intent. */
+void nd_intent_view(const struct nd_intent *intent, struct nd_open_intent *ret);
 
 /* Those that were there when the ledger was opened, oldest first, in `arena`. Context: fiber. */
 struct nd_error *nd_intents_of_the_dead(struct nd_ledger *ledger, struct nd_arena *arena,

@@ -8,7 +8,8 @@
 
 #include "containerd/client.h"
 
-struct nd_store; /* store/root.h */
+struct nd_ledger; /* state/ledger.h */
+struct nd_store;  /* store/root.h */
 struct nd_host;
 
 /* Texts are copied. */
@@ -20,6 +21,7 @@ struct nd_host_settings {
     const char *cgroup_manager;     /* "cgroupfs", "systemd", "none"; NULL: found out */
     const char *helper_path;        /* absolute path of nerdctl-grpc-helper, for the log URI */
     const char *runtime;            /* NULL: "io.containerd.runc.v2" */
+    const char *state_dir;          /* of the ledger; NULL: in memory, gone with the process */
 };
 
 /* What was found out about kernel and machine at start. */
@@ -36,8 +38,9 @@ struct nd_host_facts {
 };
 
 /*
- * Look at the host; needs no containerd. Fails: ND_INVALID (a setting, by field), ND_DENIED (not root,
- * data root cannot be written). Context: fiber.
+ * Look at the host and open the ledger; needs no containerd. Fails: ND_INVALID (a setting, by field),
+ * ND_DENIED (not root, data root cannot be written), and as nd_ledger_open(). Context: fiber, which must
+ * also free it.
  */
 struct nd_error *nd_host_new(const struct nd_host_settings *settings,
                              struct nd_host **ret) ND_CHECK_RESULT;
@@ -45,6 +48,7 @@ void nd_host_free(struct nd_host *host); /* NULL is fine */
 void nd_host_freep(struct nd_host **host);
 
 struct nd_ctrd *nd_host_ctrd(struct nd_host *host);
+struct nd_ledger *nd_host_ledger(struct nd_host *host);
 const struct nd_host_settings *nd_host_settings(const struct nd_host *host);
 const struct nd_host_facts *nd_host_facts(const struct nd_host *host);
 
@@ -95,8 +99,9 @@ struct nd_undo_step {
 };
 struct nd_undo {
     struct nd_undo_step *steps;
+    bool failed; /* a step that was run did not do it */
 };
-#define ND_UNDO_INIT ((struct nd_undo){NULL})
+#define ND_UNDO_INIT ((struct nd_undo){NULL, false})
 
 /* `step` is storage of the caller that lives as long as the list (an arena's, a frame's). */
 void nd_undo_push(struct nd_undo *undo, struct nd_undo_step *step);

@@ -1,0 +1,244 @@
+/*
+ * Recovery.
+ *
+ *   ledger ──open intents of the dead──▶ a job each ──▶ recoverer of its kind ──▶ forgotten
+ *          ──left by this process─────▶ the same
+ *
+ * A job tries until it succeeds, with growing pauses. The gate for calls opens when each job of the dead has
+ * been tried to an end once: one that cannot be recovered (a broken disk) must not keep everything else
+ * from being served. While containerd cannot be reached the gate is open too, because calls fail by
+ * themselves then, and it closes again only for those jobs that were never tried with it.
+ */
+
+#include "operation/recovery.h"
+
+#include "base/alloc.h"
+#include "base/arena.h"
+#include "base/log.h"
+#include "fiber/group.h"
+#include "fiber/sync.h"
+
+#define RETRY_MIN_NS (100 * ND_MILLISECOND)
+#define RETRY_MAX_NS (30 * ND_SECOND)
+#define TRY_NS       (120 * ND_SECOND) /* one attempt */
+#define WIDTH        32u
+
+struct recoverer {
+    const char *kind;
+    nd_recover_fn *fn;
+    void *arg;
+};
+
+struct nd_recovery {
+    struct nd_host *host;
+    struct recoverer kinds[ND_RECOVERY_MAX_KINDS];
+    size_t n_kinds;
+    bool listed;      /* what the dead left is known */
+    size_t n_untried; /* of those, not yet dealt with or tried in vain */
+    size_t n_blocked; /* of those, waiting for containerd */
+    struct nd_cond changed;
+};
+
+struct nd_recovery *
+nd_recovery_new(struct nd_host *host)
+{
+    struct nd_recovery *r = nd_new(struct nd_recovery);
+
+    r->host = host;
+    return r;
+}
+
+void
+nd_recovery_free(struct nd_recovery *r)
+{
+    nd_free(r);
+}
+
+void
+nd_recovery_freep(struct nd_recovery **recovery)
+{
+    nd_recovery_free(*recovery);
+}
+
+void
+nd_recovery_add(struct nd_recovery *r, const char *kind, nd_recover_fn *fn, void *arg)
+{
+    ND_INVARIANT(r->n_kinds < ND_RECOVERY_MAX_KINDS);
+    r->kinds[r->n_kinds++] = (struct recoverer){kind, fn, arg};
+}
+
+static const struct recoverer *
+find_recoverer(const struct nd_recovery *r, const char *kind)
+{
+    for (size_t i = 0; i < r->n_kinds; i++) {
+        if (strcmp(r->kinds[i].kind, kind) == 0)
+            return &r->kinds[i];
+    }
+    return NULL;
+}
+
+/* One intent on its way to be forgotten. */
+struct job {
+    struct nd_recovery *recovery;
+    struct nd_open_intent intent;
+    struct nd_intent *left; /* of this process; NULL: of a dead one */
+    bool untried, blocked;  /* counted in the recovery */
+};
+
+static void
+set_blocked(struct job *job, bool blocked)
+{
+    struct nd_recovery *r = job->recovery;
+
+    if (job->blocked == blocked)
+        return;
+    job->blocked = blocked;
+    r->n_blocked = blocked ? r->n_blocked + 1 : r->n_blocked - 1;
+    nd_cond_broadcast(&r->changed);
+}
+
+static void
+mark_tried(struct job *job)
+{
+    struct nd_recovery *r = job->recovery;
+
+    set_blocked(job, false);
+    if (!job->untried)
+        return;
+    job->untried = false;
+    r->n_untried--;
+    nd_cond_broadcast(&r->changed);
+}
+
+static void
+free_job(struct job **job)
+{
+    mark_tried(*job);
+    if ((*job)->left != NULL)
+        nd_intent_leave((*job)->left);
+    nd_free(*job);
+}
+
+static struct nd_error *
+forget(struct job *job)
+{
+    if (job->left == NULL)
+        return nd_intent_forget(nd_host_ledger(job->recovery->host), job->intent.seq);
+    nd_intent_drop(ND_TAKE(job->left), false);
+    return NULL;
+}
+
+static struct nd_error *
+try_once(struct job *job)
+{
+    const struct recoverer *recoverer = find_recoverer(job->recovery, job->intent.kind);
+
+    if (recoverer == NULL)
+        return nd_error_new(ND_UNIMPLEMENTED, "nobody knows how to recover a %s", job->intent.kind);
+    ND_DEADLINE_IN(TRY_NS);
+    return recoverer->fn(recoverer->arg, &job->intent);
+}
+
+static struct nd_error *
+recover(void *arg)
+{
+    ND_AUTO(free_job) struct job *job = arg;
+    int64_t pause_ns = RETRY_MIN_NS;
+
+    nd_doing("recover");
+    for (;;) {
+        ND_AUTO(nd_error_freep) struct nd_error *err = try_once(job);
+
+        if (err == NULL)
+            break;
+        ND_TRY(nd_ctx_check());
+        if (nd_error_code(err) == ND_UNAVAILABLE) {
+            set_blocked(job, true);
+        } else {
+            nd_warn("recovery failed and is tried again", ND_KV("kind", job->intent.kind),
+                    ND_KV("object", job->intent.object), ND_KV("ns", job->intent.ns),
+                    ND_KV("error", err));
+            mark_tried(job);
+        }
+        ND_TRY(nd_fiber_sleep(pause_ns));
+        pause_ns = ND_MIN(2 * pause_ns, RETRY_MAX_NS);
+    }
+    nd_info("recovered", ND_KV("kind", job->intent.kind), ND_KV("object", job->intent.object),
+            ND_KV("ns", job->intent.ns));
+    return forget(job);
+}
+
+static struct job *
+new_job(struct nd_recovery *r, const struct nd_open_intent *intent)
+{
+    struct job *job = nd_new(struct job);
+
+    job->recovery = r;
+    job->intent = *intent;
+    return job;
+}
+
+static struct nd_error *
+recover_the_dead(struct nd_recovery *r, struct nd_group *group, struct nd_arena *arena)
+{
+    struct nd_open_intent *open;
+    size_t n;
+
+    ND_TRY(nd_intents_of_the_dead(nd_host_ledger(r->host), arena, &open, &n));
+    r->n_untried = n;
+    r->listed = true;
+    nd_cond_broadcast(&r->changed);
+    if (n > 0)
+        nd_info("an earlier daemon ended in the middle of something", ND_KV("intents", n));
+    for (size_t i = 0; i < n; i++) {
+        struct job *job = new_job(r, &open[i]);
+        struct nd_error *err;
+
+        job->untried = true;
+        err = nd_group_spawn(group, recover, job);
+        if (err != NULL)
+            free_job(&job);
+        ND_TRY(err);
+    }
+    return NULL;
+}
+
+static struct nd_error *
+recover_what_is_left(struct nd_recovery *r, struct nd_group *group)
+{
+    for (;;) {
+        struct nd_open_intent view;
+        struct nd_intent *left;
+        struct nd_error *err;
+        struct job *job;
+
+        ND_TRY(nd_intent_next_left(nd_host_ledger(r->host), &left));
+        nd_intent_view(left, &view);
+        job = new_job(r, &view);
+        job->left = left;
+        err = nd_group_spawn(group, recover, job);
+        if (err != NULL)
+            free_job(&job);
+        ND_TRY(err);
+    }
+}
+
+struct nd_error *
+nd_recovery_run(void *recovery)
+{
+    struct nd_recovery *r = recovery;
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_group_endp)
+    struct nd_group *group = nd_group_begin_independent("recovery", WIDTH);
+
+    ND_TRY_DOING(recover_the_dead(r, group, arena), "recovery");
+    return recover_what_is_left(r, group);
+}
+
+struct nd_error *
+nd_recovery_wait(struct nd_recovery *r)
+{
+    while (!r->listed || (r->n_untried > 0 && r->n_blocked == 0))
+        ND_TRY(nd_cond_wait(&r->changed));
+    return NULL;
+}
