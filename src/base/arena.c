@@ -36,10 +36,12 @@
 #    define POISON(ptr, len)   ASAN_POISON_MEMORY_REGION((ptr), (len))
 #    define UNPOISON(ptr, len) ASAN_UNPOISON_MEMORY_REGION((ptr), (len))
 #    define GAP                16
+#    define BYTE_ALIGN         8 /* it cannot poison what lies closer */
 #else
 #    define POISON(ptr, len)   ((void)0)
 #    define UNPOISON(ptr, len) ((void)0)
 #    define GAP                0
+#    define BYTE_ALIGN         1
 #endif
 
 #define ALIGN       alignof(max_align_t)
@@ -170,25 +172,39 @@ add_block(struct nd_arena *arena, size_t need)
     return b;
 }
 
-void *
-nd_arena_try(struct nd_arena *arena, size_t size)
+static void *
+bump(struct nd_arena *arena, size_t size, size_t align)
 {
     struct block *b = arena->newest;
-    size_t need;
+    size_t at = b != NULL ? (b->used + align - 1) / align * align : 0;
     void *ptr;
 
     if (size > SIZE_MAX / 2)
         return NULL;
-    need = ((size > 0 ? size : 1) + ALIGN - 1) / ALIGN * ALIGN + GAP;
-    if (b == NULL || need > b->cap - b->used)
-        b = add_block(arena, need);
+    size = size > 0 ? size : 1;
+    if (b == NULL || at > b->cap || size + GAP > b->cap - at) {
+        b = add_block(arena, size + GAP);
+        at = 0;
+    }
     if (b == NULL)
         return NULL;
 
-    ptr = b->data + b->used;
-    b->used += need;
+    ptr = b->data + at;
+    b->used = at + size + GAP;
     UNPOISON(ptr, size);
     return ptr;
+}
+
+void *
+nd_arena_try(struct nd_arena *arena, size_t size)
+{
+    return bump(arena, size, ALIGN);
+}
+
+void *
+nd_arena_try_bytes(struct nd_arena *arena, size_t size)
+{
+    return bump(arena, size, BYTE_ALIGN);
 }
 
 void *
@@ -212,7 +228,7 @@ nd_arena_str(struct nd_arena *arena, struct nd_str text)
     char *copy;
 
     ND_INVARIANT(text.len < SIZE_MAX);
-    copy = nd_arena_try(arena, text.len + 1);
+    copy = nd_arena_try_bytes(arena, text.len + 1);
     ND_INVARIANT(copy != NULL);
     if (text.len > 0)
         memcpy(copy, text.ptr, text.len);

@@ -155,21 +155,29 @@ nd_str_copy(char *dst, size_t size, struct nd_str s, const char *what)
     return NULL;
 }
 
-/* Length of the run at the front that is ASCII without NUL, counted in whole words. */
-static size_t
-ascii_words(const unsigned char *p, size_t len)
+/* Eight bytes that are ASCII without NUL. */
+static bool
+is_ascii_word(const unsigned char *p)
 {
     const uint64_t high = UINT64_C(0x8080808080808080);
     const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word;
+
+    memcpy(&word, p, sizeof(word));
+    return ((word | (word - ones)) & high) == 0; /* a byte that borrowed was zero */
+}
+
+/* Length of the run at the front that is ASCII without NUL, as far as whole words tell. */
+static size_t
+ascii_words(const unsigned char *p, size_t len)
+{
     size_t i = 0;
 
-    for (; len - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
-        uint64_t word;
-
-        memcpy(&word, p + i, sizeof(word));
-        if (((word | (word - ones)) & high) != 0)
-            break; /* not ASCII, or a byte that borrowed: zero */
-    }
+    while (len - i >= sizeof(uint64_t) && is_ascii_word(p + i))
+        i += sizeof(uint64_t);
+    /* What is left of a word, by one that begins earlier. */
+    if (i != 0 && len - i < sizeof(uint64_t) && is_ascii_word(p + len - sizeof(uint64_t)))
+        return len;
     return i;
 }
 

@@ -32,6 +32,9 @@ void *nd_arena_alloc(struct nd_arena *arena, size_t size) __attribute__((__retur
 /* Not zeroed; NULL when the maximum would be passed. */
 void *nd_arena_try(struct nd_arena *arena, size_t size);
 
+/* The same for text and bytes, which need no alignment. */
+void *nd_arena_try_bytes(struct nd_arena *arena, size_t size);
+
 /* NUL-terminated copies. */
 char *nd_arena_strdup(struct nd_arena *arena, const char *text)
     __attribute__((__returns_nonnull__));

@@ -2,7 +2,7 @@
 #define CODEC_PB_H
 
 /*
- * Protocol buffers on arenas: check, decode, encode, copy.
+ * Protocol buffers on arenas: decode, encode, copy.
  *
  * Messages are protobuf-c's generated structs. A decoded message and all that it points at lives in
  * the arena it was decoded into and is never freed alone.
@@ -20,26 +20,25 @@
 /* 0 in a member means the default of codec/limits.h. */
 struct nd_pb_limits {
     size_t max_depth;
-    size_t max_decoded; /* bytes in memory, estimated before decoding */
+    size_t max_decoded; /* bytes in memory */
 };
 
 /*
- * Whether `bytes` are a message of that type that can be decoded: one pass, nothing is kept.
- * `limits` NULL: the defaults. What `desc` does not know is passed over if it is well formed.
+ * Decode into `arena`, within the default limits. Nothing points into `bytes` afterwards. What `desc` does
+ * not know is kept as unknown fields if it is well formed; the required fields of proto2 are not asked for.
+ * When it fails, `*ret` is untouched and the arena holds some garbage.
  *
  * Fails: ND_INVALID    broken wire format, a wrong wire type, a string with a NUL inside or that is
  *                      not UTF-8, a group; the field is named as in the proto: "labels[2].key"
- *        ND_EXHAUSTED  nested too deeply, or too large in memory
- */
-struct nd_error *nd_pb_check(const ProtobufCMessageDescriptor *desc, struct nd_str bytes,
-                             const struct nd_pb_limits *limits) ND_CHECK_RESULT;
-
-/*
- * Check with the default limits and decode into `arena`. Nothing points into `bytes` afterwards.
- * Fails: as nd_pb_check(), and ND_EXHAUSTED when the arena is at its maximum.
+ *        ND_EXHAUSTED  nested too deeply, too large in memory, or the arena is at its maximum
  */
 struct nd_error *nd_pb_decode(const ProtobufCMessageDescriptor *desc, struct nd_str bytes,
                               struct nd_arena *arena, ProtobufCMessage **ret) ND_CHECK_RESULT;
+
+/* The same within other limits; NULL: the defaults. */
+struct nd_error *nd_pb_decode_within(const ProtobufCMessageDescriptor *desc, struct nd_str bytes,
+                                     const struct nd_pb_limits *limits, struct nd_arena *arena,
+                                     ProtobufCMessage **ret) ND_CHECK_RESULT;
 
 /* Append the encoded message. Fails: ND_EXHAUSTED over the maximum of `buf`. `message` is any
  * generated struct; const void so that no call needs a cast. */
@@ -51,7 +50,7 @@ void *nd_pb_new(const ProtobufCMessageDescriptor *desc, struct nd_arena *arena)
 
 /*
  * A deep copy in the arena. Fails: ND_EXHAUSTED when the arena is at its maximum, ND_INVALID when
- * the message holds what nd_pb_check() refuses.
+ * the message holds what nd_pb_decode() refuses.
  */
 struct nd_error *nd_pb_copy(const void *message, struct nd_arena *arena,
                             ProtobufCMessage **ret) ND_CHECK_RESULT;
@@ -61,8 +60,5 @@ struct nd_error *nd_pb_copy(const void *message, struct nd_arena *arena,
  * its place is appended to `path`, as far as it fits: "spec.mounts[2].15".
  */
 bool nd_pb_unknown_field(const void *message, struct nd_buf *path);
-
-/* protobuf-c's allocator on an arena, for its functions that take one; free does nothing. */
-ProtobufCAllocator nd_pb_allocator(struct nd_arena *arena);
 
 #endif
