@@ -19,6 +19,8 @@ import host  # noqa: E402
 BUILD = ROOT / "build"
 RUN = ROOT / ".run"
 LOCK = pathlib.Path("/run/nerdctl-grpc-dev.lock")
+ENV = RUN / "env"
+ARCHIVE = RUN / "demo.tar"
 IMAGE = "demo:latest"
 NAMESPACE = "nerdctl-grpc-demo"
 
@@ -56,18 +58,38 @@ def check_port(port):
 def make_pki():
     pki = RUN / "pki"
     subprocess.run([ROOT / "scripts/dev-pki", pki], check=True)
-    # Whoever called sudo shall be able to use the client certificate.
-    if "SUDO_UID" in os.environ:
-        for path in (RUN, pki, *pki.iterdir()):
-            os.chown(path, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
+    hand_to_caller(RUN, pki, *pki.iterdir())
     return pki
+
+
+def write_env(box):
+    """A file for other terminals, to be read with `. .run/env`: there nerdctl-remote needs no flags then."""
+    ENV.write_text(f'export PATH="{BUILD}:$PATH"\n'
+                   f"export NERDCTL_HOST={box.daemon.target}\n"
+                   f"export CONTAINERD_NAMESPACE={NAMESPACE}\n", encoding="utf-8")
+    hand_to_caller(ENV)
+
+
+def write_env(box):
+    """A file for other terminals, to be read with `. .run/env`: there nerdctl-remote needs no flags then."""
+    ENV.write_text(f'export PATH="{BUILD}:$PATH"\n'
+                   f"export NERDCTL_HOST={box.daemon.target}\n"
+                   f"export CONTAINERD_NAMESPACE={NAMESPACE}\n", encoding="utf-8")
+    hand_to_caller(ENV)
+
+
+def hand_to_caller(*paths):
+    """Whoever called sudo shall be able to use what stands in the tree."""
+    if "SUDO_UID" in os.environ:
+        for path in paths:
+            os.chown(path, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
 
 
 def demonstrate(box, remote):
     """Load an image, run a container, list. Every command is shown as it is run."""
-    archive = box.folder / "demo.tar"
     subprocess.run(["/usr/bin/python3", ROOT / "tests/support/make_image.py", "--tag", IMAGE, "--cmd", "sh",
-                    "--out", archive], check=True)
+                    "--out", ARCHIVE], check=True)
+    hand_to_caller(ARCHIVE)
 
     def show(*args):
         say("$ nerdctl-remote " + " ".join(f"'{a}'" if " " in a else a for a in args))
@@ -75,7 +97,7 @@ def demonstrate(box, remote):
         say()
 
     show("version")
-    show("load", "-i", str(archive))
+    show("load", "-i", str(ARCHIVE))
     show("run", "--name", "hello", "--network", "none", IMAGE, "sh", "-c",
          "echo Hello from $(hostname), kernel $(uname -r), I am process $$")
     show("run", "-d", "--name", "clock", "--network", "none", IMAGE, "sh", "-c",
@@ -91,7 +113,7 @@ def advise(box, remote, port, pki):
     say("Serving on")
     say(f"  {box.daemon.target}   (root)")
     say(f"  tcp://127.0.0.1:{port}   (TLS; certificates in {pki})")
-    say("Worth trying in another terminal:")
+    say("Worth trying in another terminal (shorter: '. .run/env' there, then 'nerdctl-remote ps'):")
     for command in (f"{unix} logs -f clock",
                     f"{unix} run --rm --network none {IMAGE} cat /etc/passwd",
                     f"{tls} ps -a",
@@ -154,6 +176,7 @@ def serve(once):
         demonstrate(box, remote)
         if once:
             return 0
+        write_env(box)
         advise(box, remote, port, pki)
         return wait_for_end(box)
     finally:
@@ -162,6 +185,7 @@ def serve(once):
             signal.signal(number, signal.SIG_IGN)
         say("Stopping ...")
         stop(box, remote)
+        ENV.unlink(missing_ok=True)
         lock.truncate(0)
 
 

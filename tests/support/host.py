@@ -105,6 +105,9 @@ class Containerd:
             return self.ctr("version", check=False, timeout=5).returncode == 0
         return False
 
+    def is_ours_and_alive(self):
+        return self.process is not None and self.process.poll() is None
+
     def kill(self):
         """As a crash: SIGKILL."""
         self.process.kill()
@@ -294,6 +297,8 @@ def wipe(folder):
         left.append(f"mount {point}")
         subprocess.run(["umount", "-l", point], check=False, capture_output=True)
     remove_cgroups(bundle.name for bundle in bundles)
+    for name in {bundle.parent.name for bundle in bundles}:
+        remove_namespace_cgroups(name)
     shutil.rmtree(folder, ignore_errors=True)
     return left
 
@@ -317,7 +322,7 @@ class Host:
     def close(self):
         """Stop everything; returns what had to be wiped."""
         self.daemon.stop()
-        if not self.containerd.foreign:
+        if self.containerd.is_ours_and_alive():
             with contextlib.suppress(subprocess.SubprocessError):
                 for name in self.containerd.namespaces():
                     self.containerd.clear_namespace(name)
