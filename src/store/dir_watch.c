@@ -11,6 +11,9 @@
  *
  * There is no fiber of its own to be started and stopped, and nothing runs while nobody waits.
  *
+ * A watch may be for births alone: of files with one name, which it counts. Who follows a log learns so
+ * how often it was rotated, and is not woken by each byte that is written to it.
+ *
  * Only what changes a directory is asked for, not opens and closes for reading: a follower that looks
  * at the log would otherwise wake all others, and itself.
  */
@@ -18,6 +21,7 @@
 #include "store/dir_watch.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/inotify.h>
 #include <sys/queue.h>
 #include <unistd.h>
@@ -41,6 +45,8 @@ struct watched_dir {
 struct nd_dir_watch {
     struct nd_dir_watcher *watcher;
     struct watched_dir *dir;
+    char *name; /* whose births count, and nothing else; NULL: everything happens */
+    struct nd_dir_births births;
     bool happened;
     bool waiting;
     struct nd_cond cond;
@@ -117,6 +123,18 @@ forget_dir(struct nd_dir_watcher *watcher, struct watched_dir *dir)
     dir->wd = -1;
 }
 
+struct nd_error *
+nd_dir_watch_begin_births(struct nd_dir_watcher *watcher, const char *path, const char *name,
+                          struct nd_dir_watch **ret)
+{
+    struct nd_dir_watch *watch;
+
+    ND_TRY(nd_dir_watch_begin(watcher, path, &watch));
+    watch->name = nd_strdup(name);
+    *ret = watch;
+    return NULL;
+}
+
 void
 nd_dir_watch_end(struct nd_dir_watch *watch)
 {
@@ -133,6 +151,7 @@ nd_dir_watch_end(struct nd_dir_watch *watch)
         forget_dir(watch->watcher, dir);
         nd_free(dir);
     }
+    nd_free(watch->name);
     nd_free(watch);
 }
 
@@ -143,25 +162,51 @@ nd_dir_watch_endp(struct nd_dir_watch **watch)
 }
 
 static void
-mark_dir(struct watched_dir *dir)
+mark(struct nd_dir_watch *watch)
 {
+    watch->happened = true;
+    nd_cond_signal(&watch->cond);
+}
+
+static bool
+is_birth_of(const struct inotify_event *event, const char *name)
+{
+    return (event->mask & (IN_CREATE | IN_MOVED_TO)) != 0 && event->len > 0 &&
+           strcmp(event->name, name) == 0;
+}
+
+static void
+mark_dir(struct watched_dir *dir, const struct inotify_event *event)
+{
+    bool gone = (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF)) != 0;
     struct nd_dir_watch *watch;
 
     TAILQ_FOREACH (watch, &dir->watches, in_dir) {
-        watch->happened = true;
-        nd_cond_signal(&watch->cond);
+        bool birth = watch->name != NULL && is_birth_of(event, watch->name);
+
+        watch->births.seen += birth;
+        if (birth || gone || watch->name == NULL)
+            mark(watch);
     }
 }
 
+/* The kernel's queue was full: anything may have happened. */
 static void
 mark_all(struct nd_dir_watcher *watcher)
 {
     size_t pos = 0;
     struct nd_str key;
-    void *dir;
+    void *value;
 
-    while (nd_map_next(watcher->dirs, &pos, &key, &dir))
-        mark_dir(dir);
+    while (nd_map_next(watcher->dirs, &pos, &key, &value)) {
+        struct watched_dir *dir = value;
+        struct nd_dir_watch *watch;
+
+        TAILQ_FOREACH (watch, &dir->watches, in_dir) {
+            watch->births.holes++;
+            mark(watch);
+        }
+    }
 }
 
 static void
@@ -177,7 +222,7 @@ dispatch(struct nd_dir_watcher *watcher, const struct inotify_event *event)
     dir = nd_map_find_u64(watcher->dirs, (uint64_t)event->wd);
     if (dir == NULL)
         return;
-    mark_dir(dir);
+    mark_dir(dir, event);
     if (event->mask & IN_IGNORED)
         forget_dir(watcher, dir);
 }
@@ -196,6 +241,13 @@ read_events(struct nd_dir_watcher *watcher)
             at += (ssize_t)(sizeof(*event) + event->len);
         }
     }
+}
+
+struct nd_dir_births
+nd_dir_watch_births(struct nd_dir_watch *watch)
+{
+    read_events(watch->watcher);
+    return watch->births;
 }
 
 /* Wait for the descriptor, for all. */

@@ -9,7 +9,8 @@
  * The order of steps makes it safe: the current file is opened first, the directory is listed then.
  * Had the file been rotated between the two, it appears in the list under its number, and is taken
  * from there; nothing is left out. A file that is listed but gone when it is opened was removed: look
- * again, and tell of a gap.
+ * again. What is missing is told by the numbers; when the file that was current until now has been
+ * removed, its number is not known, and so is not what came behind it (log_trail.c counts rotations).
  *
  * nerdctl's own logger begins at 1 again after each restart and overwrites what it finds. When the file
  * that was just rotated gets the number 1 while there are older files 2 and 3, these are told by their
@@ -154,7 +155,6 @@ choose_next(struct log_files_next *job, const struct listing *listing)
 
     if (was_current && fstat(job->now.fd, &st) < 0)
         was_current = false;
-    job->gap = job->gap || (now == NULL && job->now.number != LOG_FILE_NONE);
     for (size_t i = 0; i < listing->n; i++) {
         const struct rotated *f = &listing->files[i];
 
@@ -164,6 +164,22 @@ choose_next(struct log_files_next *job, const struct listing *listing)
             return f;
     }
     return NULL;
+}
+
+/* What is missing between the file that was read and the next one. */
+static void
+find_losses(struct log_files_next *job, const struct listing *listing, const struct rotated *next)
+{
+    bool gone = find_inode(listing, &job->now) == NULL;
+
+    job->lost = 0;
+    job->untracked = false;
+    if (!gone || job->now.number == LOG_FILE_NONE)
+        return;
+    if (job->now.number == LOG_FILE_CURRENT || next == NULL)
+        job->untracked = true;
+    else
+        job->lost = next->number - job->now.number - 1;
 }
 
 /* One look. False: somebody rotated meanwhile, look again. */
@@ -178,12 +194,12 @@ try_next(struct log_files_next *job)
 
     job->errnum = list_rotated(job->path, &listing);
     next = choose_next(job, &listing);
+    find_losses(job, &listing, next);
     if (job->errnum == 0 && next != NULL) {
         int errnum = open_log(job->path, next->number, &job->next);
 
         found = errnum != ENOENT;
         job->errnum = found ? errnum : 0;
-        job->gap = job->gap || !found;
     } else if (job->errnum == 0) {
         job->errnum = current_errnum == ENOENT ? 0 : current_errnum;
         job->next = current;

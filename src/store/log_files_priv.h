@@ -32,7 +32,8 @@ struct log_files_next {
     int64_t since_sec; /* skip rotated files that were finished before */
 
     struct log_file next;
-    bool gap; /* files that stood between the two have gone */
+    uint64_t lost;  /* files that stood between the two and have gone, by their numbers */
+    bool untracked; /* `now` has gone, and with it the number that it got: there may be more */
     int errnum;
 };
 void log_files_next(void *arg);

@@ -3,7 +3,7 @@
  *
  *     fill: read up to 256 KiB behind what is left of the last record
  *     decode in place -> entries -> leave out what was not asked for -> batch
- *     end of file:  rotated?  -> the next file                      (log_files.c)
+ *     end of file:  rotated?  -> the next file                      (log_trail.c)
  *                   current?  -> the end, or wait for more when following
  *
  * Reading happens right here when the bytes are in the page cache (RWF_NOWAIT), which saves two thread
@@ -34,7 +34,7 @@
 #include "store/limits.h"
 #include "store/lock.h"
 
-#include "log_files_priv.h"
+#include "log_trail_priv.h"
 
 #define BUFFER_MIN      8192u
 #define ENTRIES_MIN     64u
@@ -46,6 +46,7 @@ struct nd_log_reader {
     char *path, *logger_lock;
     struct nd_log_reader_options options; /* its texts are not used */
     struct nd_dir_watch *watch;
+    struct log_trail trail;
     struct log_file file;
     uint64_t offset; /* in the file, of the next byte to read */
 
@@ -60,6 +61,7 @@ struct nd_log_reader {
     bool ending;    /* the container has ended and its logger is done */
     bool ended;
     bool gap;
+    uint64_t lost_files;
     uint64_t skipped;
     int64_t check_ns; /* how long to wait for a change this time */
     size_t since_yield;
@@ -193,23 +195,18 @@ end_last_line(struct nd_log_reader *r)
 static struct nd_error *
 open_next(struct nd_log_reader *r, bool *ret)
 {
-    struct log_files_next job = {
-        .path = r->path,
-        .now = r->file,
-        .since_sec = r->options.since.sec > 0 ? r->options.since.sec - 1 : INT64_MIN,
-    };
+    struct log_step next;
 
     r->since_yield = 0;
-    ND_TRY(nd_work(ND_WORK_SHORT, log_files_next, &job));
-    if (job.errnum != 0)
-        return nd_error_errno(job.errnum, "open %s", r->path);
-    *ret = job.next.fd >= 0;
+    ND_TRY(log_trail_next(&r->trail, &next));
+    *ret = next.file.fd >= 0;
     if (!*ret)
         return NULL;
     nd_closep(&r->file.fd);
-    r->file = job.next;
+    r->file = next.file;
     r->offset = 0;
-    r->gap = r->gap || job.gap;
+    r->lost_files += next.lost;
+    r->gap = r->gap || next.lost > 0;
     r->last_look = false;
     return NULL;
 }
@@ -396,8 +393,10 @@ finish_batch(struct nd_log_reader *r, struct nd_log_batch *batch)
     batch->entries = r->entries;
     batch->drained = batch->n == 0 || is_drained(r);
     batch->gap = r->gap;
+    batch->lost_files = r->lost_files;
     batch->skipped_bytes = r->skipped;
     r->gap = false;
+    r->lost_files = 0;
     r->skipped = 0;
 }
 
@@ -455,22 +454,25 @@ open_tail(struct nd_log_reader *r)
 {
     struct log_files_tail job = {.path = r->path, .lines = r->options.tail};
     enum nd_work_kind kind = job.lines <= TAIL_SHORT_MAX ? ND_WORK_SHORT : ND_WORK_BULK;
+    struct nd_dir_births before = log_trail_births(&r->trail);
 
     ND_TRY(nd_work(kind, log_files_tail, &job));
     if (job.errnum != 0)
         return nd_error_errno(job.errnum, "open %s", r->path);
     r->file = job.start;
     r->offset = job.offset;
+    log_trail_begin(&r->trail, &r->file, before);
     return NULL;
 }
 
 static struct nd_error *
 watch_dir(struct nd_log_reader *r)
 {
-    ND_AUTO(nd_freep)
-    char *dir = nd_strndup(r->path, (size_t)(strrchr(r->path, '/') - r->path) + 1);
+    const char *name = strrchr(r->path, '/') + 1;
+    ND_AUTO(nd_freep) char *dir = nd_strndup(r->path, (size_t)(name - r->path));
 
-    return nd_dir_watch_begin(r->options.watcher, dir, &r->watch);
+    ND_TRY(nd_dir_watch_begin(r->options.watcher, dir, &r->watch));
+    return nd_dir_watch_begin_births(r->options.watcher, dir, name, &r->trail.births);
 }
 
 struct nd_error *
@@ -487,6 +489,7 @@ nd_log_reader_open(const struct nd_log_reader_options *options, struct nd_log_re
     r->logger_lock = nd_strdup(options->logger_lock);
     r->file = (struct log_file){.fd = -1, .number = LOG_FILE_NONE};
     r->check_ns = CHECK_FIRST_NS;
+    log_trail_init(&r->trail, r->path, options->since.sec > 0 ? options->since.sec - 1 : INT64_MIN);
     if (options->follow)
         ND_TRY(watch_dir(r));
     if (options->tail == ND_LOG_TAIL_ALL)
@@ -497,11 +500,25 @@ nd_log_reader_open(const struct nd_log_reader_options *options, struct nd_log_re
     return NULL;
 }
 
+struct nd_error *
+nd_log_reader_hold(struct nd_log_reader *r)
+{
+    ND_INVARIANT(r->options.follow);
+    return log_trail_hold(&r->trail);
+}
+
+size_t
+nd_log_reader_ahead(const struct nd_log_reader *r)
+{
+    return log_trail_ahead(&r->trail);
+}
+
 void
 nd_log_reader_close(struct nd_log_reader *r)
 {
     if (r == NULL)
         return;
+    log_trail_fini(&r->trail);
     nd_dir_watch_end(r->watch);
     nd_closep(&r->file.fd);
     drop_buffer(r);

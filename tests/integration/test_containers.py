@@ -121,6 +121,39 @@ class TestRun:
                 time.sleep(0.05)
         assert total == 60000000
 
+    def unread_run(self, ready, lines, pace="", **options):
+        """Run something that writes so many numbered lines, and read nothing before it has ended."""
+        log = ready.m.container.LogConfig(driver="json-file", options=options)
+        script = f"i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo line $i; {pace} done"
+        replies = ready.call(ready.api.container.Run, iter([ready.run_request(
+            *SHELL, script, log=log)]))
+        container = next(r.container_id for r in replies if r.container_id)
+        ready.wait(container)
+        return container, replies
+
+    def outputs(self, replies):
+        return b"".join(r.output.data for r in replies if r.WhichOneof("response") == "output")
+
+    def test_output_that_was_rotated_away_still_comes(self, ready):
+        """Its files go one after the other while nobody reads; they are held open."""
+        pace = "[ $((i % 1000)) -ne 0 ] || sleep 0.05;"  # per file: what is gone at once nobody can open
+        _, replies = self.unread_run(ready, 30000, pace, **{"max-size": "70k", "max-file": "3"})
+        assert self.outputs(replies) == b"".join(b"line %d\n" % i for i in range(1, 30001))
+
+    def test_output_that_is_lost_is_told(self, ready):
+        """Far more than is held: what came before the hole is whole, and nothing comes from behind it."""
+        container, replies = self.unread_run(ready, 60000, **{"max-size": "10k", "max-file": "2"})
+        received = b""
+        with pytest.raises(grpc.RpcError) as caught:
+            for reply in replies:
+                assert reply.WhichOneof("response") != "exit"
+                received += reply.output.data
+        assert caught.value.code() == grpc.StatusCode.DATA_LOSS
+        assert re.search("at least [0-9]+ of the log's files", caught.value.details())
+        lines = received.split()
+        assert lines == [w for i in range(1, len(lines) // 2 + 1) for w in (b"line", b"%d" % i)]
+        assert ready.inspect(container).container.exit.code == 0
+
     def test_half_close_does_not_end_it(self, ready):
         done = ready.run(*SHELL, "sleep 0.5; echo late")
         assert done.stdout == b"late\n"
@@ -477,7 +510,8 @@ class TestLogs:
     def test_rotation(self, ready):
         log = ready.m.container.LogConfig(driver="json-file",
                                           options={"max-size": "20k", "max-file": "2"})
-        done = ready.run(*SHELL, "seq 5000", log=log)
+        done = ready.run(*SHELL, "seq 5000", log=log, detach=True)
+        ready.wait(done.id)
         out = ready.logs(done.id)[0]
         assert out.endswith(b"4999\n5000\n") and len(out) < 23893
         assert out == b"".join(b"%d\n" % i for i in range(int(out.split()[0]), 5001))

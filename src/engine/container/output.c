@@ -3,13 +3,18 @@
  *
  * An attached client and `logs` get their bytes from the same place, the log, which the helper writes and
  * nobody else reads away from: so nothing is lost, whenever somebody attaches, and a client that does not
- * read holds up nobody but itself. Records are short; many of one stream are joined to one piece of up to
+ * read holds up nobody but itself. The log is bounded; for an attached client its files are held open, so
+ * that they can be rotated and removed before they were read. Who lags even further behind is told so, and
+ * gets nothing from behind the hole. Records are short; many of one stream are joined to one piece of up to
  * ND_OUTPUT_MAX_BYTES, which goes when it is full, when the stream changes, or when the log has no more.
  *
  * When has a followed container ended? Its task has, and the logger has given back its lock, which it does
  * after the last byte. The logger closes the log last, and that wakes a reader which waits for a change; by
  * then the lock is free, so what is left to wait for is the news of the task's end.
  */
+
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "base/alloc.h"
 #include "container/limits.h"
@@ -127,6 +132,23 @@ nd_output_is_running(struct exit_watch *exit, const char *lock_path)
     return !exit->ended;
 }
 
+/* A hole in the output must not pass for the whole of it: no byte from behind it is sent. */
+static struct nd_error *
+output_lost(uint64_t files)
+{
+    struct nd_error *err = nd_error_new(ND_DATA_LOSS,
+                                        "output is lost: at least %" PRIu64
+                                        " of the log's files %s removed before the "
+                                        "client had read so far",
+                                        files, files == 1 ? "was" : "were");
+    char text[24];
+
+    (void)snprintf(text, sizeof(text), "%" PRIu64, files);
+    err = nd_error_meta(nd_error_reason(err, "OUTPUT_LOST"), "lost_files", text);
+    return nd_error_hint(err, "the container goes on; read faster, or let the log keep more: its "
+                              "options max-size and max-file");
+}
+
 struct nd_error *
 nd_output_pump(struct nd_log_reader *reader, struct nd_output *out)
 {
@@ -134,6 +156,10 @@ nd_output_pump(struct nd_log_reader *reader, struct nd_output *out)
         struct nd_log_batch batch;
 
         ND_TRY(nd_log_reader_next(reader, &batch));
+        if (batch.lost_files > 0) {
+            ND_TRY(nd_output_flush(out));
+            return output_lost(batch.lost_files);
+        }
         ND_TRY(nd_output_add(out, batch.entries, batch.n));
         if (batch.drained || batch.n == 0)
             ND_TRY(nd_output_flush(out));
@@ -167,12 +193,21 @@ feed_output(void *arg, Pb__OutputStream stream, struct nd_str bytes)
     return f->feed->output(f->feed->arg, stream, bytes);
 }
 
+/* The reader does without when this fails, and tells of what it misses. */
+static struct nd_error *
+hold_files(void *reader)
+{
+    nd_error_free(nd_log_reader_hold(reader));
+    return NULL;
+}
+
 static struct nd_error *
 follow(struct follower *f)
 {
     const struct nd_output_sink sink = {.put = feed_output, .arg = f};
     ND_AUTO(nd_output_freep) struct nd_output *out = nd_output_new(&sink, NULL);
     ND_AUTO(nd_log_reader_closep) struct nd_log_reader *reader = NULL;
+    ND_AUTO(nd_group_endp) struct nd_group *holder = nd_group_begin("hold the log", 0);
     struct nd_log_reader_options options = {
         .path = nd_state_log_path(f->state),
         .tail = ND_LOG_TAIL_ALL,
@@ -187,6 +222,7 @@ follow(struct follower *f)
     ND_TRY(nd_containers_store(f->cs, &store));
     options.watcher = nd_store_watcher(store);
     ND_TRY_DOING(nd_log_reader_open(&options, &reader), "follow the output");
+    ND_TRY(nd_group_spawn_now(holder, hold_files, reader));
     nd_doing("follow output");
     return nd_output_pump(reader, out);
 }

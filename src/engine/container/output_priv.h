@@ -32,7 +32,7 @@ struct nd_error *nd_output_flush(struct nd_output *out) ND_CHECK_RESULT;
 /* Whether a followed container may still write. `lock_path` is the logger's. */
 bool nd_output_is_running(struct exit_watch *exit, const char *lock_path);
 
-/* Everything a reader gives, to its end. */
+/* Everything a reader gives, to its end. Fails: ND_DATA_LOSS, reason OUTPUT_LOST. */
 struct nd_error *nd_output_pump(struct nd_log_reader *reader,
                                 struct nd_output *out) ND_CHECK_RESULT;
 

@@ -194,6 +194,148 @@ IN_REAL_LOOP(a_record_written_in_pieces_arrives_whole)
     return NULL;
 }
 
+static struct nd_error *
+hold(void *reader)
+{
+    return nd_log_reader_hold(reader);
+}
+
+/* A logger that keeps `keep` rotated files: rotate once. */
+static void
+rotate_keeping(const struct scene *s, uint64_t number, uint64_t keep)
+{
+    char name[600];
+
+    snprintf(name, sizeof(name), "%s.%" PRIu64, s->log, number);
+    assert_int_equal(rename(s->log, name), 0);
+    put_file(s->log, ND_STR(""));
+    if (number > keep) {
+        snprintf(name, sizeof(name), "%s.%" PRIu64, s->log, number - keep);
+        assert_int_equal(unlink(name), 0);
+    }
+}
+
+/* Read until `next` records have come; how many files were lost on the way. */
+static struct nd_error *
+read_up_to(struct nd_log_reader *r, uint64_t *next, uint64_t end, uint64_t *lost)
+{
+    while (*next < end) {
+        struct nd_log_batch batch;
+
+        ND_TRY(nd_log_reader_next(r, &batch));
+        assert_true(batch.n > 0);
+        assert_int_equal(batch.gap, batch.lost_files > 0);
+        *lost += batch.lost_files;
+        for (size_t i = 0; i < batch.n; i++) {
+            uint64_t n;
+
+            assert_null(nd_parse_u64(
+                nd_str_sub(batch.entries[i].bytes, 0, nd_str_find(batch.entries[i].bytes, ' ')),
+                UINT64_MAX, &n));
+            assert_true(batch.lost_files > 0 ? n >= *next : n == *next);
+            *next = n + 1;
+        }
+    }
+    return NULL;
+}
+
+IN_REAL_LOOP(files_that_go_while_the_reader_lags_are_read_when_they_are_held)
+{
+    for (uint64_t keep = 0; keep < 3; keep++) {
+        struct scene s;
+        struct nd_log_reader_options options;
+        ND_AUTO(nd_log_reader_closep) struct nd_log_reader *r = NULL;
+        ND_AUTO(nd_group_endp) struct nd_group *g = NULL;
+        uint64_t next = 0, lost = 0;
+
+        ND_TRY(scene_init(&s));
+        options = follow_of(&s);
+        write_record(s.log, 0);
+        ND_TRY(nd_log_reader_open(&options, &r));
+        g = nd_group_begin("holder", 0);
+        ND_TRY(nd_group_spawn(g, hold, r));
+        ND_TRY(read_up_to(r, &next, 1, &lost));
+        for (uint64_t i = 1; i <= 40; i++) {
+            rotate_keeping(&s, i, keep);
+            write_record(s.log, i);
+            while (nd_log_reader_ahead(r) < i) /* nobody reads */
+                ND_TRY(nd_fiber_sleep(ND_MILLISECOND / 4));
+        }
+        ND_TRY(read_up_to(r, &next, 41, &lost));
+        assert_int_equal(lost, 0);
+        nd_group_end(ND_TAKE(g));
+        nd_log_reader_close(ND_TAKE(r));
+        scene_fini(&s);
+    }
+    return NULL;
+}
+
+IN_REAL_LOOP(who_lags_behind_the_limit_is_told_what_is_lost)
+{
+    const uint64_t last = ND_LOG_AHEAD_FILES + 20;
+    struct scene s;
+    struct nd_log_reader_options options;
+    ND_AUTO(nd_log_reader_closep) struct nd_log_reader *r = NULL;
+    ND_AUTO(nd_group_endp) struct nd_group *g = NULL;
+    uint64_t next = 0, lost = 0;
+
+    ND_TRY(scene_init(&s));
+    options = follow_of(&s);
+    write_record(s.log, 0);
+    ND_TRY(nd_log_reader_open(&options, &r));
+    g = nd_group_begin("holder", 0);
+    ND_TRY(nd_group_spawn(g, hold, r));
+    ND_TRY(read_up_to(r, &next, 1, &lost));
+    for (uint64_t i = 1; i <= last; i++) {
+        rotate_keeping(&s, i, 0);
+        write_record(s.log, i);
+        while (nd_log_reader_ahead(r) < ND_MIN(i, (uint64_t)ND_LOG_AHEAD_FILES))
+            ND_TRY(nd_fiber_sleep(ND_MILLISECOND / 4));
+    }
+    ND_TRY(read_up_to(r, &next, ND_LOG_AHEAD_FILES + 1, &lost));
+    assert_int_equal(lost, 0);
+    ND_TRY(read_up_to(r, &next, last + 1, &lost));
+    assert_int_equal(lost, 19);
+    nd_group_end(ND_TAKE(g));
+    nd_log_reader_close(ND_TAKE(r));
+    scene_fini(&s);
+    return NULL;
+}
+
+IN_REAL_LOOP(lost_files_are_counted_exactly_by_who_does_not_hold)
+{
+    /* keep, rotations while nobody looks, files that are gone by then */
+    static const uint64_t cases[][3] = {{0, 1, 0}, {0, 2, 1}, {0, 7, 6}, {1, 1, 0}, {1, 2, 0},
+                                        {1, 3, 1}, {1, 9, 7}, {3, 4, 0}, {3, 5, 1}, {5, 20, 14}};
+
+    for (size_t c = 0; c < ND_LEN(cases); c++) {
+        uint64_t keep = cases[c][0], next = 0, lost = 0, number = 0;
+        struct nd_log_reader_options options;
+        ND_AUTO(nd_log_reader_closep) struct nd_log_reader *r = NULL;
+        struct scene s;
+
+        ND_TRY(scene_init(&s));
+        options = follow_of(&s);
+        write_record(s.log, 0);
+        ND_TRY(nd_log_reader_open(&options, &r));
+        ND_TRY(read_up_to(r, &next, 1, &lost));
+        for (unsigned again = 0; again < 2; again++) {
+            uint64_t end = next + cases[c][1];
+
+            lost = 0;
+            for (uint64_t i = next; i < end; i++) {
+                rotate_keeping(&s, ++number, keep);
+                write_record(s.log, i);
+            }
+            ND_TRY(read_up_to(r, &next, end, &lost));
+            assert_int_equal(lost, cases[c][2]);
+        }
+        nd_log_reader_close(ND_TAKE(r));
+        scene_fini(&s);
+    }
+    return NULL;
+}
+
 /* What a logger does that is started again and again and rotates all the time. */
 static void
 write_and_rotate(const struct scene *s, uint64_t files, uint64_t records_each)
@@ -297,12 +439,14 @@ IN_REAL_LOOP(what_was_removed_unread_is_told_as_a_gap)
     assert_false(batch.gap);
 
     /* Two rotations with only one file kept: record 1 is gone before anybody saw it. */
-    put_file(s.log, ND_STR(""));
+    assert_int_equal(unlink(s.log), 0);
+    write_record(s.log, 1);
     assert_int_equal(unlink(s.log), 0);
     write_record(s.log, 2);
     ND_TRY(nd_log_reader_next(r, &batch));
     assert_int_equal(batch.n, 1);
     assert_true(batch.gap);
+    assert_int_equal(batch.lost_files, 1);
 
     /* Cut to nothing and written again. */
     put_file(s.log, ND_STR(""));
@@ -310,6 +454,7 @@ IN_REAL_LOOP(what_was_removed_unread_is_told_as_a_gap)
     ND_TRY(nd_log_reader_next(r, &batch));
     assert_int_equal(batch.n, 1);
     assert_true(batch.gap);
+    assert_int_equal(batch.lost_files, 0);
     nd_log_reader_close(r);
     scene_fini(&s);
     return NULL;
@@ -459,6 +604,9 @@ main(void)
         cmocka_unit_test(a_record_written_in_pieces_arrives_whole),
         cmocka_unit_test(a_follower_survives_a_hundred_rotations),
         cmocka_unit_test(older_files_of_a_logger_that_counts_from_one_again_are_not_repeated),
+        cmocka_unit_test(files_that_go_while_the_reader_lags_are_read_when_they_are_held),
+        cmocka_unit_test(who_lags_behind_the_limit_is_told_what_is_lost),
+        cmocka_unit_test(lost_files_are_counted_exactly_by_who_does_not_hold),
         cmocka_unit_test(what_was_removed_unread_is_told_as_a_gap),
         cmocka_unit_test(a_removed_container_ends_its_followers),
         cmocka_unit_test(a_tail_can_be_followed_from_nothing),

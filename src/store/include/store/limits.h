@@ -26,8 +26,11 @@
     ((size_t)64 * 1024) /* a batch ends when it holds this many payload bytes */
 #define ND_LOG_TAIL_BLOCK ((size_t)64 * 1024) /* bytes read at once when going backwards */
 #define ND_LOG_YIELD_BYTES \
-    ((size_t)1024 * 1024)                     /* file bytes decoded between two turns of the loop */
-#define ND_LOG_ROTATED_MAX    4096u           /* rotated files of one log that are looked at */
+    ((size_t)1024 * 1024)           /* file bytes decoded between two turns of the loop */
+#define ND_LOG_ROTATED_MAX    4096u /* rotated files of one log that are looked at */
+/* Who follows a log more slowly than it is written may be so far behind, in files and in bytes of them. */
+#define ND_LOG_AHEAD_FILES    64u
+#define ND_LOG_AHEAD_BYTES    ((uint64_t)1024 * 1024 * 1024)
 #define ND_LOG_UNTIL_SLACK_NS (5 * ND_SECOND) /* records are in order of time, but for so much */
 
 /* A follower whose logger is alive is woken by the kernel; this is for file systems that do not. */

@@ -49,7 +49,9 @@ struct nd_log_batch {
     size_t n;                           /* 0: the end */
     size_t payload;                     /* bytes in all entries */
     bool drained; /* nothing more is there now: the time to send what was held back */
-    bool gap; /* a rotated file was removed before it was read: records are missing before these */
+    bool gap; /* records may be missing before these: files were lost, or the file was cut short */
+    uint64_t
+        lost_files; /* removed before they were read, directly before these; at least so many */
     uint64_t skipped_bytes; /* in lines that were no record, since the last batch */
 };
 
@@ -60,5 +62,15 @@ struct nd_log_batch {
  */
 struct nd_error *nd_log_reader_next(struct nd_log_reader *reader,
                                     struct nd_log_batch *ret) ND_CHECK_RESULT;
+
+/*
+ * Open the files of a followed log as they appear, so that what is removed before it is read is read all the
+ * same, up to ND_LOG_AHEAD_FILES and ND_LOG_AHEAD_BYTES. Runs until cancelled, in a fiber beside the reader's,
+ * and must have ended when the reader is closed. Fails: errors of the disk; the reader goes on without.
+ */
+struct nd_error *nd_log_reader_hold(struct nd_log_reader *reader) ND_CHECK_RESULT;
+
+/* How many files behind the one that is read are open already. Context: any. */
+size_t nd_log_reader_ahead(const struct nd_log_reader *reader);
 
 #endif

@@ -34,6 +34,7 @@ struct nd_output_sink {
  * What a container wrote; with `follow` until it has ended and its logger is done. Ends with the error
  * of `sink` when that returns one.
  * Fails: ND_PRECONDITION, reason LOGS_NOT_READABLE (driver none, or one that cannot be read back);
+ *        ND_DATA_LOSS, reason OUTPUT_LOST (files of the log were removed before they were read);
  *        ND_INVALID about "tail", "since" or "until".
  */
 struct nd_error *nd_container_logs(struct nd_containers *cs, const char *ns,
