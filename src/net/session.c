@@ -224,6 +224,7 @@ static void
 make_h2(struct nd_session *session)
 {
     nghttp2_session_callbacks *callbacks;
+    nghttp2_mem mem = nd_session_mem(&session->frame_block);
     nghttp2_option *option;
     int rv = nghttp2_session_callbacks_new(&callbacks);
 
@@ -243,8 +244,8 @@ make_h2(struct nd_session *session)
     nghttp2_option_set_stream_reset_rate_limit(option, 1000000, 100000);
 #endif
     rv = session->role == ND_SESSION_SERVER
-             ? nghttp2_session_server_new2(&session->h2, callbacks, session, option)
-             : nghttp2_session_client_new2(&session->h2, callbacks, session, option);
+             ? nghttp2_session_server_new3(&session->h2, callbacks, session, option, &mem)
+             : nghttp2_session_client_new3(&session->h2, callbacks, session, option, &mem);
     ND_INVARIANT(rv == 0);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);

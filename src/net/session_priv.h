@@ -24,8 +24,15 @@ struct nd_meter {
     uint32_t count;
 };
 
+/* A mapping of its own; see session_mem.c. */
+struct nd_pages {
+    void *ptr; /* NULL: none */
+    size_t size;
+};
+
 struct nd_session {
     nghttp2_session *h2;
+    struct nd_pages frame_block;
     struct nd_stream *stream;
     struct nd_session_handler handler;
     enum nd_session_role role;
@@ -103,6 +110,11 @@ void nd_session_wake_alive(struct nd_session *session);
 
 /* The timer. */
 void nd_session_check_alive(struct nd_session *session);
+
+/* --- session_mem.c --- */
+
+/* nghttp2's allocator; `pages` lives as long as the session. */
+nghttp2_mem nd_session_mem(struct nd_pages *pages);
 
 /* --- session_in.c --- */
 

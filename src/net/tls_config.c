@@ -84,11 +84,27 @@ select_h2(SSL *ssl, const unsigned char **out, unsigned char *out_len, const uns
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* A client that does not speak of protocols is told at once, before anything costly. */
+static int
+demand_alpn(SSL *ssl, int *alert, void *arg)
+{
+    const unsigned char *list;
+    size_t len;
+
+    (void)arg;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &list,
+                                  &len) == 1)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
 static struct nd_error *
 set_up_server(SSL_CTX *ctx, const struct nd_tls_options *o)
 {
     ND_TRY(load_certificate(ctx, o));
     SSL_CTX_set_alpn_select_cb(ctx, select_h2, NULL);
+    SSL_CTX_set_client_hello_cb(ctx, demand_alpn, NULL);
     if (o->ca_file == NULL) {
         if (o->require_client_cert)
             return nd_error_new(ND_INVALID, "require_client_cert needs a ca_file");
@@ -162,6 +178,7 @@ make_config(const struct nd_tls_options *options, bool server, struct nd_tls_con
     *ret = nd_new(struct nd_tls_config);
     **ret = (struct nd_tls_config){
         .ctx = job.ctx,
+        .wire = nd_tls_bio_method_new(),
         .refs = 1,
         .server = server,
         .skip_verify = options->insecure_skip_verify,
@@ -194,6 +211,7 @@ nd_tls_config_unref(struct nd_tls_config *config)
     if (config == NULL || --config->refs != 0)
         return;
     SSL_CTX_free(config->ctx);
+    BIO_meth_free(config->wire);
     nd_free(config);
 }
 

@@ -1,18 +1,32 @@
 #ifndef NET_TLS_PRIV_H
 #define NET_TLS_PRIV_H
 
-/* What the files of TLS share: tls_config.c, tls_stream.c, tls_peer.c. */
+/* What the files of TLS share: tls_config.c, tls_stream.c, tls_bio.c, tls_peer.c. */
 
 #include <openssl/ssl.h>
 
+#include "base/buf.h"
 #include "net/tls.h"
 
 struct nd_tls_config {
     SSL_CTX *ctx;
-    unsigned refs; /* the loop's thread only */
+    BIO_METHOD *wire; /* of the streams' BIOs */
+    unsigned refs;    /* the loop's thread only */
     bool server;
     bool skip_verify;
 };
+
+/* The encrypted bytes of a connection, as its BIO sees them. */
+struct nd_tls_wire {
+    struct nd_str in;  /* not read yet; borrowed */
+    struct nd_buf out; /* not taken yet */
+};
+
+/* Freed by BIO_meth_free() after the last BIO. */
+BIO_METHOD *nd_tls_bio_method_new(void);
+
+/* A BIO for both directions; `wire` must outlive it. */
+BIO *nd_tls_bio_new(const BIO_METHOD *method, struct nd_tls_wire *wire);
 
 /* An error with the text of OpenSSL's queue, which is emptied. */
 struct nd_error *nd_tls_error(enum nd_code code, const char *what) ND_NEW_ERROR;

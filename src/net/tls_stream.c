@@ -1,10 +1,11 @@
 /*
  * TLS as a byte stream over a byte stream.
  *
- *     lower ──bytes──> BIO in ──> SSL ──> reader            write ──> SSL ──> BIO out ──bytes──> lower
+ *     lower ──bytes──> wire.in ──> SSL ──> reader          write ──> SSL ──> wire.out ──bytes──> lower
  *
  * Every feed runs SSL_read until it wants more, and everything that OpenSSL may have put into its
- * output (handshake records, key updates, alerts) is drained after each call. Plaintext written before
+ * output (handshake records, key updates, alerts) is drained after each call. Between two feeds
+ * nothing is kept, unless the reader has stopped in the middle of one (tls_bio.c). Plaintext written before
  * the handshake is over is kept; the writer sees it in unsent(). The handshake reads whether or not
  * somebody reads from the stream yet: a writer waits for it too.
  *
@@ -23,15 +24,17 @@
 
 #include "tls_priv.h"
 
-#define RECORD_BYTES 16384
-#define EARLY_MAX    (64u << 20) /* far above any session's high-water mark */
+#define RECORD_BYTES    16384
+#define RECORD_OVERHEAD 64          /* more than header, tag and padding of any record */
+#define EARLY_MAX       (64u << 20) /* far above any session's high-water mark */
 
 struct tls_stream {
     struct nd_stream base; /* first */
     struct nd_stream *lower;
     struct nd_tls_config *config;
     SSL *ssl;
-    BIO *in, *out; /* owned by ssl */
+    struct nd_tls_wire wire;
+    struct nd_buf rest; /* of a feed whose reader has stopped */
     struct nd_buf early;
     struct nd_tls_peer peer;
     struct nd_deferred again; /* begin, or go on with decrypted bytes after a stop */
@@ -54,6 +57,8 @@ destroy(struct tls_stream *t)
 {
     nd_deferred_remove(&t->again);
     SSL_free(t->ssl);
+    nd_buf_fini(&t->wire.out);
+    nd_buf_fini(&t->rest);
     nd_buf_fini(&t->early);
     nd_tls_peer_fini(&t->peer);
     nd_tls_config_unref(t->config);
@@ -63,13 +68,10 @@ destroy(struct tls_stream *t)
 static void
 drain_out(struct tls_stream *t)
 {
-    char *ptr;
-    long len = BIO_get_mem_data(t->out, &ptr);
-
-    if (len <= 0)
+    if (t->wire.out.len == 0)
         return;
-    nd_stream_push(t->lower, nd_str_n(ptr, (size_t)len));
-    (void)BIO_reset(t->out);
+    nd_stream_push(t->lower, nd_buf_str(&t->wire.out));
+    nd_buf_fini(&t->wire.out);
 }
 
 /* Tell the reader, once. Takes `err`. */
@@ -101,9 +103,21 @@ handshake_error(struct tls_stream *t)
                         X509_verify_cert_error_string(verify));
 }
 
+/* As much as its records will take, so that it does not grow by and by. */
+static void
+reserve_out(struct tls_stream *t, size_t plain)
+{
+    size_t records = plain / RECORD_BYTES + 1;
+    struct nd_error *err = nd_buf_reserve(&t->wire.out, plain + records * RECORD_OVERHEAD);
+
+    ND_INVARIANT(err == NULL);
+}
+
 static void
 write_plain(struct tls_stream *t, struct nd_str bytes)
 {
+    if (bytes.len != 0)
+        reserve_out(t, bytes.len);
     while (bytes.len != 0) {
         int n = (int)ND_MIN(bytes.len, (size_t)RECORD_BYTES);
 
@@ -213,16 +227,32 @@ leave(struct tls_stream *t)
         destroy(t);
 }
 
+/* What was not read is somebody else's memory. */
 static void
-pump(struct tls_stream *t)
+keep_rest(struct tls_stream *t)
+{
+    struct nd_buf rest = ND_BUF_INIT(EARLY_MAX);
+
+    nd_buf_put(&rest, t->wire.in);
+    nd_buf_fini(&t->rest);
+    t->rest = rest;
+    t->wire.in = ND_STR_NONE;
+}
+
+static void
+pump(struct tls_stream *t, struct nd_str bytes)
 {
     t->busy++;
+    if (t->rest.len != 0)
+        nd_buf_put(&t->rest, bytes);
+    t->wire.in = t->rest.len != 0 ? nd_buf_str(&t->rest) : bytes;
     if (!t->secure && !t->ended)
         shake_hands(t);
     while (t->secure && t->started && !t->ended && !t->closed && read_plain(t))
         continue;
     if (!t->closed)
         drain_out(t);
+    keep_rest(t);
     leave(t);
 }
 
@@ -233,8 +263,7 @@ on_lower_bytes(void *arg, struct nd_str bytes)
 
     if (t->ended)
         return;
-    BIO_write(t->in, bytes.ptr, (int)bytes.len);
-    pump(t);
+    pump(t, bytes);
 }
 
 static void
@@ -252,7 +281,7 @@ on_lower_end(void *arg, struct nd_error *err)
 static void
 on_again(void *arg)
 {
-    pump(arg);
+    pump(arg, ND_STR_NONE);
 }
 
 /* --- the stream's operations --- */
@@ -350,6 +379,7 @@ make(struct nd_stream *lower, struct nd_tls_config *config)
         .on_end = on_lower_end,
         .arg = t,
     };
+    BIO *bio;
 
     t->base.ops = &tls_ops;
     t->base.peer = *nd_stream_peer(lower);
@@ -358,11 +388,11 @@ make(struct nd_stream *lower, struct nd_tls_config *config)
     t->early = ND_BUF_INIT(EARLY_MAX);
     t->again = (struct nd_deferred){.fn = on_again, .arg = t};
     t->ssl = SSL_new(config->ctx);
-    t->in = BIO_new(BIO_s_mem());
-    t->out = BIO_new(BIO_s_mem());
-    ND_INVARIANT(t->ssl != NULL && t->in != NULL && t->out != NULL);
-    BIO_set_mem_eof_return(t->in, -1);
-    SSL_set_bio(t->ssl, t->in, t->out);
+    ND_INVARIANT(t->ssl != NULL);
+    t->wire.out = ND_BUF_INIT(EARLY_MAX);
+    t->rest = ND_BUF_INIT(EARLY_MAX);
+    bio = nd_tls_bio_new(config->wire, &t->wire);
+    SSL_set_bio(t->ssl, bio, bio);
     nd_stream_attach(lower, &reader, on_lower_drain, t);
     nd_stream_start(lower);
     nd_deferred_add(&t->again);

@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import signal
+import socket
+import ssl
 import subprocess
 import threading
 
@@ -198,6 +200,39 @@ class TestTls:
              box.pki / "ca.pem", "-cert", box.pki / "client.pem", "-key", box.pki / "client.key",
              "-brief"], input="", capture_output=True, text=True, check=False)
         assert "TLSv1.3" in done.stderr
+
+    def python_client(self, box, protocols=None, version=None):
+        context = ssl.create_default_context(cafile=box.pki / "ca.pem")
+        context.load_cert_chain(box.pki / "client.pem", box.pki / "client.key")
+        if protocols:
+            context.set_alpn_protocols(protocols)
+        if version:
+            context.minimum_version = context.maximum_version = version
+        return context
+
+    def shake_hands(self, box, context, session=None):
+        plain = socket.create_connection(("127.0.0.1", box.port), timeout=10)
+        return context.wrap_socket(plain, server_hostname="localhost", session=session)
+
+    @pytest.mark.parametrize("protocols", [None, ["http/1.1"], ["h3", "spdy/3"]])
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    def test_without_h2_it_is_refused_by_an_alert(self, box, protocols, version):
+        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+            self.shake_hands(box, self.python_client(box, protocols, version)).close()
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+    def test_sessions_are_never_resumed(self, box, version):
+        """A client whose certificate was withdrawn must not come back without showing it."""
+        context = self.python_client(box, ["h2", "http/1.1"], version)
+        with self.shake_hands(box, context) as first:
+            assert first.selected_alpn_protocol() == "h2"
+            assert first.version() == ("TLSv1.2" if version == ssl.TLSVersion.TLSv1_2 else "TLSv1.3")
+            first.recv(100)
+            session = first.session
+        if session is not None:
+            assert not session.has_ticket
+            with self.shake_hands(box, context, session) as second:
+                assert not second.session_reused
 
     def test_the_cli(self, box):
         done = subprocess.run(
