@@ -155,6 +155,7 @@ def stop(box, remote):
         with contextlib.suppress(subprocess.SubprocessError):
             box.containerd.clear_namespace(NAMESPACE)
             box.containerd.ctr("namespaces", "rm", NAMESPACE, check=False)
+        host.remove_namespace_cgroups(NAMESPACE)
     box.close()
 
 
