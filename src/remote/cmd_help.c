@@ -1,4 +1,4 @@
-/* help, and the dump of all tables that completion scripts and manual pages are made from. */
+/* help, and the dump of all tables, which completion and manual pages are made from (man/make_manual.py). */
 
 #include "cli.h"
 

@@ -269,7 +269,7 @@ nd_options_read(int argc, char *const *argv, struct nd_options *ret)
 
 /* One option: name and value in the first column, the help, line by line, in the second. */
 static void
-print_option(const struct option *o)
+print_option(const struct option *o, int width)
 {
     struct nd_str rest = nd_str(o->help), line;
     char left[64];
@@ -277,9 +277,23 @@ print_option(const struct option *o)
     (void)snprintf(left, sizeof(left), "--%s%s%s", o->name, o->value != NULL ? " " : "",
                    o->value != NULL ? o->value : "");
     for (bool first = true; nd_str_next(&rest, '\n', &line); first = false)
-        printf("  %-28s %.*s\n", first ? left : "", ND_STR_ARG(line));
+        printf("  %-*s  %.*s\n", width, first ? left : "", ND_STR_ARG(line));
     if (o->env != NULL)
-        printf("  %-28s environment: %s\n", "", o->env);
+        printf("  %-*s  environment: %s\n", width, "", o->env);
+}
+
+/* Of the first column. */
+static int
+width_of_names(void)
+{
+    size_t width = 0;
+
+    for (size_t i = 0; i < ND_LEN(options); i++) {
+        size_t value = options[i].value != NULL ? strlen(options[i].value) + 1 : 0;
+
+        width = ND_MAX(width, strlen(options[i].name) + value);
+    }
+    return (int)(width + strlen("--"));
 }
 
 void
@@ -288,7 +302,7 @@ nd_options_help(void)
     printf("Usage: nerdctl-grpcd [OPTION]...\n\n"
            "Serve the functions of nerdctl as a gRPC API, in front of containerd.\n\n");
     for (size_t i = 0; i < ND_LEN(options); i++)
-        print_option(&options[i]);
+        print_option(&options[i], width_of_names());
     printf(
         "\nSIGTERM and SIGINT stop it gracefully; a second one stops it at once. SIGHUP reads the\n"
         "files of TLS again: new connections get them, those that are there do not notice.\n");
