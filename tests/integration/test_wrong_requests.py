@@ -157,6 +157,55 @@ CONFIGS = [
     ("missing runtime", {"runtime": "/no/such/runc"}, "config.runtime"),
 ]
 
+LONG = "x" * 5000
+
+# (service, method, fields of the request, field that is wrong); "box" and "busybox" are there.
+REQUESTS = [
+    ("container", "Stop", {"container": "box", "signal": "NOSUCH"}, "signal"),
+    ("container", "Stop", {"container": "box", "signal": "99"}, "signal"),
+    ("container", "Stop", {"container": "box", "timeout": -5}, "timeout"),
+    ("container", "Kill", {"container": "box", "signal": "NOSUCH"}, "signal"),
+    ("container", "Kill", {"container": "box", "signal": "-3"}, "signal"),
+    ("container", "Kill", {"container": "box", "signal": "0"}, "signal"),
+    ("container", "Inspect", {"container": "box", "mode": 77}, "mode"),
+    ("container", "Logs", {"container": "box", "tail": -1}, "tail"),
+    ("container", "List", {"filters": ["name"]}, "filters[0]"),
+    ("container", "List", {"filters": ["id="]}, "filters[0]"),
+    ("container", "List", {"filters": ["exited=-1"]}, "filters[0]"),
+    ("container", "List", {"filters": ["exited=99999999999"]}, "filters[0]"),
+    ("container", "List", {"filters": ["before=nosuch"]}, "filters[0]"),
+    ("container", "List", {"filters": ["id=x"] * 1000}, "filters"),
+    ("container", "Wait", {"containers": ["box"] * 5000}, "containers"),
+    ("image", "Inspect", {"image": ""}, "image"),
+    ("image", "Inspect", {"image": "a b"}, "image"),
+    ("image", "Inspect", {"image": LONG}, "image"),
+    ("image", "Inspect", {"image": "busybox", "mode": 77}, "mode"),
+    ("image", "Inspect", {"image": "busybox", "platform": "lin ux/!"}, "platform"),
+    ("image", "Inspect", {"image": "busybox", "platform": "/"}, "platform"),
+    ("image", "Inspect", {"image": "busybox", "platform": "nosuch"}, "platform"),
+    ("image", "List", {"page_size": -1}, "page_size"),
+    ("image", "List", {"page_token": "no token of ours"}, "page_token"),
+    ("image", "List", {"filters": [""]}, "filters[0]"),
+    ("image", "List", {"filters": ["nosuch=x"]}, "filters[0]"),
+    ("image", "List", {"filters": ["label"]}, "filters[0]"),
+    ("image", "List", {"filters": ["reference="]}, "filters[0]"),
+    ("image", "List", {"filters": ["dangling=perhaps"]}, "filters[0]"),
+    ("image", "List", {"filters": ["label=x", "before=a b"]}, "filters[1]"),
+    ("image", "List", {"filters": ["label=x"] * 100}, "filters"),
+    ("image", "Tag", {"source": "", "target": "x:1"}, "source"),
+    ("image", "Tag", {"source": "a b", "target": "x:1"}, "source"),
+    ("image", "Tag", {"source": "busybox", "target": ""}, "target"),
+    ("image", "Tag", {"source": "busybox", "target": "UPPER"}, "target"),
+    ("image", "Tag", {"source": "busybox", "target": "x:" + "t" * 129}, "target"),
+    ("image", "Tag", {"source": "busybox", "target": "x@sha256:" + "0" * 64}, "target"),
+    ("image", "Remove", {"image": ""}, "image"),
+    ("image", "Remove", {"image": "a b"}, "image"),
+    ("system", "Events", {"filters": ["x"]}, "filters[0]"),
+    ("system", "Events", {"filters": ["nosuch=x"]}, "filters[0]"),
+    ("system", "Events", {"filters": ["event="]}, "filters[0]"),
+    ("system", "Events", {"filters": ["event=x"] * 1000}, "filters"),
+]
+
 
 def assert_untouched(ns):
     """No container, no file: the image alone is there."""
@@ -216,8 +265,37 @@ def test_missing_config(shared):
     assert_untouched(shared)
 
 
+class TestOtherFields:
+    @pytest.fixture(scope="class")
+    def with_box(self, shared):
+        container = shared.create("true", name="box")
+        yield shared
+        shared.remove(container)
+
+    @pytest.mark.parametrize("service, method, fields, field", REQUESTS,
+                             ids=[f"{row[1]}_{row[3]}_{i}" for i, row in enumerate(REQUESTS)])
+    def test_field_is_named(self, with_box, service, method, fields, field):
+        request = getattr(getattr(with_box.m, service),
+                          f"{service.capitalize()}Service{method}Request")
+        failure = with_box.failure(getattr(getattr(with_box.api, service), method),
+                                   request(**fields))
+        assert failure.code in (INVALID, grpc.StatusCode.RESOURCE_EXHAUSTED), failure
+        assert field in failure.fields, failure
+        assert len(failure.fields[field]) > 3
+        assert len(failure.message) < 2000
+
+
+@pytest.mark.parametrize("name", ["a b", "../x", "x" * 300, "a/b", "-x", "x-", "a..b"])
+def test_wrong_namespace_names_the_metadata(shared, name):
+    request = shared.m.container.ContainerServiceListRequest()
+    failure = shared.api.failure(lambda: shared.api.container.List(
+        request, metadata=[("containerd-namespace", name)], timeout=10))
+    assert failure.code == INVALID
+    assert "containerd-namespace" in failure.fields
+
+
 class TestOtherMethods:
-    """Calls on what is not there or with values that cannot be."""
+    """Calls on what is not there, or without what they are about."""
 
     @pytest.mark.parametrize("method, fields, field", [
         ("Inspect", {"container": ""}, "container"),

@@ -211,6 +211,32 @@ make_document(struct inspecting *in, Pb__InspectMode mode, char **ret)
     return NULL;
 }
 
+static struct nd_error *
+check_mode(Pb__InspectMode mode)
+{
+    switch (mode) {
+    case PB__INSPECT_MODE__INSPECT_MODE_UNSPECIFIED:
+    case PB__INSPECT_MODE__INSPECT_MODE_DOCKER_COMPAT:
+    case PB__INSPECT_MODE__INSPECT_MODE_NATIVE:
+        return NULL;
+    default: /* the other side may send any number */
+        return nd_error_field("mode", "%d is no mode", (int)mode);
+    }
+}
+
+/* The host's, when none is named. */
+static struct nd_error *
+read_platform(const char *text, struct nd_platform *ret)
+{
+    struct nd_error *err;
+
+    nd_platform_host(ret);
+    if (text[0] == '\0')
+        return NULL;
+    err = nd_platform_parse(nd_str(text), ret);
+    return err != NULL ? nd_error_in_field(err, "platform") : NULL;
+}
+
 struct nd_error *
 nd_image_inspect(struct nd_host *host, const char *ns, const Pb__ImageServiceInspectRequest *req,
                  struct nd_arena *arena, Pb__ImageServiceInspectResponse *rsp)
@@ -220,10 +246,9 @@ nd_image_inspect(struct nd_host *host, const char *ns, const Pb__ImageServiceIns
     struct nd_platform platform;
     struct nd_tree tree;
 
-    nd_platform_host(&platform);
-    if (req->platform[0] != '\0')
-        ND_TRY(nd_platform_parse(nd_str(req->platform), &platform));
-    ND_TRY(nd_record_find(host, ns, nd_str(req->image), arena, &found));
+    ND_TRY(check_mode(req->mode));
+    ND_TRY(read_platform(req->platform, &platform));
+    ND_TRY(nd_record_find_field(host, ns, "image", nd_str(req->image), arena, &found));
     in.record = found.images[0];
     ND_TRY(nd_image_present(host, ns, in.record, NULL, arena, &rsp->image));
     ND_TRY(nd_tree_read(host, (struct nd_ctrd_scope){.ns = ns}, in.record->target, arena, &tree));

@@ -74,7 +74,9 @@ read_filters(struct nd_host *host, const char *ns, struct nd_arena *arena, struc
                                   "invalid filter \"%.*s\": known are before, since, label, "
                                   "reference, dangling",
                                   ND_STR_ARG(key));
-        if (nd_str_eqz(key, "dangling"))
+        if (value.len == 0)
+            err = nd_error_new(ND_INVALID, "has no value");
+        else if (nd_str_eqz(key, "dangling"))
             err = nd_parse_bool(value, &dangling);
         else if (nd_str_eqz(key, "before"))
             err = read_point(host, ns, value, arena, &f->before, &f->has_before);

@@ -249,3 +249,12 @@ nd_record_find(struct nd_host *host, const char *ns, struct nd_str given, struct
     ND_TRY(find_by_id(host, ns, hex, arena, ret));
     return ret->n > 0 ? NULL : not_found(given);
 }
+
+struct nd_error *
+nd_record_find_field(struct nd_host *host, const char *ns, const char *field, struct nd_str given,
+                     struct nd_arena *arena, struct nd_found_images *ret)
+{
+    struct nd_error *err = nd_record_find(host, ns, given, arena, ret);
+
+    return nd_error_code(err) == ND_INVALID ? nd_error_in_field(err, field) : err;
+}

@@ -38,4 +38,9 @@ struct nd_error *nd_record_find(struct nd_host *host, const char *ns, struct nd_
                                 struct nd_arena *arena,
                                 struct nd_found_images *ret) ND_CHECK_RESULT;
 
+/* The same for a field of a request, which is named when what it says can be no image. */
+struct nd_error *nd_record_find_field(struct nd_host *host, const char *ns, const char *field,
+                                      struct nd_str text, struct nd_arena *arena,
+                                      struct nd_found_images *ret) ND_CHECK_RESULT;
+
 #endif

@@ -138,7 +138,7 @@ nd_image_remove(struct nd_host *host, const char *ns, const Pb__ImageServiceRemo
     struct nd_found_images found;
     bool shared;
 
-    ND_TRY(nd_record_find(host, ns, nd_str(req->image), arena, &found));
+    ND_TRY(nd_record_find_field(host, ns, "image", nd_str(req->image), arena, &found));
     if (found.by_id && found.n > 1 && !req->force)
         return nd_error_hint(
             nd_error_reason(nd_error_new(ND_PRECONDITION, "image %s has several names", req->image),

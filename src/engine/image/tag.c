@@ -20,7 +20,7 @@ nd_image_tag(struct nd_host *host, const char *ns, const Pb__ImageServiceTagRequ
     if (target.digest[0] != '\0')
         return nd_error_field("target",
                               "a name with a digest cannot be given: it is the content's");
-    ND_TRY(nd_record_find(host, ns, nd_str(req->source), arena, &found));
+    ND_TRY(nd_record_find_field(host, ns, "source", nd_str(req->source), arena, &found));
     ND_TRY(nd_record_put(host, (struct nd_ctrd_scope){.ns = ns}, target.name,
                          found.images[0]->target, arena, &record));
     return nd_image_present(host, ns, record, NULL, arena, &rsp->image);

@@ -230,7 +230,9 @@ IN_REAL_LOOP(wrong_filters_are_refused_by_field)
         enum nd_code code;
     } cases[] = {
         {"colour=red", ND_INVALID},
-        {"label", ND_OK},
+        {"label=colour", ND_OK},
+        {"label", ND_INVALID},
+        {"reference=", ND_INVALID},
         {"", ND_INVALID},
         {"dangling=perhaps", ND_INVALID},
         {"before=nosuch", ND_NOT_FOUND},
