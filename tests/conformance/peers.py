@@ -19,10 +19,18 @@ class Failure(Exception):
     pass
 
 
-class Server:
-    """A running program that says "listening ..." once for each transport, in the order given."""
+def kind_of(line):
+    """Which listener a line of a server is about."""
+    for prefix, kind in ((" tls", "tls"), (" lenient", "lenient"), (" unix", "unix")):
+        if prefix in line:
+            return kind
+    return "h2c"
 
-    def __init__(self, name, command, folder, socket_path, transports=TRANSPORTS):
+
+class Server:
+    """A running program that says "listening ..." once for each transport."""
+
+    def __init__(self, name, command, folder, transports=TRANSPORTS, socket_path=None):
         self.name = name
         self.log = open(folder / f"{name}.log", "w+b")
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
@@ -46,9 +54,8 @@ class Server:
                 raise Failure(f"{self.name} does not listen: {text!r} {self.tail()}")
             text += more
         for line in text.decode().splitlines():
-            kind = "unix" if "unix:" in line else "tls" if "tls" in line else "h2c"
-            if kind != "unix":
-                self.ports[kind] = int(line.replace(":", " ").split()[-1])
+            if kind_of(line) != "unix":
+                self.ports[kind_of(line)] = int(line.replace(":", " ").split()[-1])
 
     def tail(self):
         self.log.flush()
@@ -80,14 +87,14 @@ def ours(build, where, pki, name="interop_server"):
     socket = where / "ours.sock"
     command = [build / "tests/interop" / name, "--cert", pki / "server.pem", "--key",
                pki / "server.key", "tcp://127.0.0.1:0", "tls+tcp://127.0.0.1:0", f"unix://{socket}"]
-    return Server("ours", command, where, socket)
+    return Server("ours", command, where, socket_path=socket)
 
 
 def grpc_go(where, pki):
     socket = where / "go.sock"
     command = [tools.BIN / "go-interop-server", "-cert", pki / "server.pem", "-key",
                pki / "server.key", "tcp:127.0.0.1:0", "tls:127.0.0.1:0", f"unix:{socket}"]
-    return Server("grpc-go", command, where, socket)
+    return Server("grpc-go", command, where, socket_path=socket)
 
 
 @contextlib.contextmanager

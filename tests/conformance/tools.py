@@ -26,11 +26,11 @@ class Missing(Exception):
     pass
 
 
-def run(*args, **options):
-    """A program that must succeed; its output is shown only when it does not."""
+def run(*args, good=(0,), **options):
+    """A program that must end with a good exit code; its output is shown only when it does not."""
     done = subprocess.run([str(a) for a in args], stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
-    if done.returncode != 0:
+    if done.returncode not in good:
         raise Missing(f"{' '.join(str(a) for a in args)}: exit code {done.returncode}\n{done.stdout}")
     return done.stdout
 
@@ -77,22 +77,15 @@ def build_go():
 
 def install_js():
     """The packages of package-lock.json, and our program beside them, where it finds them."""
-    home = HOME / "js"
-    names = ("package.json", "package-lock.json", "interop.js")
-    lock = home / "package-lock.json"
-    fresh = lock.exists() and lock.read_bytes() == (HERE / "js/package-lock.json").read_bytes()
+    home, ours = HOME / "js", HERE / "js"
+    stamp = home / "installed.json"
+    lock = (ours / "package-lock.json").read_bytes()
     home.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        shutil.copy2(HERE / "js" / name, home / name)
-    if fresh and (home / "node_modules/@grpc/grpc-js").exists():
-        return
-    lock.unlink()
-    shutil.copy2(HERE / "js/package-lock.json", lock)
-    try:
+    for name in ("package.json", "package-lock.json", ".npmrc", "interop.js"):
+        shutil.copy2(ours / name, home / name)
+    if not stamp.exists() or stamp.read_bytes() != lock:
         run(need("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=home)
-    except Missing:
-        lock.unlink()
-        raise
+        stamp.write_bytes(lock)
 
 
 def make_stubs():

@@ -1,9 +1,11 @@
 /*
  * A plain HTTP/2 server on the session of src/net, for h2spec: every request gets 200 and a body.
  *
- *     h2_server ADDRESS [--any-authority]
+ *     h2_server [--cert FILE --key FILE] ADDRESS...
  *
- * Prints "listening ADDRESS PORT". Runs until it is killed.
+ * An address with "tls+" in front is served with TLS, one with "lenient+" with the session's profile for
+ * Unix sockets, where our own checks of headers stand in for those of the library. For each one
+ * "listening ADDRESS PORT" is printed, with the real port. SIGTERM ends it.
  */
 
 #include <stdio.h>
@@ -11,7 +13,11 @@
 
 #include "base/alloc.h"
 #include "fiber/group.h"
+#include "fiber/process.h"
 #include "net/session.h"
+#include "net/tls.h"
+
+#define MAX_ADDRESSES 8
 
 struct request {
     struct nd_h2_stream h2;
@@ -97,52 +103,104 @@ on_gone(void *arg, const struct nd_error *err)
     nd_free(c);
 }
 
+struct place {
+    const char *address; /* as on the command line */
+    bool lenient;
+    struct nd_tls_config *tls; /* NULL: cleartext; the program's */
+};
+
+struct program {
+    int argc;
+    char **argv;
+    struct place places[MAX_ADDRESSES];
+};
+
 static void
-serve(struct nd_stream *stream, bool any_authority)
+serve(struct nd_stream *stream, const struct place *place)
 {
     struct connection *c = nd_new(struct connection);
     const struct nd_session_options options = {
         .role = ND_SESSION_SERVER,
-        .any_authority = any_authority,
+        .any_authority = place->lenient,
         .max_streams = 100,
     };
     const struct nd_session_handler handler = {.arg = c, .on_open = on_open, .on_gone = on_gone};
 
+    if (place->tls != NULL)
+        stream = nd_tls_accept(stream, place->tls);
     c->session = nd_session_new(stream, &options, &handler);
 }
 
-static char **arguments;
-
 static struct nd_error *
-body(void *arg)
+listen_on(void *arg)
 {
+    const struct place *place = arg;
     ND_AUTO(nd_listener_closep) struct nd_listener *listener = NULL;
-    bool any_authority = arguments[2] != NULL && strcmp(arguments[2], "--any-authority") == 0;
+    const char *plus = strrchr(place->address, '+');
     struct nd_addr addr;
 
-    (void)arg;
-    ND_TRY(nd_addr_parse(nd_str(arguments[1]), &addr));
+    ND_TRY(nd_addr_parse(nd_str(plus != NULL ? plus + 1 : place->address), &addr));
     ND_TRY(nd_listener_open(&addr, NULL, &listener));
-    printf("listening %s %u\n", arguments[1], nd_listener_addr(listener)->port);
+    printf("listening %s %u\n", place->address, nd_listener_addr(listener)->port);
     fflush(stdout);
     for (;;) {
         struct nd_stream *stream;
 
         ND_TRY(nd_listener_accept(listener, &stream));
-        serve(stream, any_authority);
+        serve(stream, place);
     }
+}
+
+static struct nd_error *
+listen_everywhere(struct program *p, struct nd_group *group, struct nd_tls_config **tls)
+{
+    struct nd_tls_options files = {0};
+    size_t n = 0;
+
+    for (int i = 1; i < p->argc; i++) {
+        struct place *place = &p->places[n];
+
+        if (i + 1 < p->argc && strcmp(p->argv[i], "--cert") == 0) {
+            files.cert_file = p->argv[++i];
+        } else if (i + 1 < p->argc && strcmp(p->argv[i], "--key") == 0) {
+            files.key_file = p->argv[++i];
+        } else if (n++ == MAX_ADDRESSES) {
+            return nd_error_new(ND_INVALID, "more than %d addresses", MAX_ADDRESSES);
+        } else {
+            place->address = p->argv[i];
+            place->lenient = strncmp(place->address, "lenient+", 8) == 0;
+            if (strncmp(place->address, "tls+", 4) == 0 && *tls == NULL)
+                ND_TRY(nd_tls_config_server(&files, tls));
+            if (strncmp(place->address, "tls+", 4) == 0)
+                place->tls = *tls;
+            ND_TRY(nd_group_spawn(group, listen_on, place));
+        }
+    }
+    return NULL;
+}
+
+static struct nd_error *
+body(void *arg)
+{
+    static const int stops[] = {SIGTERM, SIGINT};
+    ND_AUTO(nd_tls_config_unrefp) struct nd_tls_config *tls = NULL;
+    ND_AUTO(nd_signals_closep) struct nd_signals *signals = NULL;
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("listeners", 0);
+    int signo;
+
+    ND_TRY(nd_signals_open(stops, ND_LEN(stops), &signals));
+    ND_TRY(listen_everywhere(arg, group, &tls));
+    return nd_signals_next(signals, &signo);
 }
 
 int
 main(int argc, char **argv)
 {
-    struct nd_error *err;
+    struct program p = {.argc = argc, .argv = argv};
+    struct nd_error *err = nd_loop_run(body, &p, NULL);
 
-    if (argc < 2)
-        return 2;
-    arguments = argv;
-    err = nd_loop_run(body, NULL, NULL);
-    fprintf(stderr, "h2_server: %s\n", nd_error_message(err));
+    if (err != NULL)
+        fprintf(stderr, "h2_server: %s\n", nd_error_message(err));
     nd_error_free(err);
-    return 1;
+    return err != NULL;
 }

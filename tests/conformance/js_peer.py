@@ -1,0 +1,44 @@
+"""grpc-js, which shares no code with the other implementations, in both directions."""
+
+import interop
+import peers
+import tools
+
+PROGRAM = tools.HOME / "js/interop.js"
+PROTO = tools.ROOT / "tests/interop/interop.proto"
+
+# grpc-js knows nothing of load reports.
+NOT_THERE = ("orca_per_rpc",)
+
+
+def command(mode, *words):
+    return [tools.need("node"), PROGRAM, PROTO, mode, *words]
+
+
+def js_server(where, pki):
+    socket = where / "js.sock"
+    return peers.Server("grpc-js", command(
+        "server", "--cert", pki / "server.pem", "--key", pki / "server.key", "tcp:127.0.0.1:0",
+        "tls:127.0.0.1:0", f"unix:{socket}"), where, socket_path=socket)
+
+
+def js_client_target(server, transport, pki):
+    if transport == "unix":
+        return [f"unix:{server.socket}"]
+    if transport == "h2c":
+        return [f"tcp:127.0.0.1:{server.ports[transport]}"]
+    return ["--ca", pki / "ca.pem", f"tls:127.0.0.1:{server.ports[transport]}"]
+
+
+def run(report, build, pki):
+    tools.install_js()
+    names = tools.run(*command("list")).split()
+    with peers.folder() as where:
+        with peers.running(peers.ours(build, where, pki), graceful=True) as server:
+            for transport in peers.TRANSPORTS:
+                target = js_client_target(server, transport, pki)
+                for name in names:
+                    report.case(name, transport, "grpc-js -> ours",
+                                interop.attempt(command("client", *target, name)))
+        with peers.running(js_server(where, pki), graceful=True) as server:
+            interop.our_client(report, build, server, pki, but=NOT_THERE)
