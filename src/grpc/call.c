@@ -145,6 +145,12 @@ nd_call_set_compression(struct nd_call *call, enum nd_compression compression)
     call->wants_gzip = compression == ND_COMPRESSION_GZIP;
 }
 
+bool
+nd_call_was_compressed(const struct nd_call *call)
+{
+    return call->in.taken_compressed;
+}
+
 struct nd_error *
 nd_call_send_header(struct nd_call *call)
 {

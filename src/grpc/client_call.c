@@ -541,6 +541,12 @@ nd_client_call_recv(struct nd_client_call *call, struct nd_arena *arena, void *r
     return NULL;
 }
 
+bool
+nd_client_call_was_compressed(const struct nd_client_call *call)
+{
+    return call->in.taken_compressed;
+}
+
 struct nd_error *
 nd_client_call_headers(struct nd_client_call *call, const struct nd_metadata **ret)
 {

@@ -116,7 +116,8 @@ nd_frames_next(struct nd_frames *f, struct nd_str *ret, bool *ret_found)
         return NULL;
     }
     len = announced((const unsigned char *)f->buf.ptr + f->pos);
-    if (f->buf.ptr[f->pos] != 0) {
+    f->taken_compressed = f->buf.ptr[f->pos] != 0;
+    if (f->taken_compressed) {
         ND_TRY(nd_frames_inflate(f, len));
         *ret = nd_buf_str(&f->plain);
     } else {

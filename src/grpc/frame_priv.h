@@ -33,6 +33,7 @@ struct nd_frames {
     size_t pos; /* bytes before it have been taken */
     size_t max_message;
     size_t taken; /* bytes of the message taken last, prefix included, as received */
+    bool taken_compressed;
     enum nd_encoding encoding;
     bool inflating;      /* the message at the front: bytes must stay where they are in `buf` */
     struct nd_buf plain; /* it, decompressed */

@@ -27,6 +27,14 @@ echo_metadata(struct nd_call *call)
     return NULL;
 }
 
+static void
+count_compressed(struct nd_call *call)
+{
+    struct echo_state *state = nd_call_user(call);
+
+    state->compressed += nd_call_was_compressed(call);
+}
+
 /* "compress: gzip": every message; "compress: every-other": the first, the third, ... */
 static void
 choose_compression(struct nd_call *call, uint64_t index)
@@ -62,6 +70,7 @@ static struct nd_error *
 unary(struct nd_call *call, const void *in, void *out)
 {
     ND_TRY(echo_metadata(call));
+    count_compressed(call);
     choose_compression(call, 0);
     return fill(nd_call_arena(call), in, out);
 }
@@ -74,6 +83,7 @@ server_stream(struct nd_call *call, const void *in, void *out)
 
     (void)out;
     ND_TRY(echo_metadata(call));
+    count_compressed(call);
     for (uint32_t i = 0; i < req->repeat; i++) {
         if (i == 0 || req->delay_ms != 0)
             ND_TRY(fill(nd_call_arena(call), req, &rsp));
@@ -97,6 +107,7 @@ client_stream(struct nd_call *call, const void *in, void *out)
         ND_TRY(nd_call_recv(call, &req));
         if (req == NULL)
             return NULL;
+        count_compressed(call);
         if (req->delay_ms != 0)
             ND_TRY(nd_fiber_sleep(req->delay_ms * ND_MILLISECOND));
         rsp->count++;
@@ -119,6 +130,7 @@ bidi(struct nd_call *call, const void *in, void *out)
         ND_TRY(nd_call_recv(call, &req));
         if (req == NULL)
             return NULL;
+        count_compressed(call);
         ND_TRY(fill(arena, req, &rsp));
         choose_compression(call, rsp.count++);
         ND_TRY(nd_call_send(call, &rsp));

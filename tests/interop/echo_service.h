@@ -12,8 +12,9 @@
 struct echo_state {
     unsigned started;
     unsigned ended;
-    unsigned cancelled; /* ended with ND_CANCELLED */
-    unsigned late;      /* ended with ND_DEADLINE */
+    unsigned cancelled;  /* ended with ND_CANCELLED */
+    unsigned late;       /* ended with ND_DEADLINE */
+    unsigned compressed; /* requests that came so */
 };
 
 void echo_add_to(struct echo_state *state, struct nd_server *server);

@@ -66,6 +66,9 @@ struct nd_error *nd_call_add_trailer(struct nd_call *call, struct nd_str key,
  */
 void nd_call_set_compression(struct nd_call *call, enum nd_compression compression);
 
+/* Whether the message received last came compressed: the request, on streams what recv returned. */
+bool nd_call_was_compressed(const struct nd_call *call);
+
 /* Send the initial metadata now instead of with the first message. Context: fiber. */
 struct nd_error *nd_call_send_header(struct nd_call *call) ND_CHECK_RESULT;
 

@@ -98,6 +98,9 @@ struct nd_error *nd_client_call_send(struct nd_client_call *call,
 /* For the messages sent from here on, in a call that was begun with compression; else no effect. */
 void nd_client_call_set_compression(struct nd_client_call *call, enum nd_compression compression);
 
+/* Whether the message received last came compressed. */
+bool nd_client_call_was_compressed(const struct nd_client_call *call);
+
 /* Half-close: no more messages from us. */
 struct nd_error *nd_client_call_finish_sending(struct nd_client_call *call) ND_CHECK_RESULT;
 
