@@ -85,6 +85,54 @@ def empty_stream(stub):
     expect(list(stub.FullDuplexCall(iter([]), timeout=SECONDS)), [])
 
 
+def client_compressed_unary(stub):
+    request = large_request()
+    request.expect_compressed.value = True
+    error = failure(lambda: stub.UnaryCall(request, timeout=SECONDS))
+    expect(error.code(), grpc.StatusCode.INVALID_ARGUMENT)
+    reply = stub.UnaryCall(request, timeout=SECONDS, compression=grpc.Compression.Gzip)
+    expect(len(reply.payload.body), LARGE_RESPONSE)
+    request.expect_compressed.value = False
+    expect(len(stub.UnaryCall(request, timeout=SECONDS).payload.body), LARGE_RESPONSE)
+
+
+def client_compressed_streaming(stub):
+    """grpcio compresses all messages of a call or none."""
+    def sized(size, compressed):
+        return pb.StreamingInputCallRequest(payload=payload(size),
+                                            expect_compressed=pb.BoolValue(value=compressed))
+    error = failure(lambda: stub.StreamingInputCall(iter([sized(27182, True)]), timeout=SECONDS))
+    expect(error.code(), grpc.StatusCode.INVALID_ARGUMENT)
+    for compression in (grpc.Compression.Gzip, grpc.Compression.NoCompression):
+        compressed = compression == grpc.Compression.Gzip
+        reply = stub.StreamingInputCall(iter([sized(n, compressed) for n in (27182, 45904)]),
+                                        timeout=SECONDS, compression=compression)
+        expect(reply.aggregated_payload_size, 73086)
+
+
+def server_compressed_unary(stub):
+    for compressed in (True, False):
+        request = large_request()
+        request.response_compressed.value = compressed
+        expect(len(stub.UnaryCall(request, timeout=SECONDS).payload.body), LARGE_RESPONSE)
+
+
+def server_compressed_streaming(stub):
+    request = ask(0, 31415, 92653)
+    request.response_parameters[0].compressed.value = True
+    request.response_parameters[1].compressed.value = False
+    replies = stub.StreamingOutputCall(request, timeout=SECONDS)
+    expect([len(reply.payload.body) for reply in replies], [31415, 92653])
+
+
+def deflate_is_refused(stub):
+    """A compression that we do not have: the client is told so, and the connection lives."""
+    error = failure(lambda: stub.UnaryCall(large_request(), timeout=SECONDS,
+                                           compression=grpc.Compression.Deflate))
+    expect(error.code(), grpc.StatusCode.UNIMPLEMENTED)
+    empty_unary(stub)
+
+
 def custom_metadata(stub):
     _, unary = stub.UnaryCall.with_call(large_request(), metadata=[INITIAL, TRAILING],
                                         timeout=SECONDS)
@@ -172,7 +220,8 @@ def rpc_soak(stub):
 
 CASES = (
     empty_unary, large_unary, client_streaming, server_streaming, ping_pong, half_duplex,
-    empty_stream, custom_metadata, status_code_and_message, special_status_message,
+    empty_stream, client_compressed_unary, server_compressed_unary, client_compressed_streaming,
+    server_compressed_streaming, deflate_is_refused, custom_metadata, status_code_and_message, special_status_message,
     unimplemented_method, unimplemented_service, cancel_after_begin, cancel_after_first_response,
     timeout_on_sleeping_server, concurrent_large_unary, rpc_soak,
 )

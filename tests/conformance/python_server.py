@@ -25,7 +25,9 @@ ECHO_INITIAL, ECHO_TRAILING = "x-grpc-test-echo-initial", "x-grpc-test-echo-trai
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def echo_metadata(context):
+def begin(context):
+    """Compressed answers are possible from here on, and metadata is on its way."""
+    context.set_compression(grpc.Compression.Gzip)
     received = dict(context.invocation_metadata())
     if ECHO_INITIAL in received:
         context.send_initial_metadata([(ECHO_INITIAL, received[ECHO_INITIAL])])
@@ -38,44 +40,49 @@ def end_if_asked(request, context):
         context.abort(CODES[request.response_status.code], request.response_status.message)
 
 
-def answers(requests):
+def answers(requests, context):
     for request in requests:
         for wanted in request.response_parameters:
             time.sleep(wanted.interval_us / 1e6)
+            if not wanted.compressed.value:
+                context.disable_next_message_compression()
             yield pb.StreamingOutputCallResponse(payload=pb.Payload(body=bytes(wanted.size)))
 
 
 class TestService(interop_pb2_grpc.TestServiceServicer):
     def EmptyCall(self, request, context):
-        echo_metadata(context)
+        begin(context)
+        context.disable_next_message_compression()
         return pb.Empty()
 
     def UnaryCall(self, request, context):
-        echo_metadata(context)
+        begin(context)
         end_if_asked(request, context)
+        if not request.response_compressed.value:
+            context.disable_next_message_compression()
         return pb.SimpleResponse(payload=pb.Payload(body=bytes(request.response_size)))
 
     CacheableUnaryCall = UnaryCall
 
     def StreamingOutputCall(self, request, context):
-        echo_metadata(context)
+        begin(context)
         end_if_asked(request, context)
-        yield from answers([request])
+        yield from answers([request], context)
 
     def StreamingInputCall(self, requests, context):
-        echo_metadata(context)
+        begin(context)
         size = sum(len(request.payload.body) for request in requests)
         return pb.StreamingInputCallResponse(aggregated_payload_size=size)
 
     def FullDuplexCall(self, requests, context):
-        echo_metadata(context)
+        begin(context)
         for request in requests:
             end_if_asked(request, context)
-            yield from answers([request])
+            yield from answers([request], context)
 
     def HalfDuplexCall(self, requests, context):
-        echo_metadata(context)
-        yield from answers(list(requests))
+        begin(context)
+        yield from answers(list(requests), context)
 
 
 def add_listener(server, address, certificate):

@@ -49,6 +49,27 @@ wanted_status(const Interop__EchoStatus *status)
     return nd_error_new((enum nd_code)status->code, "%s", status->message);
 }
 
+/* Whether a request is to have been compressed, when it says so. */
+static struct nd_error *
+check_compressed(struct nd_call *call, const Interop__BoolValue *expected)
+{
+    if (expected == NULL || expected->value == nd_call_was_compressed(call))
+        return NULL;
+    return nd_error_field("expect_compressed", "is not how the request came");
+}
+
+static bool
+is_true(const Interop__BoolValue *value)
+{
+    return value != NULL && value->value;
+}
+
+static void
+choose_compression(struct nd_call *call, const Interop__BoolValue *wanted)
+{
+    nd_call_set_compression(call, is_true(wanted) ? ND_COMPRESSION_GZIP : ND_COMPRESSION_NONE);
+}
+
 static struct nd_error *
 make_payload(struct nd_arena *arena, int32_t size, Interop__Payload **ret)
 {
@@ -90,7 +111,9 @@ unary_call(struct nd_call *call, const void *in, void *out)
     Interop__SimpleResponse *rsp = out;
 
     ND_TRY(echo_metadata(call));
+    ND_TRY(check_compressed(call, req->expect_compressed));
     ND_TRY(wanted_status(req->response_status));
+    choose_compression(call, req->response_compressed);
     ND_TRY(add_report(call, req->orca_per_query_report));
     if (req->fill_server_id)
         rsp->server_id = (char *)SERVER_ID;
@@ -108,12 +131,27 @@ send_one(struct nd_call *call, const Interop__ResponseParameters *wanted)
     if (wanted->interval_us > 0)
         ND_TRY(nd_fiber_sleep(wanted->interval_us * ND_MICROSECOND));
     ND_TRY(make_payload(arena, wanted->size, &rsp.payload));
+    choose_compression(call, wanted->compressed);
     return nd_call_send(call, &rsp);
+}
+
+/* The client is told with the initial metadata that there may be compressed answers. */
+static struct nd_error *
+announce_compression(struct nd_call *call, Interop__ResponseParameters *const *wanted, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!is_true(wanted[i]->compressed))
+            continue;
+        nd_call_set_compression(call, ND_COMPRESSION_GZIP);
+        return nd_call_send_header(call);
+    }
+    return NULL;
 }
 
 static struct nd_error *
 send_all(struct nd_call *call, Interop__ResponseParameters *const *wanted, size_t n)
 {
+    ND_TRY(announce_compression(call, wanted, n));
     for (size_t i = 0; i < n; i++)
         ND_TRY(send_one(call, wanted[i]));
     return NULL;
@@ -143,6 +181,7 @@ streaming_input_call(struct nd_call *call, const void *in, void *out)
         ND_TRY(nd_call_recv(call, &req));
         if (req == NULL)
             break;
+        ND_TRY(check_compressed(call, req->expect_compressed));
         sum += req->payload != NULL ? req->payload->body.len : 0;
     }
     if (sum > INT32_MAX)
@@ -202,8 +241,8 @@ half_duplex_call(struct nd_call *call, const void *in, void *out)
         for (size_t i = 0; i < req->n_response_parameters; i++) {
             if (n == ND_LEN(saved))
                 return nd_error_new(ND_EXHAUSTED, "more than %d answers", MAX_SAVED);
-            saved[n++] = nd_arena_memdup(nd_call_arena(call), req->response_parameters[i],
-                                         sizeof(**req->response_parameters));
+            ND_TRY(nd_pb_copy(req->response_parameters[i], nd_call_arena(call),
+                              (ProtobufCMessage **)&saved[n++]));
         }
     }
 }

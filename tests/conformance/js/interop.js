@@ -244,6 +244,26 @@ const cases = {
     stream.end();
     assert.deepEqual((await collect(stream)).sizes, []);
   },
+  client_compressed_unary: async (client) => {
+    const request = { ...large(), expect_compressed: { value: true } };
+    assert.equal((await failure(call(client, "UnaryCall", request))).code,
+      grpc.status.INVALID_ARGUMENT);
+    await call(client.compressing, "UnaryCall", request);
+    await call(client, "UnaryCall", { ...request, expect_compressed: { value: false } });
+  },
+  server_compressed_unary: async (client) => {
+    for (const value of [true, false]) {
+      const request = { ...large(), response_compressed: { value } };
+      const { reply } = await call(client, "UnaryCall", request);
+      assert.equal(reply.payload.body.length, LARGE_RESPONSE);
+    }
+  },
+  server_compressed_streaming: async (client) => {
+    const request = ask(0, 31415, 92653);
+    request.response_parameters[0].compressed = { value: true };
+    const result = await collect(client.StreamingOutputCall(request, deadline()));
+    assert.deepEqual(result.sizes, [31415, 92653]);
+  },
   custom_metadata: async (client) => {
     const metadata = new grpc.Metadata();
     metadata.add(INITIAL, "test_initial_metadata_value");
@@ -304,6 +324,8 @@ async function run(words) {
   let failed = 0;
   for (const name of words) {
     const client = new TestService(where, credentials, settings);
+    client.compressing = new TestService(where, credentials, {
+      ...settings, "grpc.default_compression_algorithm": grpc.compressionAlgorithms.gzip });
     try {
       await cases[name](client);
       console.log(`${name} pass`);
@@ -311,6 +333,7 @@ async function run(words) {
       failed = 1;
       console.log(`${name} FAIL ${String(error.stack || error).replaceAll("\n", " ")}`);
     }
+    client.compressing.close();
     client.close();
   }
   process.exit(failed);
