@@ -287,6 +287,7 @@ nd_session_new(struct nd_stream *stream, const struct nd_session_options *o,
     session->flush = (struct nd_deferred){.fn = on_flush, .arg = session};
     session->timer = (struct nd_timer){.fn = on_timer, .arg = session};
     TAILQ_INIT(&session->streams);
+    nd_session_init_scan(session);
     make_h2(session);
     submit_settings(session, o);
     mine.arg = session;

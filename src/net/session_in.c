@@ -9,8 +9,8 @@
  * the limit, fields are dropped unseen and the user is told at the end of the block.
  *
  * Defence (contracts/grpc-wire.md 2.9, 3.1): PINGs too early are strikes, forgiven whenever we have
- * sent HEADERS or DATA; frames that carry nothing, and streams that are reset as soon as opened, are
- * metered. Nothing here returns an error to nghttp2: the session is terminated instead, which
+ * sent HEADERS or DATA; streams that are reset as soon as opened are metered, and frames that carry
+ * nothing (session_scan.c). Nothing here returns an error to nghttp2: the session is terminated instead, which
  * happens at the end of the turn.
  */
 
@@ -295,31 +295,6 @@ on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
     return 0;
 }
 
-/* Frames that carry nothing cost their sender little and us more. */
-static int
-on_begin_frame(nghttp2_session *h2, const nghttp2_frame_hd *hd, void *arg)
-{
-    struct nd_session *session = arg;
-
-    (void)h2;
-    switch (hd->type) {
-    case NGHTTP2_DATA:
-        if (hd->length != 0 || (hd->flags & NGHTTP2_FLAG_END_STREAM) != 0)
-            return 0;
-        break;
-    case NGHTTP2_HEADERS:
-    case NGHTTP2_CONTINUATION:
-    case NGHTTP2_RST_STREAM:
-    case NGHTTP2_GOAWAY:
-        return 0;
-    default:
-        break;
-    }
-    if (!nd_meter_take(&session->idle_meter, ND_NET_IDLE_FRAMES))
-        nd_session_terminate(session, ND_H2_ENHANCE_YOUR_CALM, "too many frames without content");
-    return 0;
-}
-
 static int
 on_stream_close(nghttp2_session *h2, int32_t id, uint32_t code, void *arg)
 {
@@ -340,7 +315,6 @@ nd_session_set_receiving(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }
 
@@ -367,6 +341,7 @@ nd_session_feed(struct nd_session *session, struct nd_str bytes)
     ssize_t rv;
 
     ND_INVARIANT(!session->reading && !session->writing);
+    nd_session_scan(session, bytes);
     session->reading = true;
     rv = nghttp2_session_mem_recv(session->h2, (const uint8_t *)bytes.ptr, bytes.len);
     session->reading = false;

@@ -30,8 +30,18 @@ struct nd_pages {
     size_t size;
 };
 
+/* Where the heads of frames are in what comes in; see session_scan.c. */
+struct nd_frame_scan {
+    size_t skip; /* bytes until the next head */
+    size_t have; /* bytes of it */
+    uint8_t head[9];
+    uint32_t ended[ND_NET_ENDED_STREAMS]; /* ids of streams that the peer has ended */
+    size_t ended_pos;
+};
+
 struct nd_session {
     nghttp2_session *h2;
+    struct nd_frame_scan scan;
     struct nd_pages frame_block;
     struct nd_stream *stream;
     struct nd_session_handler handler;
@@ -115,6 +125,13 @@ void nd_session_check_alive(struct nd_session *session);
 
 /* nghttp2's allocator; `pages` lives as long as the session. */
 nghttp2_mem nd_session_mem(struct nd_pages *pages);
+
+/* --- session_scan.c --- */
+
+void nd_session_init_scan(struct nd_session *session);
+
+/* What comes in, before it is fed. */
+void nd_session_scan(struct nd_session *session, struct nd_str bytes);
 
 /* --- session_in.c --- */
 

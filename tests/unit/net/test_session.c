@@ -152,6 +152,77 @@ IN_LOOP(floods_end_the_connection)
     return NULL;
 }
 
+/* The client has ended the stream, by a flag or by a reset; `chunk` bytes arrive at once. */
+static void
+go_on_after_the_end(unsigned with, bool reset, size_t chunk)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct nd_str rest;
+    struct site site;
+
+    site_begin_with(&site, NULL, chunk);
+    put_preface(&b);
+    put_request(&b, 1, usual);
+    if (reset) {
+        b.ptr[sizeof(PREFACE) - 1 + 9 + 4] = 0x4; /* without END_STREAM */
+        put_frame(&b, RST_STREAM, 0, 1, ND_STR("\0\0\0\x08"));
+    }
+    put_request(&b, 3, usual);
+    if (with == HEADERS)
+        put_request(&b, 1, usual);
+    else
+        put_frame(&b, DATA, 0, 1, ND_STR("late"));
+    rest = nd_buf_str(&b);
+    expect_ok(nd_stream_write(site.peer, rest));
+    hear_all(&site);
+    expect_goaway(&site, ND_H2_STREAM_CLOSED, NULL);
+    site_finish(&site);
+    nd_buf_fini(&b);
+}
+
+IN_LOOP(a_client_that_goes_on_after_its_end_is_cut_off)
+{
+    static const size_t chunks[] = {1, 7, 1 << 20};
+
+    for (size_t i = 0; i < ND_LEN(chunks); i++) {
+        go_on_after_the_end(DATA, false, chunks[i]);
+        go_on_after_the_end(HEADERS, false, chunks[i]);
+        go_on_after_the_end(DATA, true, chunks[i]);
+        go_on_after_the_end(HEADERS, true, chunks[i]);
+    }
+    return NULL;
+}
+
+/* What was on its way when we reset the stream is no fault of the client's. */
+IN_LOOP(data_for_a_stream_that_we_have_reset_is_ignored)
+{
+    static const struct nd_session_options options = {.max_streams = 1};
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct site site;
+    size_t at;
+
+    site_begin(&site, &options);
+    site.silent = true;
+    put_preface(&b);
+    for (uint32_t id = 1; id <= 3; id += 2) {
+        at = b.len;
+        put_request(&b, id, usual);
+        b.ptr[at + 4] = 0x4;
+    }
+    say(&site, &b);
+    hear_some(&site);
+    assert_int_equal(count_frames(&site, RST_STREAM, NULL), 1);
+    for (int i = 0; i < 100; i++)
+        put_frame(&b, DATA, 0, 3, ND_STR("late"));
+    say(&site, &b);
+    hear_some(&site);
+    assert_int_equal(count_frames(&site, GOAWAY, NULL), 0);
+    assert_int_equal(site.gone, 0);
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
 IN_LOOP(streams_reset_as_soon_as_opened_end_the_connection)
 {
     struct nd_buf b = ND_BUF_INIT(1 << 20);
@@ -412,6 +483,8 @@ main(void)
         cmocka_unit_test(too_many_pings_end_the_connection),
         cmocka_unit_test(pings_after_our_data_are_forgiven),
         cmocka_unit_test(floods_end_the_connection),
+        cmocka_unit_test(a_client_that_goes_on_after_its_end_is_cut_off),
+        cmocka_unit_test(data_for_a_stream_that_we_have_reset_is_ignored),
         cmocka_unit_test(streams_reset_as_soon_as_opened_end_the_connection),
         cmocka_unit_test(a_peer_that_does_not_read_its_answers_is_cut_off),
         cmocka_unit_test(draining_warns_first_and_serves_what_races),

@@ -38,6 +38,8 @@
 /* Frames of a server that wait for the peer to read; one read of input cannot ask for that many. */
 #define ND_NET_UNSENT_FRAMES 10000u
 
+#define ND_NET_ENDED_STREAMS 16u /* whose ids are known, so that more frames for them are errors */
+
 #define ND_NET_FRAME_BLOCK (16u << 10) /* of nghttp2, one per session: see session_mem.c */
 
 #define ND_NET_GOAWAY_TEXT 256u /* debug data of a GOAWAY that is kept */

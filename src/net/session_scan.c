@@ -1,0 +1,119 @@
+/*
+ * A look at the heads of frames, before nghttp2 gets them.
+ *
+ *     length 3 | type 1 | flags 1 | stream 4        then `length` bytes, which are not looked at
+ *
+ * Two things are seen here that nghttp2 does not show. Frames that carry nothing cost their sender
+ * little and us more: they are counted, also those that nghttp2 would ignore. And a peer that goes on
+ * with a stream which it has ended itself breaks the protocol (RFC 9113, 5.1). nghttp2 could tell that
+ * from frames for a stream that we have reset, which were on their way and are ignored, but only by
+ * keeping up to 256 closed streams, 64 KiB of them, in every connection. The ids of the streams that the
+ * peer has ended last serve as well; an older one is ignored.
+ */
+
+#include "session_priv.h"
+
+#define HEAD_BYTES     9u
+#define PREFACE_BYTES  24u
+#define STREAM_ID_MASK 0x7fffffffu
+
+void
+nd_session_init_scan(struct nd_session *session)
+{
+    session->scan.skip = session->role == ND_SESSION_SERVER ? PREFACE_BYTES : 0;
+}
+
+static bool
+has_ended(const struct nd_frame_scan *scan, uint32_t id)
+{
+    for (size_t i = 0; i < ND_LEN(scan->ended); i++) {
+        if (scan->ended[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static void
+note_ended(struct nd_frame_scan *scan, uint32_t id)
+{
+    if (has_ended(scan, id))
+        return;
+    scan->ended[scan->ended_pos] = id;
+    scan->ended_pos = (scan->ended_pos + 1) % ND_LEN(scan->ended);
+}
+
+/* server: whether the client may send this on that stream. */
+static void
+check_order(struct nd_session *session, unsigned type, unsigned flags, uint32_t id)
+{
+    struct nd_frame_scan *scan = &session->scan;
+    bool carries = type == NGHTTP2_DATA || type == NGHTTP2_HEADERS;
+
+    if (id == 0)
+        return;
+    if (carries && has_ended(scan, id))
+        nd_session_terminate(session, ND_H2_STREAM_CLOSED, "a frame on a closed stream");
+    if (type == NGHTTP2_RST_STREAM || (carries && (flags & NGHTTP2_FLAG_END_STREAM) != 0))
+        note_ended(scan, id);
+}
+
+/* Requests and their ends have meters of their own. */
+static bool
+is_idle_frame(unsigned type, unsigned flags, size_t len)
+{
+    switch (type) {
+    case NGHTTP2_DATA:
+        return len == 0 && (flags & NGHTTP2_FLAG_END_STREAM) == 0;
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION:
+    case NGHTTP2_RST_STREAM:
+    case NGHTTP2_GOAWAY:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void
+look_at(struct nd_session *session, const uint8_t h[HEAD_BYTES])
+{
+    size_t len = (size_t)h[0] << 16 | (size_t)h[1] << 8 | h[2];
+    uint32_t id =
+        ((uint32_t)h[5] << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 8 | h[8]) & STREAM_ID_MASK;
+
+    session->scan.skip = len;
+    if (session->role == ND_SESSION_SERVER)
+        check_order(session, h[3], h[4], id);
+    if (is_idle_frame(h[3], h[4], len) && !nd_meter_take(&session->idle_meter, ND_NET_IDLE_FRAMES))
+        nd_session_terminate(session, ND_H2_ENHANCE_YOUR_CALM, "too many frames without content");
+}
+
+/* A part of a head, or all of it. */
+static size_t
+take_head(struct nd_session *session, struct nd_str bytes)
+{
+    struct nd_frame_scan *scan = &session->scan;
+    size_t n = ND_MIN(bytes.len, HEAD_BYTES - scan->have);
+
+    memcpy(scan->head + scan->have, bytes.ptr, n);
+    scan->have += n;
+    if (scan->have == HEAD_BYTES) {
+        scan->have = 0;
+        look_at(session, scan->head);
+    }
+    return n;
+}
+
+void
+nd_session_scan(struct nd_session *session, struct nd_str bytes)
+{
+    struct nd_frame_scan *scan = &session->scan;
+
+    while (bytes.len != 0) {
+        size_t n = ND_MIN(bytes.len, scan->skip);
+
+        scan->skip -= n;
+        bytes = nd_str_from(bytes, n);
+        bytes = nd_str_from(bytes, take_head(session, bytes));
+    }
+}
