@@ -229,12 +229,8 @@ IN_REAL_LOOP(wrong_filters_are_refused_by_field)
         const char *filter;
         enum nd_code code;
     } cases[] = {
-        {"colour=red", ND_INVALID},
-        {"label=colour", ND_OK},
-        {"label", ND_INVALID},
-        {"reference=", ND_INVALID},
-        {"", ND_INVALID},
-        {"dangling=perhaps", ND_INVALID},
+        {"colour=red", ND_INVALID},      {"label=colour", ND_OK}, {"label", ND_INVALID},
+        {"reference=", ND_INVALID},      {"", ND_INVALID},        {"dangling=perhaps", ND_INVALID},
         {"before=nosuch", ND_NOT_FOUND},
     };
     ND_AUTO(image_world_endp) struct image_world *w = image_world_begin();
