@@ -7,9 +7,10 @@
  *
  *     containerd ──▶ [fiber: spool] ──▶ [thread: step by step] ──▶ verdict
  *
- * The reader of archives refuses what leads out, what is broken and what is a bomb. One thing more is
- * noticed: a hard link to something that did not come before it. It may still be right (its target may
- * be reached over a symbolic link), so it is no error here, but when unpacking then fails it is the reason.
+ * The reader of archives refuses what leads out, what is broken and what is a bomb; here whiteouts that name
+ * no sibling and very deep names are, too. One thing more is noticed: a hard link to something that did not
+ * come before it. It may still be right (its target may be reached over a symbolic link), so it is no error
+ * here, but when unpacking then fails it is the reason.
  *
  * Names are remembered as hashes: two names with one hash only make a dead link go unnoticed.
  */
@@ -76,6 +77,30 @@ open_step(void *arg)
     c->err = nd_archive_open(nd_spool_source, c->spool, NULL, &c->archive);
 }
 
+/*
+ * A whiteout removes what its name says behind the prefix: that must be the name of a sibling. And names are
+ * only so deep: containerd looks up every folder of a name again for each of them, so that one name of four
+ * kilobytes costs a minute.
+ */
+static struct nd_error *
+check_name(const char *name)
+{
+    static const char *const bad[] = {".wh.", ".wh..", ".wh..."};
+    struct nd_str rest = nd_str(name), part = ND_STR_NONE;
+    unsigned depth = 0;
+
+    while (nd_str_next(&rest, '/', &part)) {
+        if (depth++ > ND_LAYER_MAX_DEPTH)
+            return nd_error_new(ND_EXHAUSTED, "\"%.60s...\" is more than %u folders deep", name,
+                                ND_LAYER_MAX_DEPTH);
+    }
+    for (size_t i = 0; i < ND_LEN(bad); i++) {
+        if (nd_str_eqz(part, bad[i]))
+            return nd_error_new(ND_INVALID, "whiteout \"%.120s\" names nothing beside it", name);
+    }
+    return NULL;
+}
+
 /* The next entry, or more of the content of this one. */
 static struct nd_error *
 read_some(struct check *c, uint64_t *left)
@@ -94,6 +119,7 @@ read_some(struct check *c, uint64_t *left)
         return NULL;
     c->in_content = true;
     c->n_entries++;
+    ND_TRY(check_name(e->name));
     note_name(c, e);
     return NULL;
 }

@@ -13,6 +13,7 @@
 #define ND_MANIFEST_MAX_BYTES     (4u * 1024u * 1024u)  /* a manifest, an index, a config */
 #define ND_IMAGE_MAX_MANIFESTS    1024u                 /* manifests and indexes behind one name */
 #define ND_IMAGE_MAX_BYTES        (32u * 1024u * 1024u) /* of all that describes one image */
+#define ND_LAYER_MAX_DEPTH        256u                  /* folders inside each other, in a layer */
 #define ND_LAYER_MAX_NAMES        (1u << 20)            /* of a layer, remembered for hard links */
 #define ND_LAYER_STEP_ENTRIES     4096u                 /* of a layer, looked at at once */
 #define ND_LAYER_STEP_BYTES       (16u * 1024u * 1024u)
