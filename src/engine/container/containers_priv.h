@@ -21,7 +21,9 @@ struct accounts; /* users_priv.h */
 
 struct nd_containers {
     struct nd_host *host;
-    struct nd_map *holds;        /* "namespace/id" to struct hold */
+    struct nd_map *holds;    /* "namespace/id" to struct hold */
+    struct nd_map *removals; /* "namespace/id" to the job of removals.c */
+    uint64_t changes; /* how often a lock was given back: something may have been changed before */
     struct nd_group *background; /* of nd_containers_watch(); NULL while that does not run */
     struct accounts *accounts;
 };
@@ -42,8 +44,12 @@ void nd_hold_unlockp(struct hold **hold);
 struct hold *nd_hold_use(struct nd_containers *cs, const char *ns, const char *id);
 void nd_hold_unusep(struct hold **hold);
 
-/* Wait until nobody uses it. The caller has locked it. */
-struct nd_error *nd_hold_wait_unused(struct hold *hold) ND_CHECK_RESULT;
+/*
+ * Lock it once nobody uses it any more, or `patience_ns` have passed. Others may change it meanwhile.
+ * Context: fiber.
+ */
+struct nd_error *nd_hold_lock_unused(struct nd_containers *cs, const char *ns, const char *id,
+                                     int64_t patience_ns, struct hold **ret) ND_CHECK_RESULT;
 
 /* nerdctl's files. Fails: ND_UNAVAILABLE as containerd's calls: where they are follows from its socket. */
 struct nd_error *nd_containers_store(struct nd_containers *cs,

@@ -58,8 +58,12 @@ static struct nd_error *
 undo_name(void *arg)
 {
     struct creation *c = arg;
+    struct nd_error *err = nd_name_release(c->store, c->ns, c->name, c->id);
 
-    return nd_name_release(c->store, c->ns, c->name, c->id);
+    if (nd_error_code(err) != ND_PRECONDITION)
+        return err;
+    nd_error_free(err); /* it is somebody else's: that is why nothing came of this creation */
+    return NULL;
 }
 
 static struct nd_error *
@@ -98,15 +102,13 @@ static struct nd_error *
 take_name(struct changing *ch)
 {
     struct creation *c = ch->c;
-    struct nd_error *err = nd_name_acquire(c->store, c->ns, c->name, c->id);
     const char *owner = "";
-    struct nd_error *in_use;
+    struct nd_error *err, *in_use;
 
-    if (nd_error_code(err) != ND_EXISTS) {
-        if (err == NULL)
-            will_undo(ch, undo_name, "release the name");
+    will_undo(ch, undo_name, "release the name");
+    err = nd_name_acquire(c->store, c->ns, c->name, c->id);
+    if (nd_error_code(err) != ND_EXISTS)
         return err;
-    }
     for (size_t i = 0; i < nd_error_n_meta(err); i++) {
         if (strcmp(nd_error_meta_key(err, i), "owner") == 0)
             owner = nd_error_meta_value(err, i);

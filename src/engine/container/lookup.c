@@ -93,8 +93,13 @@ nd_container_find(struct nd_containers *cs, const char *ns, const char *text,
         return nd_error_field("container", "is empty");
     if (!can_be_reference(nd_str(text)))
         return not_found(text);
-    if (strlen(text) == ID_DIGITS && nd_str_is_hex(nd_str(text)))
-        return find_exact(cs, ns, text, arena, ret);
+    if (strlen(text) == ID_DIGITS && nd_str_is_hex(nd_str(text))) {
+        struct nd_error *err = nd_container_record_get(cs, ns, text, arena, ret);
+
+        if (nd_error_code(err) != ND_NOT_FOUND)
+            return err;
+        nd_error_free(err); /* a name may look like an id */
+    }
     nd_ctrd_filter_eq(&by_name, "labels.\"" LABEL_NAME "\"", nd_str(text));
     put_prefix_filter(&by_id, nd_str(text));
     filters[0] = by_name.ptr;
@@ -113,13 +118,15 @@ nd_container_find_locked(struct nd_containers *cs, const char *ns, const char *t
                          struct nd_arena *arena, record **ret, struct hold **ret_hold)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+    uint64_t before = cs->changes;
     record *rec = NULL;
 
     ND_TRY(nd_container_find(cs, ns, text, arena, &rec));
     ND_INVARIANT(rec != NULL);
     ND_TRY(nd_hold_lock(cs, ns, rec->id, &hold));
-    /* Somebody may have changed or removed it while the lock was waited for. */
-    ND_TRY(find_exact(cs, ns, rec->id, arena, &rec));
+    /* Somebody may have changed or removed it while containerd or the lock was waited for. */
+    if (cs->changes != before)
+        ND_TRY(find_exact(cs, ns, rec->id, arena, &rec));
     *ret = rec;
     *ret_hold = ND_TAKE(hold);
     return NULL;

@@ -8,7 +8,9 @@
 #include "containers_priv.h"
 #include "labels_priv.h"
 
-#define UNSET_SECONDS INT64_C(-62135596800) /* Go's zero time, on the wire */
+/* From Go's zero time, which means unset, to the year 9999: what a timestamp can be on the wire. */
+#define UNSET_SECONDS INT64_C(-62135596800)
+#define MAX_SECONDS   INT64_C(253402300799)
 
 const char *
 nd_container_record_label(const record *rec, const char *key)
@@ -120,7 +122,8 @@ nd_json_list(const struct nd_json *list, struct nd_arena *arena, size_t *ret_n)
 struct nd_wall
 nd_wall_of(const Google__Protobuf__Timestamp *ts)
 {
-    if (ts == NULL || ts->seconds == UNSET_SECONDS || ts->nanos < 0 || ts->nanos > 999999999)
+    if (ts == NULL || ts->seconds <= UNSET_SECONDS || ts->seconds > MAX_SECONDS || ts->nanos < 0 ||
+        ts->nanos > 999999999)
         return (struct nd_wall){0, 0};
     return (struct nd_wall){ts->seconds, ts->nanos};
 }

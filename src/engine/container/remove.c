@@ -1,11 +1,12 @@
 /*
  * Removing a container.
  *
- *   mark ─▶ task ─┬─▶ snapshot ──────────────────────────────────────────┬─▶ record
- *                 └─▶ shared memory ─▶ name ─▶ hosts file ─▶ state folder ┘
+ *   process ends ─┬─▶ task ─┬─▶ snapshot
+ *                 └─▶ mark ─┴─▶ shared memory ─▶ name ─▶ hosts file ─▶ state folder ─▶ record
  *
  * Nobody can take a removal back, so it rolls forward: every step is fine with what is gone already, and
- * the record, by which the container is found, goes last. A daemon that dies in the middle leaves a marked
+ * the record, by which the container is found, goes after all that is found by it. (A snapshot without its
+ * record is garbage to containerd, so it need not wait for that.) A daemon that dies in the middle leaves a marked
  * record; the next look around finishes it (background.c), and so does removing it again. What could not
  * be removed although the container is gone is told as a warning.
  */
@@ -83,26 +84,63 @@ check_task(struct removal *r, bool force, task **ret)
     }
 }
 
+/* Kill it and wait for its end. A task of which nobody knows the state is left to its deletion. */
 static struct nd_error *
-delete_task(struct removal *r, const task *t)
+end_process(struct removal *r, const task *t)
 {
     struct task_exit exit;
     struct nd_error *err;
     bool gone;
 
-    if (t != NULL && t->status != CT_TASKS__STATUS__STOPPED &&
-        t->status != CT_TASKS__STATUS__CREATED) {
-        ND_TRY(nd_task_kill(r->cs, r->ns, r->rec->id, SIGKILL, true, &gone));
-        if (!gone) {
-            ND_DEADLINE_IN(ND_KILL_WAIT_NS);
-            err = nd_task_wait(r->cs, r->ns, r->rec->id, &exit);
-            if (err != NULL && nd_error_code(err) != ND_NOT_FOUND)
-                return nd_error_wrap(err, "container %.12s does not end", r->rec->id);
-            nd_error_free(err);
-        }
-    }
-    /* Also without a task: a containerd that died while it made one has a shim that is nobody's. */
-    return nd_task_delete(r->cs, r->ns, r->rec->id);
+    if (t == NULL ||
+        (t->status != CT_TASKS__STATUS__RUNNING && t->status != CT_TASKS__STATUS__PAUSED &&
+         t->status != CT_TASKS__STATUS__PAUSING))
+        return NULL;
+    ND_TRY(nd_task_kill(r->cs, r->ns, r->rec->id, SIGKILL, true, &gone));
+    if (gone)
+        return NULL;
+    ND_DEADLINE_IN(ND_KILL_WAIT_NS);
+    err = nd_task_wait(r->cs, r->ns, r->rec->id, &exit);
+    if (nd_error_code(err) != ND_NOT_FOUND)
+        return err != NULL ? nd_error_wrap(err, "container %.12s does not end", r->rec->id) : NULL;
+    nd_error_free(err);
+    return NULL;
+}
+
+/* Also without a task: a containerd that died while it made one has a shim that is nobody's. */
+static struct nd_error *
+delete_task(void *arg)
+{
+    struct removal *r = arg;
+
+    ND_TRY_DOING(nd_task_delete(r->cs, r->ns, r->rec->id), "delete the task");
+    return NULL;
+}
+
+/* So that the rest is finished, whatever happens to us; and containerd starts it no more. */
+static struct nd_error *
+mark_removing(void *arg)
+{
+    struct removal *r = arg;
+
+    if (nd_container_record_label_is(r->rec, LABEL_RESTART_STATUS, "running"))
+        ND_TRY(nd_container_record_set_label(r->cs, r->ns, r->rec->id, LABEL_RESTART_STATUS,
+                                             "stopped"));
+    /* One that removes itself is marked from its birth. */
+    if (nd_container_record_label_is(r->rec, LABEL_AUTO_REMOVE, "true"))
+        return NULL;
+    return nd_container_record_set_label(r->cs, r->ns, r->rec->id, LABEL_REMOVING, "true");
+}
+
+/* Deleting the task takes long, marking waits for a disk. */
+static struct nd_error *
+mark_and_delete_task(struct removal *r)
+{
+    ND_AUTO(nd_group_endp) struct nd_group *both = nd_group_begin("delete task", 0);
+
+    ND_TRY(nd_group_spawn(both, mark_removing, r));
+    ND_TRY(nd_group_spawn(both, delete_task, r));
+    return nd_group_wait(both);
 }
 
 static bool
@@ -115,10 +153,9 @@ has_shm(struct removal *r)
 }
 
 /* What nerdctl keeps of it on disk. A name that has another owner by now is left to that one. */
-static struct nd_error *
-remove_files(void *arg)
+static void
+remove_files(struct removal *r)
 {
-    struct removal *r = arg;
     const char *name = nd_container_record_name(r->rec);
     const char *dir = nd_container_record_label(r->rec, LABEL_STATE_DIR);
     struct nd_error *err;
@@ -138,7 +175,6 @@ remove_files(void *arg)
     if (dir != NULL && strcmp(dir, nd_state_path(r->state)) != 0)
         warn(r, "remove the state folder",
              nd_error_new(ND_PRECONDITION, "%s lies in another data root and stays", dir));
-    return NULL;
 }
 
 static struct nd_error *
@@ -153,12 +189,21 @@ remove_snapshot(void *arg)
 }
 
 static struct nd_error *
-remove_both(struct removal *r)
+remove_files_and_record(void *arg)
+{
+    struct removal *r = arg;
+
+    remove_files(r);
+    return nd_container_record_delete(r->cs, r->ns, r->rec->id);
+}
+
+static struct nd_error *
+remove_what_is_left(struct removal *r)
 {
     ND_AUTO(nd_group_endp) struct nd_group *both = nd_group_begin("remove container", 0);
 
+    ND_TRY(nd_group_spawn(both, remove_files_and_record, r));
     ND_TRY(nd_group_spawn(both, remove_snapshot, r));
-    ND_TRY(nd_group_spawn(both, remove_files, r));
     return nd_group_wait(both);
 }
 
@@ -168,13 +213,10 @@ remove_shielded(struct removal *r, const task *t)
     ND_AUTO(nd_store_lock_releasep) struct nd_store_lock *lock = NULL;
 
     ND_TRY(nd_state_lock_operation(r->state, &lock));
-    /* One that removes itself is marked from its birth. */
-    if (!nd_container_record_label_is(r->rec, LABEL_AUTO_REMOVE, "true"))
-        ND_TRY(nd_container_record_set_label(r->cs, r->ns, r->rec->id, LABEL_REMOVING, "true"));
-    ND_TRY_DOING(delete_task(r, t), "delete the task");
+    ND_TRY(end_process(r, t));
+    ND_TRY(mark_and_delete_task(r));
     nd_store_lock_release(ND_TAKE(lock)); /* it lies in the folder that goes now */
-    ND_TRY(remove_both(r));
-    return nd_container_record_delete(r->cs, r->ns, r->rec->id);
+    return remove_what_is_left(r);
 }
 
 struct nd_error *

@@ -4,7 +4,8 @@
  *   stop   mark as stopped by somebody ─▶ wake when frozen ─▶ signal ─▶ wait ─▶ SIGKILL ─▶ wait
  *
  * The lock of the container is held while something is changed, not while it is waited for: a kill or a
- * forced removal need not wait for a patient stop. The task stays, as nerdctl leaves it; a later start or
+ * forced removal need not wait for a patient stop. Somebody may start the container again meanwhile; the
+ * process that was asked to end is known by its number, and the new one is left alone. The task stays, as nerdctl leaves it; a later start or
  * removal deletes it. Attachments to networks are not undone here: on the host's network and on none there
  * are none, and the hooks of containers that nerdctl made undo them with the task.
  */
@@ -27,6 +28,7 @@ struct stopping {
     record *rec;
     int signo;
     int64_t timeout_s; /* -1: for ever */
+    uint32_t pid;      /* of the process that is to end */
 };
 
 static struct nd_error *
@@ -88,6 +90,22 @@ is_frozen(const task *t)
     return t->status == CT_TASKS__STATUS__PAUSED || t->status == CT_TASKS__STATUS__PAUSING;
 }
 
+/* Somebody else may have woken it just before; what does not come to life is told by the kill. */
+static struct nd_error *
+wake(struct stopping *s)
+{
+    struct nd_error *err = nd_task_resume(s->cs, s->ns, s->rec->id);
+    task *t;
+
+    if (err == NULL)
+        return NULL;
+    ND_TRY(nd_task_get(s->cs, s->ns, s->rec->id, s->arena, &t));
+    if (t != NULL && is_frozen(t))
+        return err;
+    nd_error_free(err);
+    return NULL;
+}
+
 /* Mark, wake, signal. `*ret_ended` says that there is nothing to wait for. */
 static struct nd_error *
 ask_to_end(struct stopping *s, bool *ret_ended)
@@ -102,8 +120,9 @@ ask_to_end(struct stopping *s, bool *ret_ended)
     *ret_ended = !is_alive(t);
     if (*ret_ended)
         return NULL;
+    s->pid = t->pid;
     if (is_frozen(t))
-        ND_TRY(nd_task_resume(s->cs, s->ns, s->rec->id));
+        ND_TRY(wake(s));
     if (s->timeout_s == 0)
         return NULL;
     ND_TRY(nd_task_kill(s->cs, s->ns, s->rec->id, s->signo, false, &gone));
@@ -137,12 +156,36 @@ wait_for_end(struct stopping *s, int64_t for_ns, bool *ret)
     return err;
 }
 
+/* Whether the process that was asked to end still runs. The caller has the lock. */
+static struct nd_error *
+still_runs(struct stopping *s, bool *ret)
+{
+    task *t;
+
+    ND_TRY(nd_task_get(s->cs, s->ns, s->rec->id, s->arena, &t));
+    *ret = is_alive(t) && t->pid == s->pid;
+    return NULL;
+}
+
+/* *ret: there was nobody left to be killed. */
+static struct nd_error *
+kill_all(struct stopping *s, bool *ret)
+{
+    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+    bool runs;
+
+    ND_TRY(nd_hold_lock(s->cs, s->ns, s->rec->id, &hold));
+    ND_TRY(still_runs(s, &runs));
+    *ret = !runs;
+    return runs ? nd_task_kill(s->cs, s->ns, s->rec->id, SIGKILL, true, ret) : NULL;
+}
+
 static struct nd_error *
 make_it_end(struct stopping *s)
 {
     bool gone, ended;
 
-    ND_TRY(nd_task_kill(s->cs, s->ns, s->rec->id, SIGKILL, true, &gone));
+    ND_TRY(kill_all(s, &gone));
     if (gone)
         return NULL;
     ND_TRY(wait_for_end(s, ND_KILL_WAIT_NS, &ended));
@@ -158,12 +201,18 @@ static struct nd_error *
 unmount_shm(struct stopping *s)
 {
     ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
+    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
     const struct nd_json *ipc;
     struct nd_store *store;
+    task *t;
 
     nd_container_record_json_label(s->rec, LABEL_IPC, s->arena, &ipc);
     if (!nd_str_eqz(nd_json_string(nd_json_find(ipc, "mode")), "shareable"))
         return NULL;
+    ND_TRY(nd_hold_lock(s->cs, s->ns, s->rec->id, &hold));
+    ND_TRY(nd_task_get(s->cs, s->ns, s->rec->id, s->arena, &t));
+    if (is_alive(t))
+        return NULL; /* started again already, and mounted anew */
     ND_TRY(nd_containers_store(s->cs, &store));
     ND_TRY(nd_state_new(store, s->ns, s->rec->id, &state));
     return nd_shm_unmount(nd_state_path(state));

@@ -127,21 +127,75 @@ use_for_a_while(void *arg)
     return NULL;
 }
 
-IN_LOOP(a_removal_waits_for_those_who_still_read)
+IN_LOOP(a_removal_waits_for_those_who_still_read_and_holds_up_nobody)
 {
     ND_AUTO(nd_containers_freep) struct nd_containers *cs = begin();
     struct user users[2] = {{cs, false}, {cs, false}};
+    char trace[16] = "";
+    struct worker other = {cs, "one", trace, 'a'};
     ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("test", 0);
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
 
     expect_ok(nd_group_spawn(group, use_for_a_while, &users[0]));
     expect_ok(nd_group_spawn(group, use_for_a_while, &users[1]));
+    expect_ok(nd_group_spawn(group, work, &other));
     expect_ok(nd_fiber_yield());
-    expect_ok(nd_hold_lock(cs, "ns", "one", &hold));
-    expect_ok(nd_hold_wait_unused(hold));
+    expect_ok(nd_hold_lock_unused(cs, "ns", "one", 60 * ND_SECOND, &hold));
     assert_true(users[0].ended && users[1].ended);
-    expect_ok(nd_hold_wait_unused(hold)); /* nobody left: at once */
+    assert_string_equal(trace, "aA"); /* it came and went long before */
+    nd_hold_unlock(ND_TAKE(hold));
+    expect_ok(nd_hold_lock_unused(cs, "ns", "one", 0, &hold)); /* nobody left: at once */
     return nd_group_wait(group);
+}
+
+IN_LOOP(a_removal_does_not_wait_for_ever_for_those_who_do_not_read)
+{
+    ND_AUTO(nd_containers_freep) struct nd_containers *cs = begin();
+    struct user user = {cs, false};
+    struct worker other = {cs, "one", (char[16]){""}, 'a'};
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("test", 0);
+    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+    struct nd_mono begun = nd_loop_now();
+
+    expect_ok(nd_group_spawn(group, use_for_a_while, &user));
+    expect_ok(nd_fiber_yield());
+    expect_ok(nd_hold_lock_unused(cs, "ns", "one", 2 * ND_SECOND, &hold));
+    assert_false(user.ended);
+    assert_true(nd_loop_now().ns - begun.ns >= 2 * ND_SECOND);
+    /* It is a lock all the same. */
+    expect_ok(nd_group_spawn(group, work, &other));
+    expect_ok(nd_fiber_sleep(ND_SECOND));
+    assert_string_equal(other.trace, "");
+    nd_hold_unlock(ND_TAKE(hold));
+    return nd_group_wait(group);
+}
+
+static struct nd_error *
+lock_unused_until_cancelled(void *arg)
+{
+    struct worker *w = arg;
+    struct hold *hold = NULL;
+
+    expect_code(nd_hold_lock_unused(w->cs, "ns", w->id, 60 * ND_SECOND, &hold), ND_CANCELLED);
+    w->mark = 0;
+    return NULL;
+}
+
+IN_LOOP(waiting_for_readers_ends_with_cancelling)
+{
+    ND_AUTO(nd_containers_freep) struct nd_containers *cs = begin();
+    struct user user = {cs, false};
+    struct worker waiter = {cs, "one", NULL, 'a'};
+    ND_AUTO(nd_group_endp) struct nd_group *users = nd_group_begin("users", 0);
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("test", 0);
+
+    expect_ok(nd_group_spawn(users, use_for_a_while, &user));
+    expect_ok(nd_group_spawn(group, lock_unused_until_cancelled, &waiter));
+    expect_ok(nd_fiber_yield());
+    nd_group_cancel(group);
+    nd_group_end(ND_TAKE(group));
+    assert_int_equal(waiter.mark, 0);
+    return nd_group_wait(users);
 }
 
 /* Pieces as a sink got them: "1:abc|2:x|". */
@@ -238,7 +292,9 @@ main(void)
         cmocka_unit_test(changes_of_different_containers_do_not_wait),
         cmocka_unit_test(waiting_for_a_lock_ends_with_the_deadline),
         cmocka_unit_test(a_cancelled_waiter_leaves_the_lock_to_others),
-        cmocka_unit_test(a_removal_waits_for_those_who_still_read),
+        cmocka_unit_test(a_removal_waits_for_those_who_still_read_and_holds_up_nobody),
+        cmocka_unit_test(a_removal_does_not_wait_for_ever_for_those_who_do_not_read),
+        cmocka_unit_test(waiting_for_readers_ends_with_cancelling),
         cmocka_unit_test(records_of_one_stream_are_joined),
         cmocka_unit_test(times_and_details_stand_in_front_of_each_record),
         cmocka_unit_test(no_piece_is_larger_than_its_limit),
