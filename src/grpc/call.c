@@ -125,18 +125,33 @@ nd_call_send(struct nd_call *call, const void *message)
     return NULL;
 }
 
-struct nd_error *
-nd_call_add_header(struct nd_call *call, struct nd_str key, struct nd_str value)
+static struct nd_error *
+add_metadata(struct nd_metadata *md, size_t max, struct nd_str key, struct nd_str value)
 {
-    if (nd_h2_stream_has_responded(&call->h2))
-        return nd_error_new(ND_PRECONDITION, "the initial metadata has been sent");
-    return nd_metadata_add(&call->headers, key, value);
+    size_t size = nd_metadata_size(md) + nd_metadata_field_size(key, value);
+
+    if (size > max)
+        return nd_error_new(ND_EXHAUSTED, "metadata of %zu bytes; the limit is %zu", size, max);
+    return nd_metadata_add(md, key, value);
 }
 
 struct nd_error *
+nd_call_add_header(struct nd_call *call, struct nd_str key, struct nd_str value)
+{
+    size_t max = ND_GRPC_MAX_METADATA;
+
+    if (nd_h2_stream_has_responded(&call->h2))
+        return nd_error_new(ND_PRECONDITION, "the initial metadata has been sent");
+    if (call->h2.session != NULL)
+        max = ND_MIN(max, nd_session_peer_max_headers(call->h2.session));
+    return add_metadata(&call->headers, max, key, value);
+}
+
+/* What the client does not accept is left out at the end, for the status' sake: server_answer.c. */
+struct nd_error *
 nd_call_add_trailer(struct nd_call *call, struct nd_str key, struct nd_str value)
 {
-    return nd_metadata_add(&call->trailers, key, value);
+    return add_metadata(&call->trailers, ND_GRPC_MAX_METADATA, key, value);
 }
 
 void

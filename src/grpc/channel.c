@@ -10,9 +10,13 @@
  *                        '--failure--> FAILED --backoff over, next call--> CONNECTING
  *
  * During the backoff, calls fail at once with the last attempt's error, unless they said that they
- * wait. A connection that received GOAWAY leaves `current` and lives on in the list until its last
- * stream has ended. Calls above the peer's stream limit wait here and not in nghttp2, which would not
- * report them when the connection ends.
+ * wait. The backoff begins anew only after a connection that reached the server's SETTINGS: one that is
+ * accepted and closed again is a failure like others.
+ *
+ * Calls above the peer's stream limit wait here, in the order in which they came, and not in nghttp2,
+ * which would not report them when the connection ends.
+ *
+ * Every UNAVAILABLE reads "target: phase: cause".
  */
 
 #include <stdio.h>
@@ -26,8 +30,8 @@
 
 static const char default_user_agent[] = "grpc-c-nd/0.1.0";
 
-static void
-set_state(struct nd_channel *ch, enum nd_channel_state state)
+void
+nd_channel_set_state(struct nd_channel *ch, enum nd_channel_state state)
 {
     if (ch->state == state)
         return;
@@ -36,12 +40,29 @@ set_state(struct nd_channel *ch, enum nd_channel_state state)
         ch->options.on_state(ch->options.on_state_arg, state);
 }
 
+void
+nd_channel_wake_first(struct nd_channel *ch)
+{
+    struct nd_applicant *first = TAILQ_FIRST(&ch->applicants);
+
+    if (first != NULL)
+        nd_cond_signal(&first->cond);
+}
+
+void
+nd_channel_wake_all(struct nd_channel *ch)
+{
+    struct nd_applicant *a;
+
+    nd_cond_broadcast(&ch->changed);
+    TAILQ_FOREACH (a, &ch->applicants, link)
+        nd_cond_signal(&a->cond);
+}
+
 static void
 on_retry(void *arg)
 {
-    struct nd_channel *ch = arg;
-
-    nd_cond_broadcast(&ch->changed);
+    nd_channel_wake_all(arg);
 }
 
 static char *
@@ -59,7 +80,8 @@ static void
 format_target(const struct nd_addr *addr, char *dst, size_t size)
 {
     if (addr->kind == ND_PEER_TCP)
-        snprintf(dst, size, "tcp://%s:%u", addr->host, addr->port);
+        snprintf(dst, size, strchr(addr->host, ':') != NULL ? "[%s]:%u" : "%s:%u", addr->host,
+                 addr->port);
     else
         snprintf(dst, size, "unix:%s", addr->path);
 }
@@ -87,8 +109,11 @@ nd_channel_new(const struct nd_addr *addr, const struct nd_channel_options *opti
         o->backoff_max_ns = ND_GRPC_BACKOFF_MAX_NS;
     if (o->connect_timeout_ns == 0)
         o->connect_timeout_ns = ND_GRPC_CONNECT_TIMEOUT_NS;
+    ch->keepalive_time_ns = o->keepalive_time_ns;
+    ch->retry_tokens = 1000 * o->retry_max_tokens;
     ch->retry_timer = (struct nd_timer){.fn = on_retry, .arg = ch};
     LIST_INIT(&ch->links);
+    TAILQ_INIT(&ch->applicants);
     TAILQ_INIT(&ch->free_calls);
     return ch;
 }
@@ -112,132 +137,54 @@ nd_channel_unref(struct nd_channel *ch)
     nd_free(ch);
 }
 
-/* --- connections --- */
-
-static void
-leave_current(struct nd_link *l)
-{
-    struct nd_channel *ch = l->channel;
-
-    if (ch->current != l)
-        return;
-    ch->current = NULL;
-    if (ch->state == ND_CHANNEL_READY)
-        set_state(ch, ND_CHANNEL_IDLE);
-    nd_cond_broadcast(&ch->changed);
-}
-
-static void
-free_link(struct nd_link *l)
-{
-    leave_current(l);
-    LIST_REMOVE(l, link);
-    nd_session_free(l->session);
-    nd_free(l);
-}
-
-static void
-on_ready(void *arg)
-{
-    struct nd_link *l = arg;
-
-    l->ready = true;
-    nd_cond_broadcast(&l->channel->changed);
-}
-
-static void
-on_room(void *arg)
-{
-    struct nd_link *l = arg;
-
-    nd_cond_broadcast(&l->channel->changed);
-}
-
-static void
-on_goaway(void *arg, uint32_t code, struct nd_str text)
-{
-    struct nd_link *l = arg;
-
-    if (code != ND_H2_NO_ERROR)
-        nd_warn("the server closes the connection",
-                ND_KV("target", (const char *)l->channel->target),
-                ND_KV("code", nd_h2_code_name(code)), ND_KV("text", text));
-    leave_current(l);
-}
-
-static void
-on_gone(void *arg, const struct nd_error *err)
-{
-    struct nd_link *l = arg;
-    struct nd_channel *ch = l->channel;
-
-    if (!l->ready) {
-        nd_error_free(ch->last_error);
-        ch->last_error = nd_error_copy(err);
-    }
-    free_link(l);
-}
-
-static struct nd_link *
-make_link(struct nd_channel *ch, struct nd_stream *stream)
-{
-    const struct nd_session_options options = {
-        .role = ND_SESSION_CLIENT,
-        .max_header_list = ND_GRPC_CLIENT_MAX_HEADER_LIST,
-        .stream_window = ND_GRPC_CLIENT_STREAM_WINDOW,
-        .handshake_timeout_ns = ch->options.connect_timeout_ns,
-    };
-    struct nd_link *l = nd_new(struct nd_link);
-    const struct nd_session_handler handler = {
-        .arg = l,
-        .on_ready = on_ready,
-        .on_room = on_room,
-        .on_goaway = on_goaway,
-        .on_gone = on_gone,
-    };
-
-    l->channel = ch;
-    l->session = nd_session_new(stream, &options, &handler);
-    LIST_INSERT_HEAD(&ch->links, l, link);
-    return l;
-}
+/* --- connecting --- */
 
 static struct nd_error *
 dial_stream(struct nd_channel *ch, struct nd_stream **ret)
 {
-    if (ch->options.dial != NULL)
-        return ch->options.dial(ch->options.dial_arg, ret);
-    return nd_dial(&ch->addr, ret);
+    if (ch->options.dial == NULL)
+        return nd_dial(&ch->addr, ret); /* names the address and the phase itself */
+    ND_TRY_DOING(ch->options.dial(ch->options.dial_arg, ret), "%s: connect", ch->target);
+    return NULL;
+}
+
+static struct nd_error *
+closed_error(const struct nd_channel *ch)
+{
+    return nd_error_new(ND_UNAVAILABLE, "%s: the channel is closed", ch->target);
+}
+
+/* Until the server's SETTINGS are here. */
+static struct nd_error *
+shake_hands(struct nd_channel *ch, struct nd_link *l)
+{
+    while (ch->current == l && !l->ready) {
+        struct nd_error *err = nd_cond_wait(&ch->changed);
+
+        if (err != NULL && ch->current == l)
+            nd_link_free(l);
+        ND_TRY(err);
+    }
+    if (ch->current == l || ch->state == ND_CHANNEL_CLOSED)
+        return NULL;
+    return ch->last_error != NULL
+               ? nd_error_copy(ch->last_error)
+               : nd_error_new(ND_UNAVAILABLE, "the server closed the connection at once");
 }
 
 static struct nd_error *
 dial(struct nd_channel *ch)
 {
     struct nd_stream *stream;
-    struct nd_link *l;
 
     ND_TRY(dial_stream(ch, &stream));
     if (ch->state == ND_CHANNEL_CLOSED) {
         nd_stream_close(stream);
-        return nd_error_new(ND_UNAVAILABLE, "the channel is closed");
+        return NULL;
     }
     if (ch->options.tls != NULL)
         stream = nd_tls_connect(stream, ch->options.tls, nd_str(ch->authority));
-    l = make_link(ch, stream);
-    ch->current = l;
-    while (ch->current == l && !l->ready) {
-        struct nd_error *err = nd_cond_wait(&ch->changed);
-
-        if (err != NULL && ch->current == l)
-            free_link(l);
-        ND_TRY(err);
-    }
-    if (ch->state == ND_CHANNEL_CLOSED)
-        return nd_error_new(ND_UNAVAILABLE, "the channel is closed");
-    if (ch->current != l)
-        return ch->last_error != NULL
-                   ? nd_error_copy(ch->last_error)
-                   : nd_error_new(ND_UNAVAILABLE, "the server closed the connection at once");
+    ND_TRY_DOING(shake_hands(ch, nd_link_new(ch, stream)), "%s: handshake", ch->target);
     return NULL;
 }
 
@@ -273,16 +220,20 @@ attempt_failed(struct nd_channel *ch, struct nd_error *err)
 
     if (ctx_err != NULL) {
         nd_error_free(err);
-        set_state(ch, ND_CHANNEL_IDLE);
+        nd_channel_set_state(ch, ND_CHANNEL_IDLE);
         return ctx_err;
+    }
+    if (nd_error_code(err) == ND_DEADLINE) {
+        nd_error_free(err);
+        err = nd_error_new(ND_UNAVAILABLE, "%s: connect: no answer within %lld ms", ch->target,
+                           (long long)(ch->options.connect_timeout_ns / ND_MILLISECOND));
     }
     if (nd_error_code(err) != ND_DENIED)
         err = nd_error_recode(err, ND_UNAVAILABLE);
-    err = nd_error_wrap(err, "connect to %s", ch->target);
     nd_error_free(ch->last_error);
     ch->last_error = nd_error_copy(err);
     begin_backoff(ch);
-    set_state(ch, ND_CHANNEL_FAILED);
+    nd_channel_set_state(ch, ND_CHANNEL_FAILED);
     return err;
 }
 
@@ -295,19 +246,20 @@ connect_now(struct nd_channel *ch)
     nd_timer_disarm(&ch->retry_timer);
     nd_error_free(ND_TAKE(ch->last_error));
     nd_channel_ref(ch);
-    set_state(ch, ND_CHANNEL_CONNECTING);
+    nd_channel_set_state(ch, ND_CHANNEL_CONNECTING);
     err = dial_in_time(ch);
     ch->dialling = false;
     if (ch->state == ND_CHANNEL_CLOSED) {
         nd_error_free(err);
-        err = nd_error_new(ND_UNAVAILABLE, "%s: the channel is closed", ch->target);
+        err = closed_error(ch);
     } else if (err != NULL) {
         err = attempt_failed(ch, err);
     } else {
         ch->backoff_ns = 0;
-        set_state(ch, ND_CHANNEL_READY);
+        nd_link_watch(ch);
+        nd_channel_set_state(ch, ND_CHANNEL_READY);
     }
-    nd_cond_broadcast(&ch->changed);
+    nd_channel_wake_all(ch);
     nd_channel_unref(ch);
     return err;
 }
@@ -326,7 +278,7 @@ step(struct nd_channel *ch, bool wait_for_ready, bool *ret_wait)
 
     *ret_wait = true;
     if (ch->state == ND_CHANNEL_CLOSED)
-        return nd_error_new(ND_UNAVAILABLE, "%s: the channel is closed", ch->target);
+        return closed_error(ch);
     if (ch->dialling || ch->current != NULL)
         return NULL;
     if (is_backing_off(ch))
@@ -340,16 +292,60 @@ step(struct nd_channel *ch, bool wait_for_ready, bool *ret_wait)
     return err;
 }
 
-struct nd_error *
-nd_channel_get_session(struct nd_channel *ch, bool wait_for_ready, struct nd_session **ret)
+static bool
+is_connected(const struct nd_channel *ch)
 {
-    ND_TRY(nd_ctx_check());
-    while (ch->current == NULL || ch->dialling || !nd_session_can_open(ch->current->session)) {
+    return ch->current != NULL && !ch->dialling;
+}
+
+static bool
+has_room(const struct nd_channel *ch)
+{
+    return is_connected(ch) && nd_session_can_open(ch->current->session);
+}
+
+/* Takes `err`: the caller's context has ended while it waited. */
+static struct nd_error *
+waiting_error(const struct nd_channel *ch, struct nd_error *err)
+{
+    if (is_connected(ch))
+        return nd_error_wrap(err, "%s: waiting for the end of another call", ch->target);
+    if (ch->last_error == NULL)
+        return nd_error_wrap(err, "%s: waiting for a connection", ch->target);
+    return nd_error_wrap(err, "waiting for a connection (%s)", nd_error_message(ch->last_error));
+}
+
+/* Wait until it is this one's turn and there is room. */
+static struct nd_error *
+wait_in_line(struct nd_channel *ch, struct nd_applicant *self, bool wait_for_ready)
+{
+    while (TAILQ_FIRST(&ch->applicants) != self || !has_room(ch)) {
+        struct nd_error *err;
         bool wait;
 
         ND_TRY(step(ch, wait_for_ready, &wait));
-        if (wait)
-            ND_TRY_DOING(nd_cond_wait(&ch->changed), "waiting for a connection to %s", ch->target);
+        if (!wait)
+            continue;
+        err = nd_cond_wait(&self->cond);
+        if (err != NULL)
+            return waiting_error(ch, err);
+    }
+    return NULL;
+}
+
+struct nd_error *
+nd_channel_get_session(struct nd_channel *ch, bool wait_for_ready, struct nd_session **ret)
+{
+    struct nd_applicant self = {0};
+    struct nd_error *err;
+
+    ND_TRY(nd_ctx_check());
+    if (!TAILQ_EMPTY(&ch->applicants) || !has_room(ch)) {
+        TAILQ_INSERT_TAIL(&ch->applicants, &self, link);
+        err = wait_in_line(ch, &self, wait_for_ready);
+        TAILQ_REMOVE(&ch->applicants, &self, link);
+        nd_channel_wake_first(ch); /* looks whether there is room for one more */
+        ND_TRY(err);
     }
     *ret = ch->current->session;
     return NULL;
@@ -357,15 +353,28 @@ nd_channel_get_session(struct nd_channel *ch, bool wait_for_ready, struct nd_ses
 
 /* --- what users call --- */
 
+static struct nd_error *
+connect_or_wait(struct nd_channel *ch)
+{
+    while (!is_connected(ch)) {
+        bool wait;
+
+        ND_TRY(step(ch, false, &wait));
+        if (wait)
+            ND_TRY_DOING(nd_cond_wait(&ch->changed), "%s: waiting for a connection", ch->target);
+    }
+    return NULL;
+}
+
 struct nd_error *
 nd_channel_connect(struct nd_channel *ch)
 {
-    struct nd_session *session;
     struct nd_error *err;
 
+    ND_TRY(nd_ctx_check());
     ch->retry_at_ns = 0;
     nd_channel_ref(ch);
-    err = nd_channel_get_session(ch, false, &session);
+    err = connect_or_wait(ch);
     nd_channel_unref(ch);
     return err;
 }
@@ -383,12 +392,12 @@ nd_channel_free(struct nd_channel *ch)
 
     if (ch == NULL)
         return;
-    set_state(ch, ND_CHANNEL_CLOSED);
+    nd_channel_set_state(ch, ND_CHANNEL_CLOSED);
     ch->options.on_state = NULL;
     nd_timer_disarm(&ch->retry_timer);
     while ((l = LIST_FIRST(&ch->links)) != NULL)
-        free_link(l);
-    nd_cond_broadcast(&ch->changed);
+        nd_link_free(l);
+    nd_channel_wake_all(ch);
     nd_channel_unref(ch);
 }
 

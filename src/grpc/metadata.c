@@ -207,6 +207,26 @@ nd_metadata_receive(struct nd_metadata *md, struct nd_str key, struct nd_str val
 }
 
 size_t
+nd_metadata_field_size(struct nd_str key, struct nd_str value)
+{
+    struct nd_header field = {key, value};
+
+    if (is_binary(key))
+        field.value.len = (value.len + 2) / 3 * 4;
+    return nd_header_list_size(&field, 1);
+}
+
+size_t
+nd_metadata_size(const struct nd_metadata *md)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < nd_metadata_count(md); i++)
+        size += nd_metadata_field_size(md->entries[i].name, md->entries[i].value);
+    return size;
+}
+
+size_t
 nd_metadata_to_headers(const struct nd_metadata *md, struct nd_arena *arena, struct nd_header *dst)
 {
     for (size_t i = 0; i < nd_metadata_count(md); i++) {

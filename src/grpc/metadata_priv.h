@@ -23,6 +23,10 @@ void nd_metadata_init(struct nd_metadata *md, struct nd_arena *arena);
  */
 bool nd_metadata_receive(struct nd_metadata *md, struct nd_str key, struct nd_str value);
 
+/* As HTTP/2 counts it: see nd_header_list_size(); "-bin" values in base64. */
+size_t nd_metadata_size(const struct nd_metadata *md);
+size_t nd_metadata_field_size(struct nd_str key, struct nd_str value);
+
 /*
  * Write the list as header fields to `dst`, which has room for nd_metadata_count() of them; new text
  * goes to `arena`. `md` NULL is an empty list. Returns how many were written.

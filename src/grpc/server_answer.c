@@ -55,9 +55,10 @@ static size_t
 fit(const struct nd_call *call, struct nd_header *h, size_t n_fixed, size_t n_status, size_t n)
 {
     struct nd_header *status = h + n_fixed;
-    size_t max =
-        call->h2.session != NULL ? nd_session_peer_max_headers(call->h2.session) : UINT32_MAX;
+    size_t max = ND_GRPC_MAX_SEND_HEADERS;
 
+    if (call->h2.session != NULL)
+        max = ND_MIN(max, nd_session_peer_max_headers(call->h2.session));
     if (nd_header_list_size(h, n) <= max)
         return n;
     nd_debug("trailers shortened", ND_KV("limit", max));

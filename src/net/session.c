@@ -71,11 +71,13 @@ nd_session_close_stream(struct nd_session *session, struct nd_h2_stream *s,
 static void
 lose_streams(struct nd_session *session, const struct nd_error *err)
 {
-    const struct nd_h2_close why = {.code = ND_H2_CANCEL, .lost = err};
+    struct nd_h2_close why = {.code = ND_H2_CANCEL, .lost = err};
     struct nd_h2_stream *s;
 
-    while ((s = TAILQ_FIRST(&session->streams)) != NULL)
+    while ((s = TAILQ_FIRST(&session->streams)) != NULL) {
+        why.unsent = session->role == ND_SESSION_CLIENT && !s->left;
         nd_session_close_stream(session, s, &why);
+    }
 }
 
 static void

@@ -214,6 +214,16 @@ submit_trailers(struct nd_session *session, const struct nd_h2_stream *s)
 
 /* --- what happened to frames --- */
 
+/* client: a request has left, or part of it. */
+static void
+note_left(struct nd_session *session, int32_t id)
+{
+    struct nd_h2_stream *s = nghttp2_session_get_stream_user_data(session->h2, id);
+
+    if (s != NULL)
+        s->left = true;
+}
+
 static int
 on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 {
@@ -221,9 +231,10 @@ on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-        if (session->role == ND_SESSION_SERVER &&
-            (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
-            nghttp2_session_get_stream_remote_close(h2, frame->hd.stream_id) == 0)
+        if (session->role == ND_SESSION_CLIENT)
+            note_left(session, frame->hd.stream_id);
+        else if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
+                 nghttp2_session_get_stream_remote_close(h2, frame->hd.stream_id) == 0)
             nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
         session->ping_strikes = 0;
         session->last_ping_ns = 0;
@@ -255,7 +266,8 @@ static int
 on_frame_not_send(nghttp2_session *h2, const nghttp2_frame *frame, int rv, void *arg)
 {
     struct nd_session *session = arg;
-    const struct nd_h2_close why = {.code = ND_H2_REFUSED_STREAM, .unprocessed = true};
+    const struct nd_h2_close why = {
+        .code = ND_H2_REFUSED_STREAM, .unprocessed = true, .unsent = true};
     struct nd_h2_stream *s;
 
     (void)h2;

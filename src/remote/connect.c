@@ -77,22 +77,20 @@ explain_tcp(struct nd_error *err, const struct nd_target *target)
                               "default is 9090), and does the firewall let it through?");
 }
 
-/* The rooms below have put the address in front of the reason, some twice; we name it ourselves. */
+/* The rooms below have put address and phase in front of the reason; we name the address ourselves. */
 static const char *
 bare_reason(const struct nd_error *err)
 {
-    static const char prefix[] = "connect to ";
+    static const char *const phases[] = {": connect: ", ": handshake: "};
     const char *reason = nd_error_message(err);
-    const char *end;
 
-    if (strncmp(reason, prefix, sizeof(prefix) - 1) != 0)
-        return reason;
-    end = strstr(reason, ": ");
-    if (end == NULL)
-        return reason;
-    reason = end + 2;
-    end = strstr(reason, ": connect: ");
-    return end != NULL ? end + strlen(": connect: ") : reason;
+    for (size_t i = 0; i < ND_LEN(phases); i++) {
+        const char *end = strstr(reason, phases[i]);
+
+        if (end != NULL)
+            return end + strlen(phases[i]);
+    }
+    return reason;
 }
 
 static struct nd_error *

@@ -33,6 +33,7 @@ on_header(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
         {"grpc-previous-rpc-attempts", o->attempts, sizeof(o->attempts)},
         {"grpc-encoding", o->encoding, sizeof(o->encoding)},
         {"grpc-accept-encoding", o->accept, sizeof(o->accept)},
+        {"x-note", o->note, sizeof(o->note)},
     };
 
     for (size_t i = 0; i < ND_LEN(kept); i++) {
@@ -90,8 +91,11 @@ on_headers(struct nd_h2_stream *s, bool end)
 static void
 on_data(struct nd_h2_stream *s, struct nd_str bytes)
 {
-    nd_buf_put(&((struct answer *)s)->origin->body, bytes);
-    nd_h2_stream_consume(s, bytes.len);
+    struct origin *o = ((struct answer *)s)->origin;
+
+    nd_buf_put(&o->body, bytes);
+    if (!o->unread)
+        nd_h2_stream_consume(s, bytes.len);
 }
 
 static void
@@ -127,7 +131,7 @@ on_open(void *arg)
 
     if (i < o->refuse)
         return NULL;
-    o->attempts[0] = '\0';
+    o->attempts[0] = o->note[0] = '\0';
     nd_buf_clear(&o->body);
     a = nd_new(struct answer);
     a->origin = o;
@@ -150,14 +154,24 @@ dial_origin(void *arg, struct nd_stream **ret)
 {
     struct origin *o = arg;
     const struct nd_session_options options = {.role = ND_SESSION_SERVER,
-                                               .max_streams = o->max_streams};
+                                               .max_streams = o->max_streams,
+                                               .max_header_list = o->max_header_list};
     const struct nd_session_handler handler = {.arg = o, .on_open = on_open, .on_gone = on_gone};
     struct nd_stream *mine;
 
     if (o->dials++ < o->dial_fails)
         return nd_error_new(ND_UNAVAILABLE, "nobody is there");
-    nd_session_free(o->session);
+    nd_session_free(ND_TAKE(o->session));
+    nd_stream_close(ND_TAKE(o->silence));
     nd_stream_pair(CAPACITY_LARGE, ret, &mine);
+    if (o->mute) {
+        o->silence = mine;
+        return NULL;
+    }
+    if (o->hang_up) {
+        nd_stream_close(mine);
+        return NULL;
+    }
     o->session = nd_session_new(mine, &options, &handler);
     return NULL;
 }
@@ -183,6 +197,7 @@ void
 origin_fini(struct origin *o)
 {
     nd_session_free(ND_TAKE(o->session));
+    nd_stream_close(ND_TAKE(o->silence));
     nd_buf_fini(&o->body);
 }
 

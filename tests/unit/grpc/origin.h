@@ -21,12 +21,17 @@ struct script {
 
 struct origin {
     struct nd_session *session;
+    struct nd_stream *silence; /* the end of a mute one */
     const struct script *script;
     const struct script *first[ORIGIN_MAX_FIRST]; /* for the first requests, where not NULL */
     uint32_t max_streams;                         /* 0: the default */
-    unsigned refuse;                              /* so many streams, before one is answered */
-    unsigned drops;                               /* so many connections end instead of an answer */
-    bool drop;                                    /* all of them */
+    uint32_t max_header_list;
+    bool mute;         /* takes the connection and says nothing */
+    bool hang_up;      /* at once */
+    bool unread;       /* gives no credit for what it receives */
+    unsigned refuse;   /* so many streams, before one is answered */
+    unsigned drops;    /* so many connections end instead of an answer */
+    bool drop;         /* all of them */
     bool early;        /* answer at the header block, do not wait for the half-close */
     unsigned requests; /* seen */
     unsigned dials;
@@ -35,6 +40,7 @@ struct origin {
     char attempts[16];
     char encoding[16];
     char accept[32];
+    char note[16]; /* x-note */
     struct nd_buf body;
 };
 

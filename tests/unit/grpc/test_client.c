@@ -113,21 +113,6 @@ IN_LOOP(every_answer_becomes_the_right_status)
     return NULL;
 }
 
-IN_LOOP(a_refused_unary_call_is_sent_again)
-{
-    struct origin o = {.script = &good, .refuse = 3};
-    struct nd_channel *ch = origin_channel(&o);
-
-    expect_ok(origin_call(ch));
-    assert_int_equal(o.requests, 4);
-    o.refuse = 1000;
-    expect_code(origin_call(ch), ND_UNAVAILABLE);
-    assert_int_equal(o.dials, 1);
-    nd_channel_free(ch);
-    origin_fini(&o);
-    return NULL;
-}
-
 IN_LOOP(a_call_whose_connection_is_lost_is_not_sent_again)
 {
     struct origin o = {.script = &good, .drop = true};
@@ -166,7 +151,6 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_answer_becomes_the_right_status),
-        cmocka_unit_test(a_refused_unary_call_is_sent_again),
         cmocka_unit_test(a_call_whose_connection_is_lost_is_not_sent_again),
         cmocka_unit_test(a_call_tells_what_remains_of_its_deadline),
     };

@@ -52,7 +52,11 @@ struct nd_error *nd_call_recv(struct nd_call *call, void *ret_message) ND_CHECK_
  */
 struct nd_error *nd_call_send(struct nd_call *call, const void *message) ND_CHECK_RESULT;
 
-/* Initial metadata (before the first message) and trailing metadata. Fails: as nd_metadata_add(). */
+/*
+ * Initial metadata (before the first message) and trailing metadata.
+ * Fails: as nd_metadata_add(); ND_EXHAUSTED when the list gets larger than ND_GRPC_MAX_METADATA or, for
+ *        initial metadata, than the client accepts; ND_PRECONDITION for initial metadata that has left.
+ */
 struct nd_error *nd_call_add_header(struct nd_call *call, struct nd_str key,
                                     struct nd_str value) ND_CHECK_RESULT;
 struct nd_error *nd_call_add_trailer(struct nd_call *call, struct nd_str key,

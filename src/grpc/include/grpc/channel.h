@@ -5,6 +5,11 @@
  * The gRPC client. A channel connects when the first call needs it, keeps one HTTP/2 connection,
  * connects again after a loss with backoff and jitter, and multiplexes calls of any number of fibers.
  * Deadline and cancellation of a call are those of the fiber that makes it.
+ *
+ * A call that the server has certainly not looked at is made again without anybody noticing, in every
+ * shape: without limit when it never left, once when the server refused it. Other failures are repeated
+ * only as a retry policy says. Streams keep what they have sent for that, up to ND_GRPC_RETRY_BYTES and
+ * until the server's first header block.
  */
 
 #include "base/arena.h"
@@ -24,6 +29,21 @@ enum nd_channel_state {
     ND_CHANNEL_CLOSED,
 };
 
+/*
+ * When a call that has failed is made again. Only before the server's first header block has arrived
+ * (an answer that is a status alone counts as none), never after the caller has let go.
+ * Follows: gRFC A6.
+ */
+struct nd_retry_policy {
+    unsigned
+        max_attempts; /* the first one included; more than ND_GRPC_MAX_ATTEMPTS is that; 0: none */
+    uint32_t codes;   /* that are worth another attempt: ND_RETRY_ON(ND_UNAVAILABLE) | ... */
+    int64_t initial_backoff_ns; /* before the second attempt, a fifth more or less */
+    int64_t max_backoff_ns;
+    double backoff_multiplier; /* from one to the next; below 1 is 1 */
+};
+#define ND_RETRY_ON(code) (1u << (code))
+
 struct nd_channel_options {
     struct nd_tls_config *tls;       /* NULL: cleartext; referenced */
     const char *authority;           /* NULL: from the address ("localhost" on Unix sockets) */
@@ -33,6 +53,23 @@ struct nd_channel_options {
     int64_t backoff_initial_ns;      /* 0 means the defaults of grpc/limits.h */
     int64_t backoff_max_ns;
     int64_t connect_timeout_ns;
+
+    /* For calls that are marked idempotent; without max_attempts a cautious default. */
+    struct nd_retry_policy retry;
+    /*
+     * A failure that a policy would repeat costs a token, a success gives `retry_token_thousandths` back;
+     * nothing is repeated while no more than half of them are left. 0: as often as the policies say.
+     */
+    unsigned retry_max_tokens; /* at most 1000 */
+    unsigned retry_token_thousandths;
+
+    /* A connection without calls for so long is closed; the next call makes another. 0: kept. */
+    int64_t max_idle_ns;
+
+    /* PINGs after a silence, as in struct nd_session_options (net/session.h). 0: none. */
+    int64_t keepalive_time_ns;
+    int64_t keepalive_timeout_ns;
+    bool keepalive_without_calls;
 
     /* Make the byte stream, instead of connecting to the address (tunnels, tests). Context: fiber. */
     struct nd_error *(*dial)(void *arg, struct nd_stream **ret);
@@ -65,9 +102,11 @@ struct nd_error *nd_channel_connect(struct nd_channel *ch) ND_CHECK_RESULT;
 
 struct nd_call_options {
     const struct nd_metadata *metadata; /* sent with the call; NULL: none */
-    bool wait_for_ready;      /* wait through reconnects instead of failing with ND_UNAVAILABLE */
-    size_t max_message_bytes; /* received; 0: the channel's */
-    enum nd_compression compression; /* of messages sent; default: the channel's */
+    bool wait_for_ready; /* wait through reconnects instead of failing with ND_UNAVAILABLE */
+    bool idempotent; /* made twice it does what it does once: the channel's retry policy holds */
+    const struct nd_retry_policy *retry; /* instead of the channel's; NULL: see above */
+    size_t max_message_bytes;            /* received; 0: the channel's */
+    enum nd_compression compression;     /* of messages sent; default: the channel's */
 };
 
 /*

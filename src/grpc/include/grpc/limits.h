@@ -13,17 +13,21 @@
 #define ND_GRPC_MAX_HEADER_LIST        16384u /* name + value + 32 over a received header block */
 #define ND_GRPC_CLIENT_MAX_HEADER_LIST (64u << 10)   /* the same for responses: error details */
 #define ND_GRPC_CLIENT_STREAM_WINDOW   (1024u << 10) /* received and not yet taken, per call */
-#define ND_GRPC_MAX_REPEATS            4u    /* of a call that the server has certainly not seen */
-#define ND_GRPC_MAX_FOREIGN_BODY       1024u /* of a response that is not gRPC: quoted in the error */
-#define ND_GRPC_MAX_PENDING_BYTES      (256u << 20) /* of a connection's incomplete requests */
-#define ND_GRPC_DRAIN_NS               (10 * ND_MINUTE) /* a finished call whose client takes nothing any more */
-#define ND_GRPC_MAX_STATUS_MESSAGE     1024u /* bytes of grpc-message, encoded */
-#define ND_GRPC_MAX_DETAILS_BYTES      4096u
-#define ND_GRPC_MAX_HEALTH_LIST        100u /* services that Health.List tells */
-#define ND_GRPC_MAX_DESCRIPTOR_DEPTH   32u  /* messages within messages, for reflection */
-#define ND_GRPC_BACKOFF_INITIAL_NS     (50 * ND_MILLISECOND)
-#define ND_GRPC_BACKOFF_MAX_NS         (1 * ND_SECOND)
-#define ND_GRPC_CONNECT_TIMEOUT_NS     (20 * ND_SECOND)
-#define ND_GRPC_SEND_QUEUE_BYTES       (64u << 10) /* a writer beyond it waits */
+#define ND_GRPC_MAX_SEND_HEADERS \
+    (64u << 10) /* the same for what we send: HTTP/2 libraries stop there */
+#define ND_GRPC_MAX_METADATA         (48u << 10)  /* of it, what a handler adds */
+#define ND_GRPC_MAX_ATTEMPTS         5u           /* of a call with a retry policy */
+#define ND_GRPC_RETRY_BYTES          (256u << 10) /* sent on a stream, kept for another attempt */
+#define ND_GRPC_MAX_FOREIGN_BODY     1024u /* of a response that is not gRPC: quoted in the error */
+#define ND_GRPC_MAX_PENDING_BYTES    (256u << 20) /* of a connection's incomplete requests */
+#define ND_GRPC_DRAIN_NS             (10 * ND_MINUTE) /* a finished call whose client takes nothing any more */
+#define ND_GRPC_MAX_STATUS_MESSAGE   1024u            /* bytes of grpc-message, encoded */
+#define ND_GRPC_MAX_DETAILS_BYTES    4096u
+#define ND_GRPC_MAX_HEALTH_LIST      100u /* services that Health.List tells */
+#define ND_GRPC_MAX_DESCRIPTOR_DEPTH 32u  /* messages within messages, for reflection */
+#define ND_GRPC_BACKOFF_INITIAL_NS   (50 * ND_MILLISECOND)
+#define ND_GRPC_BACKOFF_MAX_NS       (1 * ND_SECOND)
+#define ND_GRPC_CONNECT_TIMEOUT_NS   (20 * ND_SECOND)
+#define ND_GRPC_SEND_QUEUE_BYTES     (64u << 10) /* a writer beyond it waits */
 
 #endif

@@ -49,6 +49,7 @@ enum nd_h2_code {
 struct nd_h2_close {
     uint32_t code;               /* enum nd_h2_code, or whatever the peer sent */
     bool unprocessed;            /* the peer has certainly not looked at it: may be sent again */
+    bool unsent;                 /* client: nor has any of it left */
     const struct nd_error *lost; /* the connection is gone, and why; borrowed */
 };
 
@@ -93,6 +94,7 @@ struct nd_h2_stream {
     bool deferred : 1; /* nghttp2 waits for resume */
     bool full : 1;     /* the queue was above its mark: on_writable is due */
     bool ended : 1;    /* the peer's side is over */
+    bool left : 1;     /* client: the request's header block has been written */
     TAILQ_ENTRY(nd_h2_stream) link;
 };
 
