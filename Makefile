@@ -9,6 +9,7 @@ DESTDIR    ?=
 JOBS       ?= $(shell nproc)
 N          ?= 1000
 SEED       ?= 1
+SOAK_SECONDS ?= 3600
 FUZZ_SECONDS ?= 30
 PYTEST_ARGS ?=
 PARTS      ?=
@@ -75,9 +76,11 @@ fuzz: $(FUZZ)/build.ninja ## Each fuzz target for FUZZ_SECONDS seconds
 	@ninja -C $(FUZZ) -j $(JOBS)
 	@scripts/fuzz $(FUZZ) $(FUZZ_SECONDS)
 
-soak: build ## N detached containers (SEED=): every log byte arrives. Continues where it was stopped
+soak: build ## Long tests in full: N containers and their logs, SOAK_SECONDS of mixed calls (SEED=)
 	@scripts/install-packages run test
 	@$(PYTHON) tests/soak/logs_exact.py --build $(BUILD) -n $(N) --seed $(SEED)
+	@$(PYTHON) tests/soak/transport_flat.py --build $(BUILD) --seconds $(SOAK_SECONDS) --seed $(SEED) --tls
+	@ND_ALLOCATIONS=all $(PYTHON) -m pytest -s tests/integration/test_no_memory.py
 
 conformance: $(BUILD)/build.ninja ## The gRPC transport against other people's clients, servers and tests (PARTS="interop")
 	@scripts/install-packages build run test conformance
