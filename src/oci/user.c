@@ -218,10 +218,9 @@ resolve_groups(struct nd_str text, size_t colon, struct nd_str group, struct nd_
 }
 
 struct nd_error *
-nd_user_resolve(struct nd_str text, struct nd_str passwd, struct nd_str group,
-                const char *const *group_add, size_t n_group_add, struct nd_arena *arena,
-                struct nd_user *ret)
+nd_user_resolve(const struct nd_user_query *query, struct nd_arena *arena, struct nd_user *ret)
 {
+    struct nd_str text = query->text;
     size_t colon = nd_str_find(text, ':');
     struct nd_str name = nd_str_sub(text, 0, ND_MIN(colon, text.len));
     struct passwd_entry entry = {0};
@@ -232,9 +231,9 @@ nd_user_resolve(struct nd_str text, struct nd_str passwd, struct nd_str group,
     else if (name.len == 0)
         return nd_error_new(ND_INVALID, "\"%.*s\" names no user", ND_STR_ARG(text));
     user.gids = nd_arena_new_array(arena, ND_USER_MAX_GROUPS, uint32_t);
-    ND_TRY(resolve_name(name, passwd, &user, &entry));
-    ND_TRY(resolve_groups(text, colon, group, entry.name, &user));
-    ND_TRY(add_groups(&user, group, group_add, n_group_add));
+    ND_TRY(resolve_name(name, query->passwd, &user, &entry));
+    ND_TRY(resolve_groups(text, colon, query->group, entry.name, &user));
+    ND_TRY(add_groups(&user, query->group, query->group_add, query->n_group_add));
     user.home = nd_arena_str(arena, entry.home);
     *ret = user;
     return NULL;

@@ -256,14 +256,17 @@ struct nd_error *
 nd_accounts_resolve(struct nd_containers *cs, const struct account_query *query,
                     struct nd_arena *arena, struct nd_user *ret)
 {
+    struct nd_user_query user = {.text = nd_str(query->user),
+                                 .group_add = (const char *const *)query->group_add,
+                                 .n_group_add = query->n_group_add};
     struct account_texts *texts;
     struct nd_error *err;
 
     ND_TRY_DOING(get_texts(cs, query->ns, query->snapshotter, query->chain_id, &texts),
                  "users of the image");
-    err = nd_user_resolve(nd_str(query->user), nd_str_n(texts->passwd, texts->passwd_len),
-                          nd_str_n(texts->group, texts->group_len),
-                          (const char *const *)query->group_add, query->n_group_add, arena, ret);
+    user.passwd = nd_str_n(texts->passwd, texts->passwd_len);
+    user.group = nd_str_n(texts->group, texts->group_len);
+    err = nd_user_resolve(&user, arena, ret);
     if (nd_error_code(err) == ND_NOT_FOUND && texts->unreadable)
         err = nd_error_hint(err, "names cannot be read from this snapshotter: use numbers");
     return err;

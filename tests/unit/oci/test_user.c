@@ -51,10 +51,11 @@ users_are_found_by_name_and_number(void **state)
     (void)state;
     for (size_t i = 0; i < ND_LEN(cases); i++) {
         ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+        const struct nd_user_query query = {
+            .text = nd_str(cases[i].text), .passwd = nd_str(passwd), .group = nd_str(group)};
         struct nd_user user;
 
-        assert_null(nd_user_resolve(nd_str(cases[i].text), nd_str(passwd), nd_str(group), NULL, 0,
-                                    arena, &user));
+        assert_null(nd_user_resolve(&query, arena, &user));
         assert_int_equal(user.uid, cases[i].uid);
         assert_int_equal(user.gid, cases[i].gid);
         assert_int_equal(user.n_gids, cases[i].n_gids);
@@ -82,10 +83,11 @@ wrong_users_are_refused(void **state)
     for (size_t i = 0; i < ND_LEN(cases); i++) {
         ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
         ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+        const struct nd_user_query query = {
+            .text = nd_str(cases[i].text), .passwd = nd_str(passwd), .group = nd_str(group)};
         struct nd_user user;
 
-        err = nd_user_resolve(nd_str(cases[i].text), nd_str(passwd), nd_str(group), NULL, 0, arena,
-                              &user);
+        err = nd_user_resolve(&query, arena, &user);
         if (nd_error_code(err) != cases[i].code)
             fail_msg("\"%s\": code %d", cases[i].text, nd_error_code(err));
     }
@@ -97,11 +99,15 @@ added_groups_come_last_and_once(void **state)
     static const char *const add[] = {"www", "5000", "300"};
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     static const uint32_t want[] = {1001, 300, 5000};
+    const struct nd_user_query query = {.text = ND_STR("web"),
+                                        .passwd = nd_str(passwd),
+                                        .group = nd_str(group),
+                                        .group_add = add,
+                                        .n_group_add = ND_LEN(add)};
     struct nd_user user;
 
     (void)state;
-    assert_null(nd_user_resolve(ND_STR("web"), nd_str(passwd), nd_str(group), add, ND_LEN(add),
-                                arena, &user));
+    assert_null(nd_user_resolve(&query, arena, &user));
     assert_int_equal(user.n_gids, ND_LEN(want));
     assert_memory_equal(user.gids, want, sizeof(want));
 }
@@ -112,12 +118,14 @@ a_user_in_too_many_groups_is_refused(void **state)
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(1 << 20);
     ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+    struct nd_user_query query = {.text = ND_STR("root"), .passwd = nd_str(passwd)};
     struct nd_user user;
 
     (void)state;
     for (unsigned i = 1; i <= ND_USER_MAX_GROUPS; i++)
         nd_buf_printf(&text, "g%u:x:%u:root\n", i, i);
-    err = nd_user_resolve(ND_STR("root"), nd_str(passwd), nd_buf_str(&text), NULL, 0, arena, &user);
+    query.group = nd_buf_str(&text);
+    err = nd_user_resolve(&query, arena, &user);
     assert_int_equal(nd_error_code(err), ND_EXHAUSTED);
 }
 

@@ -20,14 +20,19 @@ struct nd_user {
     const char *home; /* of /etc/passwd, "" without an entry; in the arena */
 };
 
+struct nd_user_query {
+    struct nd_str text;           /* what the user gave; "" is root: uid 0 */
+    struct nd_str passwd, group;  /* the files' texts; empty: only numbers work */
+    const char *const *group_add; /* more groups, by name or number */
+    size_t n_group_add;
+};
+
 /*
- * `text` is what the user gave ("" is root: uid 0). `passwd` and `group` may be empty: then only
- * numbers work. `group_add` are more groups, by name or number. Lines that do not parse are skipped.
+ * Lines of the files that do not parse are skipped.
  * Fails: ND_NOT_FOUND for a name that is not there, ND_INVALID for bad syntax and numbers out of
  *        range, ND_EXHAUSTED over ND_USER_MAX_GROUPS.
  */
-struct nd_error *nd_user_resolve(struct nd_str text, struct nd_str passwd, struct nd_str group,
-                                 const char *const *group_add, size_t n_group_add,
-                                 struct nd_arena *arena, struct nd_user *ret) ND_CHECK_RESULT;
+struct nd_error *nd_user_resolve(const struct nd_user_query *query, struct nd_arena *arena,
+                                 struct nd_user *ret) ND_CHECK_RESULT;
 
 #endif
