@@ -14,12 +14,14 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "codec/json.h"
+#include "fiber/work.h"
 #include "store/limits.h"
 
 #include "files_priv.h"
 #include "state_priv.h"
 
-#define TIME_TEXT_MAX 64u
+#define TIME_TEXT_MAX  64u
+#define PROBES_END_MAX ((size_t)256 * 1024) /* bytes at the end of health.json that are looked at */
 
 /* --- reading and writing -------------------------------------------------------------------- */
 
@@ -343,5 +345,127 @@ nd_state_read_lifecycle(struct nd_state *state, struct nd_lifecycle *ret)
     if (err != NULL)
         return data_loss(err, "lifecycle.json");
     *ret = lifecycle;
+    return NULL;
+}
+
+/* Many files for one way to a thread and back. */
+struct starts_job {
+    struct nd_state *const *states;
+    size_t n;
+    struct nd_wall *at;
+};
+
+static struct nd_error *
+read_start(const char *path, struct nd_wall *ret)
+{
+    ND_AUTO(nd_json_freep) struct nd_json *value = NULL;
+    ND_AUTO(nd_freep) char *text = NULL;
+    struct nd_lifecycle lifecycle = {0};
+    size_t len;
+    int errnum = nd_files_read(path, ND_STORE_FILE_MAX, &text, &len);
+
+    if (errnum != 0)
+        return nd_files_error(errnum, "read", path);
+    ND_TRY(nd_json_parse(nd_str_n(text, len), NULL, &value));
+    ND_TRY(parse_lifecycle(value, &lifecycle));
+    *ret = lifecycle.started_at;
+    return NULL;
+}
+
+static void
+read_starts(void *arg)
+{
+    struct starts_job *job = arg;
+
+    for (size_t i = 0; i < job->n; i++) {
+        ND_AUTO(nd_freep) char *path = nd_asprintf("%s/lifecycle.json", job->states[i]->path);
+
+        job->at[i] = (struct nd_wall){0, 0};
+        nd_error_free(read_start(path, &job->at[i]));
+    }
+}
+
+struct nd_error *
+nd_states_read_starts(struct nd_state *const *states, size_t n, struct nd_wall *ret)
+{
+    struct starts_job job = {states, n, ret};
+
+    return n > 0 ? nd_work(ND_WORK_SHORT, read_starts, &job) : NULL;
+}
+
+/* --- health.json ---------------------------------------------------------------------------- */
+
+/* The end of the file: it grows for as long as the container lives, and nobody trims it. */
+static void
+read_end_step(void *arg)
+{
+    struct nd_state_job *job = arg;
+    ND_AUTO(nd_closep) int fd = open(job->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : -1;
+    ssize_t n;
+
+    if (size < 0) {
+        job->errnum = errno;
+        return;
+    }
+    job->text = nd_calloc(1, PROBES_END_MAX + 1);
+    n = pread(fd, job->text, PROBES_END_MAX,
+              size > (off_t)PROBES_END_MAX ? size - (off_t)PROBES_END_MAX : 0);
+    if (n < 0)
+        job->errnum = errno;
+    else
+        job->text_len = (size_t)n;
+}
+
+/* Lines from the last one backwards. */
+static bool
+take_last_line(struct nd_str *text, struct nd_str *ret)
+{
+    size_t newline;
+
+    while (text->len > 0 && text->ptr[text->len - 1] == '\n')
+        text->len--;
+    if (text->len == 0)
+        return false;
+    newline = nd_str_rfind(*text, '\n');
+    *ret = newline == SIZE_MAX ? *text : nd_str_from(*text, newline + 1);
+    text->len = newline == SIZE_MAX ? 0 : newline;
+    return true;
+}
+
+static bool
+is_object(struct nd_str text)
+{
+    ND_AUTO(nd_json_freep) struct nd_json *value = NULL;
+    struct nd_error *err = nd_json_parse(text, NULL, &value);
+
+    nd_error_free(err);
+    return err == NULL && nd_json_type(value) == ND_JSON_OBJECT;
+}
+
+struct nd_error *
+nd_state_read_probes(struct nd_state *state, struct nd_arena *arena,
+                     const char *ret[ND_STATE_PROBES_MAX], size_t *ret_n)
+{
+    ND_AUTO(nd_freep) char *path = nd_asprintf("%s/health.json", state->path);
+    struct nd_state_job job = {.path = path};
+    struct nd_error *err = nd_state_run(&job, read_end_step, "read");
+    ND_AUTO(nd_freep) char *text = job.text;
+    struct nd_str rest = nd_str_n(text, job.text_len), line, found[ND_STATE_PROBES_MAX];
+    size_t n = 0;
+
+    *ret_n = 0;
+    if (nd_error_code(err) == ND_NOT_FOUND) {
+        nd_error_free(err);
+        return NULL;
+    }
+    ND_TRY(err);
+    while (n < ND_STATE_PROBES_MAX && take_last_line(&rest, &line)) {
+        if (is_object(line)) /* not torn, and not only its end was read */
+            found[n++] = line;
+    }
+    for (size_t i = 0; i < n; i++)
+        ret[i] = nd_arena_str(arena, found[n - 1 - i]);
+    *ret_n = n;
     return NULL;
 }

@@ -627,6 +627,26 @@ class TestListAndInspect:
         assert pathlib.Path(document["HostsPath"]).exists()
         assert document["State"]["StartedAt"] and document["State"]["FinishedAt"]
 
+    def test_probes_of_nerdctl_are_shown(self, ready):
+        """Health is a label, what the probes said a file; nerdctl's timer writes both."""
+        container = ready.create("true")
+        state = pathlib.Path(dict(ready.inspect(container).container.labels)["nerdctl/state-dir"])
+        probe = {"Start": "2026-01-02T03:04:05Z", "End": "2026-01-02T03:04:06Z", "ExitCode": 1}
+        (state / "health.json").write_text("".join(json.dumps({**probe, "Output": f"{i}\n"}) + "\n"
+                                                   for i in range(7)))
+        ready.box.containerd.ctr("containers", "label", container, "nerdctl/healthstate=" + json.dumps(
+            {"Status": "unhealthy", "FailingStreak": 3}), namespace=ready.name)
+        health = json.loads(ready.inspect(container).document)["State"]["Health"]
+        assert (health["Status"], health["FailingStreak"]) == ("unhealthy", 3)
+        assert health["Log"] == [{**probe, "Output": f"{i}\n"} for i in range(2, 7)]
+
+    def test_list_says_when_it_was_started(self, ready):
+        created = ready.create("true")
+        ran = ready.run("true").id
+        found = {c.id: c.started_at.seconds for c in ready.list(all=True)}
+        assert found[created] == 0
+        assert found[ran] == ready.inspect(ran).container.started_at.seconds > 0
+
     def test_inspect_native(self, ready):
         container = ready.create("true")
         native = ready.m.common.INSPECT_MODE_NATIVE

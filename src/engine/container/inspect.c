@@ -15,6 +15,7 @@
 #include "store/state.h"
 
 #include "inspect_priv.h"
+#include "labels_priv.h"
 #include "view_priv.h"
 
 #define DOCUMENT_MAX (32u * 1024u * 1024u) /* far above what a spec and labels can become */
@@ -53,6 +54,8 @@ find_files(struct nd_containers *cs, const char *ns, struct inspection *in)
     in->hostname_file = job.there[1] ? nd_arena_strdup(in->arena, job.paths[1])
                                      : nd_inspect_bind_source(in, "/etc/hostname");
     in->log_file = job.there[2] ? nd_arena_strdup(in->arena, job.paths[2]) : "";
+    if (nd_container_record_label(in->rec, LABEL_HEALTHSTATE) != NULL)
+        ND_TRY(nd_state_read_probes(state, in->arena, in->probes, &in->n_probes));
     in->hosts_file = nd_inspect_bind_source(in, "/etc/hosts");
     if (in->hosts_file[0] == '\0' && job.there[3])
         in->hosts_file = job.paths[3];

@@ -64,7 +64,18 @@ put_time(struct nd_json_writer *w, const char *key, const Google__Protobuf__Time
     nd_json_put_text(w, key, text);
 }
 
-/* Five ends of probes, if somebody probed: that file is not read here; status and streak are a label. */
+/* What the last probes found, as nerdctl's timer left it. */
+static void
+write_probes(const struct inspection *in, struct nd_json_writer *w)
+{
+    nd_json_key(w, "Log");
+    nd_json_begin_array(w);
+    for (size_t i = 0; i < in->n_probes; i++)
+        nd_json_raw(w, nd_str(in->probes[i]));
+    nd_json_end_array(w);
+}
+
+/* If somebody probed: status and streak are a label. */
 static void
 write_health(const struct inspection *in, struct nd_json_writer *w)
 {
@@ -82,9 +93,7 @@ write_health(const struct inspection *in, struct nd_json_writer *w)
     nd_json_key(w, "Status");
     nd_json_str(w, nd_json_string(nd_json_find(state, "Status")));
     nd_json_put_i64(w, "FailingStreak", streak);
-    nd_json_key(w, "Log");
-    nd_json_begin_array(w);
-    nd_json_end_array(w);
+    write_probes(in, w);
     nd_json_end_object(w);
 }
 

@@ -5,6 +5,7 @@
 
 #include "codec/json_writer.h"
 #include "nerdctl/v1/container.pb-c.h"
+#include "store/state.h"
 
 #include "containers_priv.h"
 #include "netinfo_priv.h"
@@ -21,6 +22,8 @@ struct inspection {
     const char *state_path;
     const char *resolv_conf, *hostname_file, *hosts_file, *log_file; /* "" when absent */
     bool has_lifecycle;
+    const char *probes[ND_STATE_PROBES_MAX]; /* entries of health.json, JSON texts */
+    size_t n_probes;
     struct nd_interface *interfaces;
     size_t n_interfaces;
 };

@@ -1,5 +1,6 @@
 /*
  * `list`: two calls of containerd, whatever the number of containers: all records as a stream, all tasks.
+ * What is in files is asked for at once, and only of the containers that are shown.
  *
  * The two are not of one instant. A container that was removed in between has a record here and no task
  * there: it shows as created for once, as it would to somebody who looked a moment later between the two
@@ -11,6 +12,7 @@
 
 #include "container/limits.h"
 #include "container/query.h"
+#include "store/state.h"
 
 #include "filters_priv.h"
 #include "view_priv.h"
@@ -195,6 +197,44 @@ add_ports(struct listing *l)
     return NULL;
 }
 
+struct states {
+    struct nd_state **at;
+    size_t n;
+};
+
+static void
+free_states(struct states *states)
+{
+    for (size_t i = 0; i < states->n; i++)
+        nd_state_free(states->at[i]);
+}
+
+/* When they were started: of those that have run, one small file each. */
+static struct nd_error *
+add_starts(struct listing *l)
+{
+    ND_AUTO(free_states)
+    struct states states = {.at = nd_arena_new_array(l->arena, l->n, struct nd_state *)};
+    struct nd_wall *starts = nd_arena_new_array(l->arena, l->n, struct nd_wall);
+    Pb__Container **views = nd_arena_new_array(l->arena, l->n, Pb__Container *);
+    struct nd_store *store;
+
+    ND_TRY(nd_containers_store(l->cs, &store));
+    for (size_t i = 0; i < l->n; i++) {
+        Pb__Container *view = l->at[i].view;
+
+        if (view->state == PB__CONTAINER_STATE__CONTAINER_STATE_CREATED)
+            continue;
+        views[states.n] = view;
+        ND_TRY(nd_state_new(store, l->ns, view->id, &states.at[states.n]));
+        states.n++;
+    }
+    ND_TRY(nd_states_read_starts(states.at, states.n, starts));
+    for (size_t i = 0; i < states.n; i++)
+        views[i]->started_at = nd_timestamp_of(starts[i], l->arena);
+    return NULL;
+}
+
 static struct nd_error *
 check_request(const Pb__ContainerServiceListRequest *req)
 {
@@ -221,6 +261,7 @@ nd_containers_list(struct nd_containers *cs, const char *ns,
     ND_TRY(filter(&l, req, filters));
     ND_TRY(cut_page(&l, req, rsp));
     ND_TRY(add_ports(&l));
+    ND_TRY(add_starts(&l));
     if (req->size)
         ND_TRY(add_sizes(&l));
     rsp->containers = nd_arena_new_array(arena, l.n, Pb__Container *);

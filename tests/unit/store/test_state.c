@@ -282,6 +282,61 @@ IN_REAL_LOOP(lifecycle_is_what_the_hooks_write)
     return NULL;
 }
 
+IN_REAL_LOOP(starts_are_read_at_once_and_unknown_where_nothing_is_to_be_read)
+{
+    struct fixture f;
+    struct nd_state *states[3] = {NULL};
+    struct nd_wall at[3] = {{1, 1}, {1, 1}, {1, 1}};
+
+    ND_TRY(fixture_init(&f));
+    states[0] = f.state;
+    ND_TRY(nd_state_new(f.s.store, "default", "never", &states[1]));
+    ND_TRY(nd_state_new(f.s.store, "default", "torn", &states[2]));
+    ND_TRY(nd_state_create(states[2]));
+    ND_TRY(
+        nd_state_write_lifecycle(f.state, &(struct nd_lifecycle){.started_at = {1704164645, 5}}));
+    put_file(in_store(&f.s, "containers/default/torn/lifecycle.json"),
+             ND_STR("{\"started_at\":\"x"));
+    ND_TRY(nd_states_read_starts(states, ND_LEN(states), at));
+    assert_int_equal(at[0].sec, 1704164645);
+    assert_int_equal(at[1].sec, 0);
+    assert_int_equal(at[2].sec, 0);
+    ND_TRY(nd_states_read_starts(NULL, 0, NULL));
+    nd_state_free(states[1]);
+    nd_state_free(states[2]);
+    fixture_fini(&f);
+    return NULL;
+}
+
+IN_REAL_LOOP(the_last_probes_are_read_whatever_stands_before_them)
+{
+    struct fixture f;
+    const char *probes[ND_STATE_PROBES_MAX];
+    struct nd_buf text = ND_BUF_INIT(1 << 20);
+    size_t n;
+
+    ND_TRY(fixture_init(&f));
+    ND_TRY(nd_state_read_probes(f.state, f.arena, probes, &n));
+    assert_int_equal(n, 0);
+    put_file(in_state(&f, "health.json"),
+             ND_STR("\n\n{\"ExitCode\":0}\n5\n[]\n{\"ExitCode\":1}\n{\"Exi"));
+    ND_TRY(nd_state_read_probes(f.state, f.arena, probes, &n));
+    assert_int_equal(n, 2);
+    assert_string_equal(probes[0], "{\"ExitCode\":0}");
+    assert_string_equal(probes[1], "{\"ExitCode\":1}");
+
+    for (unsigned i = 0; i < 10; i++)
+        nd_buf_printf(&text, "{\"n\":%u,\"Output\":\"%060000u\"}\n", i, 0);
+    put_file(in_state(&f, "health.json"), nd_buf_str(&text));
+    ND_TRY(nd_state_read_probes(f.state, f.arena, probes, &n));
+    assert_int_equal(n, 4); /* of which the end of the file has the whole */
+    assert_true(nd_str_starts(nd_str(probes[0]), ND_STR("{\"n\":6,")));
+    assert_true(nd_str_starts(nd_str(probes[3]), ND_STR("{\"n\":9,")));
+    nd_buf_fini(&text);
+    fixture_fini(&f);
+    return NULL;
+}
+
 IN_REAL_LOOP(what_cannot_be_understood_is_data_loss)
 {
     struct fixture f;
@@ -393,6 +448,8 @@ main(void)
         cmocka_unit_test(log_config_is_what_nerdctl_writes),
         cmocka_unit_test(ports_are_what_nerdctl_writes),
         cmocka_unit_test(lifecycle_is_what_the_hooks_write),
+        cmocka_unit_test(starts_are_read_at_once_and_unknown_where_nothing_is_to_be_read),
+        cmocka_unit_test(the_last_probes_are_read_whatever_stands_before_them),
         cmocka_unit_test(what_cannot_be_understood_is_data_loss),
         cmocka_unit_test(a_file_over_the_limit_is_not_read),
         cmocka_unit_test(shared_files_are_written_under_the_lock_on_the_directory),

@@ -126,6 +126,19 @@ struct nd_error *nd_state_write_lifecycle(struct nd_state *state,
 struct nd_error *nd_state_read_lifecycle(struct nd_state *state,
                                          struct nd_lifecycle *ret) ND_CHECK_RESULT;
 
+/* Of `n` containers at once; {0, 0} for one that never started, or does not say so readably. */
+struct nd_error *nd_states_read_starts(struct nd_state *const *states, size_t n,
+                                       struct nd_wall *ret) ND_CHECK_RESULT;
+
+/*
+ * health.json: what probes found, as nerdctl's timer appends it. The last entries, at most ND_STATE_PROBES_MAX,
+ * oldest first: JSON objects as text, in the arena. What is none is left out; no file: none.
+ */
+#define ND_STATE_PROBES_MAX 5u
+struct nd_error *nd_state_read_probes(struct nd_state *state, struct nd_arena *arena,
+                                      const char *ret[ND_STATE_PROBES_MAX],
+                                      size_t *ret_n) ND_CHECK_RESULT;
+
 /* The lock that `rm` and `commit` of a container hold against one another. */
 struct nd_error *nd_state_lock_operation(struct nd_state *state,
                                          struct nd_store_lock **ret) ND_CHECK_RESULT;
