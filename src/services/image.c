@@ -39,7 +39,7 @@ send_progress(void *arg, const Pb__Progress *progress)
     Pb__ImageServiceLoadResponse rsp = PB__IMAGE_SERVICE_LOAD_RESPONSE__INIT;
 
     rsp.response_case = PB__IMAGE_SERVICE_LOAD_RESPONSE__RESPONSE_PROGRESS;
-    rsp.progress = (Pb__Progress *)(uintptr_t)progress;
+    rsp.progress = (Pb__Progress *)progress;
     return nd_call_send(arg, &rsp);
 }
 
@@ -49,7 +49,7 @@ send_image(void *arg, const Pb__Image *image)
     Pb__ImageServiceLoadResponse rsp = PB__IMAGE_SERVICE_LOAD_RESPONSE__INIT;
 
     rsp.response_case = PB__IMAGE_SERVICE_LOAD_RESPONSE__RESPONSE_IMAGE;
-    rsp.image = (Pb__Image *)(uintptr_t)image;
+    rsp.image = (Pb__Image *)image;
     return nd_call_send(arg, &rsp);
 }
 
@@ -73,20 +73,10 @@ image_load(struct nd_call *call, const void *in, void *out)
     return nd_image_load(nd_services_of(call)->host, ns, (const Pb__LoadOptions *)options, &io);
 }
 
-/* A unary method: namespace, then the engine's function with the same request and reply. */
-#define UNARY(method, function)                                                        \
-    static struct nd_error *method(struct nd_call *call, const void *in, void *out)    \
-    {                                                                                  \
-        const char *ns;                                                                \
-                                                                                       \
-        ND_TRY(nd_services_namespace(call, &ns));                                      \
-        return function(nd_services_of(call)->host, ns, in, nd_call_arena(call), out); \
-    }
-
-UNARY(image_list, nd_images_list)
-UNARY(image_inspect, nd_image_inspect)
-UNARY(image_tag, nd_image_tag)
-UNARY(image_remove, nd_image_remove)
+ND_UNARY(image_list, nd_images_list, host)
+ND_UNARY(image_inspect, nd_image_inspect, host)
+ND_UNARY(image_tag, nd_image_tag, host)
+ND_UNARY(image_remove, nd_image_remove, host)
 
 const struct nd_method_handler nd_image_handlers[] = {
     {"Load", image_load}, {"List", image_list},     {"Inspect", image_inspect},

@@ -26,18 +26,31 @@ nd_services_of(struct nd_call *call)
  */
 struct nd_error *nd_services_namespace(struct nd_call *call, const char **ret) ND_CHECK_RESULT;
 
+/*
+ * A unary method: the engine's function with the same request and reply, on a member of nd_services, in the
+ * call's namespace.
+ */
+#define ND_UNARY(method, function, member)                                               \
+    static struct nd_error *method(struct nd_call *call, const void *in, void *out)      \
+    {                                                                                    \
+        const char *ns;                                                                  \
+                                                                                         \
+        ND_TRY(nd_services_namespace(call, &ns));                                        \
+        return function(nd_services_of(call)->member, ns, in, nd_call_arena(call), out); \
+    }
+
 /* A borrowed text as a member of a message, which protobuf-c declares without const. */
 static inline char *
 nd_text(const char *text)
 {
-    return (char *)(uintptr_t)text;
+    return (char *)text;
 }
 
 /* Borrowed bytes as a member of a message. */
 static inline ProtobufCBinaryData
 nd_bytes(struct nd_str bytes)
 {
-    return (ProtobufCBinaryData){.len = bytes.len, .data = (uint8_t *)(uintptr_t)bytes.ptr};
+    return (ProtobufCBinaryData){.len = bytes.len, .data = (uint8_t *)bytes.ptr};
 }
 
 #endif

@@ -427,13 +427,11 @@ nd_creation_run(struct creation *c, struct hold **ret_hold)
 
 struct nd_error *
 nd_container_create(struct nd_containers *cs, const char *ns, const Pb__ContainerConfig *config,
-                    const struct nd_container_feed *feed, struct nd_arena *arena,
-                    struct nd_container_created *ret)
+                    struct nd_arena *arena, struct nd_container_created *ret)
 {
     struct creation *c = nd_arena_new_object(arena, struct creation);
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
 
-    (void)feed;
     c->cs = cs;
     c->ns = ns;
     c->arena = arena;

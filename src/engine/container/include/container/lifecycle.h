@@ -16,7 +16,6 @@
  * call with it (the client is gone); a container that was started goes on running then.
  */
 struct nd_container_feed {
-    struct nd_error *(*progress)(void *arg, const Pb__Progress *progress);
     /* It runs now; comes before its first output. `warnings` is what the user should know. */
     struct nd_error *(*started)(void *arg, const char *id, char *const *warnings,
                                 size_t n_warnings);
@@ -38,11 +37,9 @@ struct nd_container_created {
  *        ND_UNIMPLEMENTED  a field that this version does not have, named
  *        ND_NOT_FOUND      reason IMAGE_NOT_FOUND
  *        ND_EXISTS         reason NAME_IN_USE, the owner's id in the meta "owner"
- * `feed` may be NULL.
  */
 struct nd_error *nd_container_create(struct nd_containers *cs, const char *ns,
-                                     const Pb__ContainerConfig *config,
-                                     const struct nd_container_feed *feed, struct nd_arena *arena,
+                                     const Pb__ContainerConfig *config, struct nd_arena *arena,
                                      struct nd_container_created *ret) ND_CHECK_RESULT;
 
 /*

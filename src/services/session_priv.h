@@ -1,0 +1,60 @@
+#ifndef SERVICES_SESSION_PRIV_H
+#define SERVICES_SESSION_PRIV_H
+
+/*
+ * A conversation about one container: Start and Run, and what else runs an engine's long function for a client
+ * who may say something meanwhile. The messages of each are of types of their own; a session_kind knows them.
+ */
+
+#include "container/lifecycle.h"
+#include "fiber/group.h"
+#include "fiber/sync.h"
+
+#include "services_priv.h"
+
+/* What the client is told; one of the three. */
+struct told {
+    const char *id; /* it runs now */
+    char *const *warnings;
+    size_t n_warnings;
+
+    Pb__Output *output;
+    Pb__ExitStatus *exit; /* it has ended; comes last */
+};
+
+struct session;
+
+struct session_kind {
+    /* Receive the first message and leave a copy of its options in the session. */
+    struct nd_error *(*open)(struct session *s);
+    /* Receive the next one, a signal; NULL: the client says no more. Valid until the next call. */
+    struct nd_error *(*next_signal)(struct session *s, const char **ret);
+    /* The engine's function. */
+    struct nd_error *(*engine)(struct session *s, const struct nd_container_feed *feed,
+                               Pb__ExitStatus **ret);
+    struct nd_error *(*send)(struct session *s, const struct told *told);
+    /* After the last message, before the end of the stream; may be NULL. */
+    void (*after)(struct session *s);
+};
+
+struct session {
+    const struct session_kind *kind;
+    struct nd_call *call;
+    struct nd_containers *containers;
+    const char *ns;
+    const void *options; /* of the first message; the call's */
+
+    struct nd_group *group;
+    char *container; /* id, once it runs; in the call's arena */
+    struct nd_cond running;
+    bool done; /* the engine has finished: the reader ends without an error */
+};
+
+/* From the first message to the last. Context: fiber. */
+struct nd_error *nd_session_hold(struct nd_call *call,
+                                 const struct session_kind *kind) ND_CHECK_RESULT;
+
+/* Keep the options of the first message: the next message takes its place. */
+struct nd_error *nd_session_keep(struct session *s, const void *options) ND_CHECK_RESULT;
+
+#endif
