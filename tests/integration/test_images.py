@@ -1,9 +1,11 @@
 """ImageService: what is loaded is there, whole and verified; what is wrong leaves nothing."""
 
+import concurrent.futures
 import gzip
 import io
 import json
 import tarfile
+import threading
 
 import grpc
 import pytest
@@ -439,3 +441,28 @@ def test_archive_with_members_in_any_order(ns, images):
     for order in (members, members[::-1]):
         loaded = ns.load(tar(("somefolder/", folder()), *order))
         assert loaded[0].name == BUSYBOX
+
+
+def test_loads_and_removals_of_one_image_at_once(ns, images):
+    """Who loads gets the image, whatever the others take away meanwhile."""
+    data = docker(Image(images.layer, tar(("once", b"x" * 100000))), "shared:1")
+    loading = threading.Event()
+
+    def load(_):
+        for _ in range(4):
+            ns.load(data)
+
+    def remove():
+        while not loading.is_set():
+            try:
+                ns.remove_image("shared:1", force=True)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.NOT_FOUND, error
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        removers = [pool.submit(remove) for _ in range(2)]
+        try:
+            list(pool.map(load, range(3)))
+        finally:
+            loading.set()
+        for remover in removers:
+            remover.result()

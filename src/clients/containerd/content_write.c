@@ -215,18 +215,20 @@ drain(struct nd_content_writer *w)
     return NULL;
 }
 
-/* Send the committing message; its offset, data and first fields are the caller's. */
+/* Send the committing message; its offset, data and first fields are the caller's. The digest must be
+ * `expected`, when that is not NULL. */
 static struct nd_error *
-commit(struct nd_content_writer *w, CtContent__WriteRequest *req, const char *const *labels)
+commit(struct nd_content_writer *w, CtContent__WriteRequest *req, const char *expected,
+       const char *const *labels)
 {
     req->action = CT_CONTENT__WRITE_ACTION__COMMIT;
     req->labels = nd_ctrd_map(w->arena, &ct_content__write_request__labels_entry__descriptor,
                               labels, &req->n_labels);
     ND_TRY_DOING(exchange(w, req), "commit %s", w->ref);
-    if (req->expected[0] != '\0' && strcmp(w->reply->digest, req->expected) != 0)
-        return nd_error_new(ND_DATA_LOSS, "commit %s: the digest is %s, not %s", w->ref,
-                            w->reply->digest, req->expected);
     w->is_ours = false;
+    if (expected != NULL && strcmp(w->reply->digest, expected) != 0)
+        return nd_error_new(ND_DATA_LOSS, "commit %s: the digest is %s, not %s", w->ref,
+                            w->reply->digest, expected);
     return nd_ctrd_stream_error(w->ctrd, drain(w));
 }
 
@@ -237,10 +239,12 @@ nd_content_writer_commit(struct nd_content_writer *w, const char *expected,
     CtContent__WriteRequest req = CT_CONTENT__WRITE_REQUEST__INIT;
 
     ND_TRY(check_expected(expected));
-    req.expected = nd_ctrd_text(expected != NULL ? expected : w->expected);
+    /* Only what was told at open: of a digest that it hears of now the server says "exists" on its own,
+     * and the blob does not get into the lease. */
+    req.expected = nd_ctrd_text(w->expected);
     req.offset = w->complete ? w->total : w->offset;
     req.total = w->total != 0 ? w->total : w->offset;
-    return commit(w, &req, labels);
+    return commit(w, &req, expected != NULL ? expected : w->expected, labels);
 }
 
 static struct nd_error *
@@ -298,7 +302,7 @@ put(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope, struct nd_str bytes, const
     req.total = (int64_t)bytes.len;
     req.data.data = (uint8_t *)bytes.ptr;
     req.data.len = bytes.len;
-    return commit(w, &req, labels);
+    return commit(w, &req, digest, labels);
 }
 
 struct nd_error *

@@ -118,6 +118,39 @@ IN_REAL_LOOP(existing_blobs_are_told)
     return NULL;
 }
 
+/* A blob that exists is in the lease of whoever wrote it again, whenever he told its digest. */
+IN_REAL_LOOP(existing_blobs_get_into_the_lease)
+{
+    ND_AUTO(world_endp) struct world *w = world_begin();
+
+    for (unsigned late = 0; late < 2; late++) {
+        ND_AUTO(nd_content_writer_closep) struct nd_content_writer *writer = NULL;
+        char digest[ND_DIGEST_TEXT_SIZE];
+        struct nd_str blob = random_blob(w, 100, digest);
+        struct nd_lease first, second;
+        struct nd_ctrd_scope scope = NS;
+        struct nd_error *err;
+
+        expect_ok(nd_lease_create(w->ctrd, "test", &first));
+        expect_ok(nd_lease_create(w->ctrd, "test", &second));
+        scope.lease = first.id;
+        expect_ok(nd_content_put(w->ctrd, scope, blob, NULL));
+        scope.lease = second.id;
+        err = nd_content_writer_open(w->ctrd, scope, "again", late ? NULL : digest, 100, &writer);
+        if (late) {
+            expect_ok(err);
+            expect_ok(nd_content_writer_add(writer, blob));
+            err = nd_content_writer_commit(writer, digest, NULL);
+        }
+        expect_code(err, ND_EXISTS);
+        expect_ok(nd_lease_delete(w->ctrd, "test", &first, true));
+        assert_stored(w, NS, digest, blob);
+        expect_ok(nd_lease_delete(w->ctrd, "test", &second, true));
+    }
+    assert_int_equal(count_ingests(w), 0);
+    return NULL;
+}
+
 IN_REAL_LOOP(bytes_of_another_namespace_are_not_sent_again)
 {
     ND_AUTO(world_endp) struct world *w = world_begin();
@@ -285,6 +318,7 @@ main(void)
         cmocka_unit_test(written_blobs_read_back),
         cmocka_unit_test(digest_may_be_told_at_the_end),
         cmocka_unit_test(existing_blobs_are_told),
+        cmocka_unit_test(existing_blobs_get_into_the_lease),
         cmocka_unit_test(bytes_of_another_namespace_are_not_sent_again),
         cmocka_unit_test(wrong_bytes_are_refused_and_removed),
         cmocka_unit_test(unfinished_blobs_are_aborted),

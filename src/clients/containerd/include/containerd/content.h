@@ -27,7 +27,7 @@ struct nd_error *nd_content_writer_open(struct nd_ctrd *ctrd, struct nd_ctrd_sco
 bool nd_content_writer_is_complete(const struct nd_content_writer *w);
 struct nd_error *nd_content_writer_add(struct nd_content_writer *w,
                                        struct nd_str bytes) ND_CHECK_RESULT;
-/* Commit; `labels` as key, value, key, value, ..., NULL (may be NULL). ND_EXISTS as above. */
+/* Commit; `expected` as at open, for who did not know it then; `labels` as key, value, key, value, ..., NULL (may be NULL). ND_EXISTS as above. */
 struct nd_error *nd_content_writer_commit(struct nd_content_writer *w, const char *expected,
                                           const char *const *labels) ND_CHECK_RESULT;
 /* Without a commit before: the ingest is aborted (shielded). NULL is fine. */
