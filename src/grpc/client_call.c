@@ -129,6 +129,12 @@ nd_client_call_begin(struct nd_channel *ch, const struct nd_method_desc *method,
     return NULL;
 }
 
+const struct nd_method_desc *
+nd_client_call_method(const struct nd_client_call *call)
+{
+    return call->method;
+}
+
 /* Until the stream is open, as far as it is up to us. */
 static struct nd_error *
 ready_to_send(struct nd_client_call *call)

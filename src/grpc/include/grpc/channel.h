@@ -127,6 +127,8 @@ struct nd_error *nd_client_call_begin(struct nd_channel *ch, const struct nd_met
                                       const struct nd_call_options *options,
                                       struct nd_client_call **ret) ND_CHECK_RESULT;
 
+const struct nd_method_desc *nd_client_call_method(const struct nd_client_call *call);
+
 /*
  * Send one message; waits while the server does not read. Fails: ND_ABORTED when the server has
  * already finished the call (nd_client_call_recv() tells its status); ND_CANCELLED, ND_DEADLINE.

@@ -30,4 +30,9 @@
 #define ND_GRPC_CONNECT_TIMEOUT_NS   (20 * ND_SECOND)
 #define ND_GRPC_SEND_QUEUE_BYTES     (64u << 10) /* a writer beyond it waits */
 
+#define ND_GRPC_TUNNEL_CHUNK \
+    (32u << 10) /* bytes of a stream in one message of the call around it */
+#define ND_GRPC_TUNNEL_LINGER_NS \
+    (5 * ND_SECOND) /* from the close of a stream to the end of the call */
+
 #endif
