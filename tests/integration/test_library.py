@@ -19,7 +19,7 @@ grpc = pytest.importorskip("grpc")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NEEDED = {"libuv", "libnghttp2", "libssl", "libcrypto", "libprotobuf-c", "libc", "ld-linux-x86-64",
-          "ld-linux-aarch64", "libpthread"}
+          "ld-linux-aarch64", "libpthread", "libz"}
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 # A declaration at the beginning of a line, which is no definition: functions that are not inline.
 DECLARED = re.compile(r"^(?!static|typedef|#)[a-z][\w \n*]*?\b(nd_\w+)\([^{}]*?\)[^;{}]*;", re.M)
