@@ -19,6 +19,18 @@ text(const char *s)
     return (char *)(uintptr_t)s;
 }
 
+/* A record of containerd's: without a target it would be nothing that we could work with. */
+static struct nd_error *
+take_record(CtImages__Image *image, const char *name, CtImages__Image **ret)
+{
+    if (image == NULL || image->target == NULL)
+        return nd_error_component(
+            nd_error_new(ND_INTERNAL, "containerd gives image %s without a target", name),
+            "containerd");
+    *ret = image;
+    return NULL;
+}
+
 struct nd_error *
 nd_record_get(struct nd_host *host, const char *ns, const char *name, struct nd_arena *arena,
               CtImages__Image **ret)
@@ -29,10 +41,7 @@ nd_record_get(struct nd_host *host, const char *ns, const char *name, struct nd_
     req.name = text(name);
     ND_TRY(nd_ctrd_call(nd_host_ctrd(host), (struct nd_ctrd_scope){.ns = ns}, CT_IMAGES_GET, &req,
                         arena, &rsp));
-    if (rsp->image == NULL || rsp->image->target == NULL)
-        return nd_error_new(ND_INTERNAL, "containerd gives image %s without a target", name);
-    *ret = rsp->image;
-    return NULL;
+    return take_record(rsp->image, name, ret);
 }
 
 struct nd_error *
@@ -41,8 +50,18 @@ nd_record_list(struct nd_host *host, const char *ns, struct nd_arena *arena,
 {
     CtImages__ListRequest req = CT_IMAGES__LIST_REQUEST__INIT;
 
-    return nd_ctrd_call(nd_host_ctrd(host), (struct nd_ctrd_scope){.ns = ns}, CT_IMAGES_LIST, &req,
-                        arena, ret);
+    CtImages__ListResponse *rsp;
+    size_t n = 0;
+
+    ND_TRY(nd_ctrd_call(nd_host_ctrd(host), (struct nd_ctrd_scope){.ns = ns}, CT_IMAGES_LIST, &req,
+                        arena, &rsp));
+    for (size_t i = 0; i < rsp->n_images; i++) {
+        if (rsp->images[i]->target != NULL)
+            rsp->images[n++] = rsp->images[i];
+    }
+    rsp->n_images = n;
+    *ret = rsp;
+    return NULL;
 }
 
 static struct nd_error *
@@ -54,8 +73,7 @@ create(struct nd_host *host, struct nd_ctrd_scope scope, CtImages__Image *image,
 
     req.image = image;
     ND_TRY(nd_ctrd_call(nd_host_ctrd(host), scope, CT_IMAGES_CREATE, &req, arena, &rsp));
-    *ret = rsp->image;
-    return NULL;
+    return take_record(rsp->image, image->name, ret);
 }
 
 static struct nd_error *
@@ -72,8 +90,7 @@ retarget(struct nd_host *host, struct nd_ctrd_scope scope, CtImages__Image *imag
     req.image = image;
     req.update_mask = &mask;
     ND_TRY(nd_ctrd_call(nd_host_ctrd(host), scope, CT_IMAGES_UPDATE, &req, arena, &rsp));
-    *ret = rsp->image;
-    return NULL;
+    return take_record(rsp->image, image->name, ret);
 }
 
 struct nd_error *

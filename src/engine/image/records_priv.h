@@ -10,7 +10,7 @@
 struct nd_error *nd_record_get(struct nd_host *host, const char *ns, const char *name,
                                struct nd_arena *arena, CtImages__Image **ret) ND_CHECK_RESULT;
 
-/* All of the namespace. */
+/* All of the namespace; records without a target are left out. */
 struct nd_error *nd_record_list(struct nd_host *host, const char *ns, struct nd_arena *arena,
                                 CtImages__ListResponse **ret) ND_CHECK_RESULT;
 
