@@ -81,6 +81,7 @@ soak: build ## Long tests in full: N containers and their logs, SOAK_SECONDS of 
 	@$(PYTHON) tests/soak/logs_exact.py --build $(BUILD) -n $(N) --seed $(SEED)
 	@$(PYTHON) tests/soak/transport_flat.py --build $(BUILD) --seconds $(SOAK_SECONDS) --seed $(SEED) --tls
 	@ND_ALLOCATIONS=all $(PYTHON) -m pytest -s tests/integration/test_no_memory.py
+	@ND_IDLE_CONNECTIONS=10000 $(PYTHON) -m pytest -s tests/integration/test_hostile_peers.py
 
 conformance: $(BUILD)/build.ninja ## The gRPC transport against other people's clients, servers and tests (PARTS="interop")
 	@scripts/install-packages build run test conformance

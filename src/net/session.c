@@ -90,6 +90,7 @@ report_gone(struct nd_session *session)
                                         : "the peer closed the connection before its SETTINGS");
     lose_streams(session, session->end_err);
     nd_timer_disarm(&session->timer);
+    nd_timer_disarm(&session->block_timer);
     session->handler.on_gone(session->handler.arg, session->end_err);
 }
 
@@ -181,6 +182,12 @@ on_drain(void *arg)
     if (session->state == ND_SESSION_LINGERING && !session->ended)
         arm_timer(session, ND_NET_LINGER_NS);
     nd_session_kick(session);
+}
+
+static void
+on_block_timer(void *arg)
+{
+    nd_session_terminate(arg, ND_H2_ENHANCE_YOUR_CALM, "the rest of the headers does not come");
 }
 
 static void
@@ -288,6 +295,9 @@ nd_session_new(struct nd_stream *stream, const struct nd_session_options *o,
     set_keepalive(session, o);
     session->flush = (struct nd_deferred){.fn = on_flush, .arg = session};
     session->timer = (struct nd_timer){.fn = on_timer, .arg = session};
+    session->block_timer = (struct nd_timer){.fn = on_block_timer, .arg = session};
+    session->handshake_timeout_ns =
+        o->handshake_timeout_ns != 0 ? o->handshake_timeout_ns : ND_NET_HANDSHAKE_NS;
     TAILQ_INIT(&session->streams);
     nd_session_init_scan(session);
     make_h2(session);
@@ -295,8 +305,7 @@ nd_session_new(struct nd_stream *stream, const struct nd_session_options *o,
     mine.arg = session;
     nd_stream_attach(stream, &mine, on_drain, session);
     nd_stream_start(stream);
-    arm_timer(session,
-              o->handshake_timeout_ns != 0 ? o->handshake_timeout_ns : ND_NET_HANDSHAKE_NS);
+    arm_timer(session, session->handshake_timeout_ns);
     nd_session_kick(session);
     return session;
 }
@@ -312,6 +321,7 @@ nd_session_free(struct nd_session *session)
     lost = nd_error_new(ND_UNAVAILABLE, "the connection was closed");
     lose_streams(session, lost);
     nd_timer_disarm(&session->timer);
+    nd_timer_disarm(&session->block_timer);
     nd_deferred_remove(&session->flush);
     nghttp2_session_del(session->h2);
     nd_stream_close(session->stream);

@@ -6,7 +6,9 @@
  * bytes owes the connection nothing.
  *
  * The header list is counted here because nghttp2 announces a limit but does not enforce one. Over
- * the limit, fields are dropped unseen and the user is told at the end of the block.
+ * the limit, fields are dropped unseen and the user is told at the end of the block. Far over it the
+ * stream is reset and nghttp2 shows no more of the block: one byte can name a field of thousands, and
+ * to check it again and again costs more than anything else that a peer can ask for in so few bytes.
  *
  * Defence (contracts/grpc-wire.md 2.9, 3.1): PINGs too early are strikes, forgiven whenever we have
  * sent HEADERS or DATA; streams that are reset as soon as opened are metered, and frames that carry
@@ -78,16 +80,19 @@ on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, 
     struct nd_str n = nd_h2_text(name, name_len);
     struct nd_str v = nd_h2_text(value, value_len);
 
-    (void)h2;
     (void)flags;
     if (s == NULL)
-        return 0;
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* refused: what follows is for HPACK alone */
+    s->header_bytes += name_len + value_len + ND_NET_FIELD_OVERHEAD;
+    if (s->header_bytes / ND_NET_HEADER_LIST_TIMES >= session->max_header_list) {
+        nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_ENHANCE_YOUR_CALM);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     if (session->role == ND_SESSION_SERVER && s->has_headers) {
         if (session->own_checks && nd_str_starts(n, ND_STR(":")))
             s->malformed = true;
         return 0;
     }
-    s->header_bytes += name_len + value_len + ND_NET_FIELD_OVERHEAD;
     if (s->header_bytes > session->max_header_list)
         s->too_many_headers = true;
     if (session->role == ND_SESSION_CLIENT && is_interim_status(n, v))
@@ -335,6 +340,17 @@ input_failed(struct nd_session *session, int rv)
     }
 }
 
+/* Who begins a block of headers has the rest of it: nothing else may come in between. */
+static void
+watch_block(struct nd_session *session)
+{
+    if (!nd_session_in_block(session))
+        nd_timer_disarm(&session->block_timer);
+    else if (session->block_timer.heap_pos == 0)
+        nd_timer_arm(&session->block_timer,
+                     (struct nd_mono){nd_loop_now().ns + session->handshake_timeout_ns});
+}
+
 void
 nd_session_feed(struct nd_session *session, struct nd_str bytes)
 {
@@ -347,5 +363,6 @@ nd_session_feed(struct nd_session *session, struct nd_str bytes)
     session->reading = false;
     if (rv < 0)
         input_failed(session, (int)rv);
+    watch_block(session);
     nd_session_kick(session);
 }

@@ -35,6 +35,8 @@ struct nd_frame_scan {
     size_t skip; /* bytes until the next head */
     size_t have; /* bytes of it */
     uint8_t head[9];
+    bool in_headers;                      /* the frame at hand is a part of a block of headers */
+    bool more_headers;                    /* and not the last one */
     uint32_t ended[ND_NET_ENDED_STREAMS]; /* ids of streams that the peer has ended */
     size_t ended_pos;
 };
@@ -63,6 +65,8 @@ struct nd_session {
     uint32_t max_header_list;
 
     struct nd_deferred flush;
+    struct nd_timer block_timer; /* armed while the rest of a block of headers is missing */
+    int64_t handshake_timeout_ns;
     struct nd_timer timer; /* handshake, then keepalive or drain, then last words, then linger */
 
     /* Keepalive; see session_alive.c. */
@@ -132,6 +136,9 @@ void nd_session_init_scan(struct nd_session *session);
 
 /* What comes in, before it is fed. */
 void nd_session_scan(struct nd_session *session, struct nd_str bytes);
+
+/* Whether a block of headers has begun and the rest of it is missing. */
+bool nd_session_in_block(const struct nd_session *session);
 
 /* --- session_in.c --- */
 

@@ -3,12 +3,14 @@
  *
  *     length 3 | type 1 | flags 1 | stream 4        then `length` bytes, which are not looked at
  *
- * Two things are seen here that nghttp2 does not show. Frames that carry nothing cost their sender
+ * Three things are seen here that nghttp2 does not show. Frames that carry nothing cost their sender
  * little and us more: they are counted, also those that nghttp2 would ignore. And a peer that goes on
  * with a stream which it has ended itself breaks the protocol (RFC 9113, 5.1). nghttp2 could tell that
  * from frames for a stream that we have reset, which were on their way and are ignored, but only by
  * keeping up to 256 closed streams, 64 KiB of them, in every connection. The ids of the streams that the
- * peer has ended last serve as well; an older one is ignored.
+ * peer has ended last serve as well; an older one is ignored. Lastly, whether a block of headers is
+ * complete: nothing may come in between, so that a peer which keeps us waiting for the rest of one
+ * holds its connection, and shall not hold it for long.
  */
 
 #include "session_priv.h"
@@ -16,6 +18,7 @@
 #define HEAD_BYTES     9u
 #define PREFACE_BYTES  24u
 #define STREAM_ID_MASK 0x7fffffffu
+#define PADDED_MOST    256u /* a frame of padding alone is no longer */
 
 void
 nd_session_init_scan(struct nd_session *session)
@@ -63,7 +66,9 @@ is_idle_frame(unsigned type, unsigned flags, size_t len)
 {
     switch (type) {
     case NGHTTP2_DATA:
-        return len == 0 && (flags & NGHTTP2_FLAG_END_STREAM) == 0;
+        if ((flags & NGHTTP2_FLAG_END_STREAM) != 0)
+            return false;
+        return len == 0 || (len <= PADDED_MOST && (flags & NGHTTP2_FLAG_PADDED) != 0);
     case NGHTTP2_HEADERS:
     case NGHTTP2_CONTINUATION:
     case NGHTTP2_RST_STREAM:
@@ -82,6 +87,8 @@ look_at(struct nd_session *session, const uint8_t h[HEAD_BYTES])
         ((uint32_t)h[5] << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 8 | h[8]) & STREAM_ID_MASK;
 
     session->scan.skip = len;
+    session->scan.in_headers = h[3] == NGHTTP2_HEADERS || h[3] == NGHTTP2_CONTINUATION;
+    session->scan.more_headers = (h[4] & NGHTTP2_FLAG_END_HEADERS) == 0;
     if (session->role == ND_SESSION_SERVER)
         check_order(session, h[3], h[4], id);
     if (is_idle_frame(h[3], h[4], len) && !nd_meter_take(&session->idle_meter, ND_NET_IDLE_FRAMES))
@@ -116,4 +123,12 @@ nd_session_scan(struct nd_session *session, struct nd_str bytes)
         bytes = nd_str_from(bytes, n);
         bytes = nd_str_from(bytes, take_head(session, bytes));
     }
+}
+
+bool
+nd_session_in_block(const struct nd_session *session)
+{
+    const struct nd_frame_scan *scan = &session->scan;
+
+    return scan->in_headers && (scan->more_headers || scan->skip != 0);
 }

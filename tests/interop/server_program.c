@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "fiber/group.h"
 #include "fiber/process.h"
@@ -50,6 +51,53 @@ listen_on(struct run *r, const char *text)
     return NULL;
 }
 
+/* A limit of the server: the next argument is its value. */
+static struct nd_error *
+take_limit(struct nd_server_options *o, const char *name, const char *value, bool *ret_used)
+{
+    const struct {
+        const char *name;
+        uint32_t *number; /* one of the two */
+        int64_t *duration_ns;
+    } limits[] = {
+        {"--max-connections", &o->max_connections, NULL},
+        {"--max-handshakes", &o->max_handshakes, NULL},
+        {"--max-streams", &o->max_streams, NULL},
+        {"--handshake-timeout", NULL, &o->handshake_timeout_ns},
+        {"--keepalive-time", NULL, &o->keepalive_time_ns},
+    };
+    uint64_t n;
+
+    for (size_t i = 0; i < ND_LEN(limits); i++) {
+        if (strcmp(name, limits[i].name) != 0)
+            continue;
+        *ret_used = true;
+        if (limits[i].duration_ns != NULL)
+            return nd_duration_parse(nd_str(value), limits[i].duration_ns);
+        ND_TRY(nd_parse_u64(nd_str(value), UINT32_MAX, &n));
+        *limits[i].number = (uint32_t)n;
+        return NULL;
+    }
+    *ret_used = false;
+    return NULL;
+}
+
+/* What the server is made with; the rest is left for parse_arguments(). */
+static struct nd_error *
+read_limits(const struct run *r, struct nd_server_options *o)
+{
+    for (int i = 1; i + 1 < r->argc; i++) {
+        bool used;
+
+        ND_TRY_DOING(take_limit(o, r->argv[i], r->argv[i + 1], &used), "%s", r->argv[i]);
+        if (!used)
+            continue;
+        r->argv[i] = r->argv[i + 1] = NULL;
+        i++;
+    }
+    return NULL;
+}
+
 static struct nd_error *
 parse_arguments(struct run *r)
 {
@@ -65,6 +113,8 @@ parse_arguments(struct run *r)
     for (int i = 1; i < r->argc; i++) {
         bool used = false;
 
+        if (r->argv[i] == NULL)
+            continue;
         if (strcmp(r->argv[i], "--require") == 0) {
             r->tls.require_client_cert = true;
             continue;
@@ -104,8 +154,11 @@ body(void *arg)
     const struct test_server_program *p = r->program;
     ND_AUTO(nd_health_freep) struct nd_health *health = nd_health_new();
     ND_AUTO(nd_reflection_freep) struct nd_reflection *reflection = NULL;
-    ND_AUTO(nd_server_freep) struct nd_server *server = nd_server_new(&p->options);
+    ND_AUTO(nd_server_freep) struct nd_server *server = NULL;
+    struct nd_server_options options = p->options;
 
+    ND_TRY(read_limits(r, &options));
+    server = nd_server_new(&options);
     r->server = server;
     r->health = health;
     ND_TRY(nd_reflection_new(p->descriptors, p->n_descriptors, &reflection));

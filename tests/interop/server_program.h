@@ -5,10 +5,11 @@
  * What the test servers have in common: listeners from the command line, health, reflection, a
  * graceful stop.
  *
- *     NAME [--cert F --key F --ca F [--require]] ADDRESS...
+ *     NAME [--cert F --key F --ca F [--require]] [LIMIT...] ADDRESS...
  *
  * An address with "tls+" in front is served with TLS. For each one the program prints
- * "listening ADDRESS PORT" with the real port. SIGTERM stops it gracefully.
+ * "listening ADDRESS PORT" with the real port. SIGTERM stops it gracefully. A LIMIT is --max-connections,
+ * --max-handshakes or --max-streams with a number, or --handshake-timeout or --keepalive-time with a duration.
  */
 
 #include "grpc/server.h"

@@ -141,7 +141,7 @@ put_frame(struct nd_buf *b, unsigned type, unsigned flags, uint32_t id, struct n
     nd_buf_put(b, payload);
 }
 
-static void
+void
 put_field(struct nd_buf *b, const char *name, const char *value)
 {
     nd_buf_putc(b, 0x10); /* literal, never indexed, new name */

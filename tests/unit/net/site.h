@@ -35,6 +35,9 @@ void site_finish(struct site *site);
 void put_frame(struct nd_buf *b, unsigned type, unsigned flags, uint32_t id, struct nd_str payload);
 void put_preface(struct nd_buf *b);
 
+/* A field of a block of headers, shorter than 127 bytes. */
+void put_field(struct nd_buf *b, const char *name, const char *value);
+
 /* A request that is complete. `fields` ends with a NULL name. */
 void put_request(struct nd_buf *b, uint32_t id, const char *const fields[][2]);
 extern const char *const usual[][2];

@@ -123,6 +123,7 @@ IN_LOOP(floods_end_the_connection)
         unsigned n;
     } floods[] = {
         {DATA, 0, 1, {NULL, 0}, 5000},
+        {DATA, 0x8, 1, {"\1\0", 2}, 5000}, /* padding alone */
         {PRIORITY, 0, 3, {"\0\0\0\0\1", 5}, 5000},
         {SETTINGS, 0, 0, {NULL, 0}, 5000},
         {WINDOW_UPDATE, 0, 0, {"\0\0\0\1", 4}, 5000},
@@ -257,6 +258,55 @@ IN_LOOP(a_peer_that_does_not_read_its_answers_is_cut_off)
     say(&site, &b);
     expect_ok(nd_fiber_sleep(ND_MINUTE));
     assert_int_equal(site.gone, 1);
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
+IN_LOOP(headers_that_never_become_complete_end_the_connection)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct site site;
+    size_t at;
+
+    site_begin(&site, &(struct nd_session_options){.handshake_timeout_ns = 10 * ND_SECOND});
+    put_preface(&b);
+    at = b.len;
+    put_request(&b, 1, usual);
+    b.ptr[at + 4] = 0; /* without END_HEADERS */
+    say(&site, &b);
+    for (int i = 0; i < 7; i++) {
+        put_frame(&b, 9, 0, 1, ND_STR_NONE);
+        say(&site, &b);
+        expect_ok(nd_fiber_sleep(ND_SECOND));
+    }
+    assert_int_equal(site.gone, 0);
+    hear_all(&site);
+    expect_goaway(&site, ND_H2_ENHANCE_YOUR_CALM, "the rest of the headers does not come");
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
+IN_LOOP(headers_that_come_in_pieces_are_fine)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct site site;
+
+    site_begin(&site, &(struct nd_session_options){.handshake_timeout_ns = 10 * ND_SECOND});
+    put_preface(&b);
+    for (uint32_t id = 1; id <= 5; id += 2) {
+        put_request(&b, id, usual);
+        for (size_t i = 0; i < b.len; i += 10) {
+            expect_ok(nd_stream_write(site.peer, nd_str_sub(nd_buf_str(&b), i, 10)));
+            expect_ok(nd_fiber_sleep(ND_SECOND / 2));
+        }
+        nd_buf_clear(&b);
+    }
+    expect_ok(nd_fiber_sleep(ND_MINUTE));
+    hear_some(&site);
+    assert_int_equal(count_frames(&site, DATA, NULL), 3);
+    assert_int_equal(site.gone, 0);
     site_finish(&site);
     nd_buf_fini(&b);
     return NULL;
@@ -413,6 +463,37 @@ IN_LOOP(header_lists_are_checked_on_unix_sockets)
     return NULL;
 }
 
+/* One byte names a field of four thousand, ten thousand times. */
+IN_LOOP(header_lists_far_beyond_the_limit_are_not_unpacked)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct nd_buf block = ND_BUF_INIT(1 << 20);
+    struct nd_str last;
+    struct site site;
+
+    site_begin(&site, NULL);
+    put_preface(&b);
+    for (size_t i = 0; usual[i][0] != NULL; i++)
+        put_field(&block, usual[i][0], usual[i][1]);
+    nd_buf_put(&block, ND_STR("\x40\x01x\x7f\xa1\x1e")); /* indexed; its length is 4000 */
+    for (int i = 0; i < 4000; i++)
+        nd_buf_putc(&block, 'y');
+    for (int i = 0; i < 10000; i++)
+        nd_buf_putc(&block, (char)0xbe);
+    put_frame(&b, HEADERS, 0x5, 1, nd_buf_str(&block));
+    put_request(&b, 3, usual);
+    say(&site, &b);
+    hear_some(&site);
+    assert_int_equal(count_frames(&site, RST_STREAM, &last), 1);
+    assert_memory_equal(last.ptr, "\0\0\0\x0b", 4);
+    assert_in_range(site.headers, 8, 20);
+    assert_int_equal(count_frames(&site, DATA, NULL), 1); /* the next request is served */
+    site_finish(&site);
+    nd_buf_fini(&block);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
 /* Trailers of a client end the request, and must be well-formed trailers. */
 IN_LOOP(trailers_of_a_client_are_checked)
 {
@@ -487,10 +568,13 @@ main(void)
         cmocka_unit_test(data_for_a_stream_that_we_have_reset_is_ignored),
         cmocka_unit_test(streams_reset_as_soon_as_opened_end_the_connection),
         cmocka_unit_test(a_peer_that_does_not_read_its_answers_is_cut_off),
+        cmocka_unit_test(headers_that_never_become_complete_end_the_connection),
+        cmocka_unit_test(headers_that_come_in_pieces_are_fine),
         cmocka_unit_test(draining_warns_first_and_serves_what_races),
         cmocka_unit_test(draining_does_not_wait_for_ever_for_the_ping),
         cmocka_unit_test(header_lists_are_checked_on_tcp),
         cmocka_unit_test(header_lists_are_checked_on_unix_sockets),
+        cmocka_unit_test(header_lists_far_beyond_the_limit_are_not_unpacked),
         cmocka_unit_test(trailers_of_a_client_are_checked),
         cmocka_unit_test(fields_with_control_characters_are_dropped),
     };

@@ -59,7 +59,10 @@ struct nd_server_options {
     size_t max_pending_bytes;   /* of a connection's incomplete requests; 0 means the default */
     int64_t default_timeout_ns; /* of unary calls without a deadline; 0: none */
 
-    /* From the accept to the client's SETTINGS, TLS included; 0 means the default of net/limits.h. */
+    /*
+     * From the accept to the client's SETTINGS, TLS included, and for each block of headers; 0 means the
+     * default of net/limits.h.
+     */
     int64_t handshake_timeout_ns;
 
     /*

@@ -7,8 +7,10 @@
 #define ND_NET_STREAM_WINDOW     (256u << 10) /* received and not yet consumed, per stream */
 #define ND_NET_CONNECTION_WINDOW (4u << 20)
 #define ND_NET_MAX_HEADER_LIST   16384u /* sum of name + value + 32 over a header block received */
-#define ND_NET_FIELD_OVERHEAD    32u    /* what a field counts besides its bytes */
-#define ND_NET_PEER_MAX_STREAMS  100u   /* a client's assumption until SETTINGS arrive */
+#define ND_NET_HEADER_LIST_TIMES \
+    4u /* over the limit so many times: not answered, the stream is reset */
+#define ND_NET_FIELD_OVERHEAD   32u  /* what a field counts besides its bytes */
+#define ND_NET_PEER_MAX_STREAMS 100u /* a client's assumption until SETTINGS arrive */
 
 #define ND_NET_HIGH_WATER_BYTES (128u << 10) /* unsent by the byte stream: no more frames */
 #define ND_NET_FLUSH_BYTES      (128u << 10) /* frames collected for one write */

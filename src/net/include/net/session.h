@@ -107,8 +107,8 @@ struct nd_session_options {
     uint32_t stream_window;
     uint32_t connection_window;
     uint32_t max_header_list;
-    int64_t handshake_timeout_ns;
-    int64_t ping_interval_ns; /* server: the shortest that a client may use */
+    int64_t handshake_timeout_ns; /* until the peer's SETTINGS; and for each block of headers */
+    int64_t ping_interval_ns;     /* server: the shortest that a client may use */
 
     /*
      * After so long a silence the peer gets a PING, and when nothing at all follows within the timeout
