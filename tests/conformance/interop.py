@@ -68,22 +68,23 @@ def our_client_target(server, transport, pki):
     return target
 
 
-def go_client(report, server, pki):
+def go_client(report, server, pki, direction="grpc-go -> ours"):
     for transport in peers.TRANSPORTS:
         target = go_client_target(server, transport, pki)
         for name, options in GO_CLIENT_CASES.items():
-            report.case(name, transport, "grpc-go -> ours", attempt(
+            report.case(name, transport, direction, attempt(
                 [tools.BIN / "go-interop-client", *target, *options, f"--test_case={name}"]))
 
 
-def our_client(report, build, server, pki, but=()):
+def our_client(report, build, server, pki, but=(), direction=None):
     """Every case of our client with somebody's server, but those that this server cannot have."""
     client = build / "tests/interop/interop_client"
     names = [name for name in tools.run(client, "--list").split() if name not in but]
     for transport in peers.TRANSPORTS:
         target = our_client_target(server, transport, pki)
         for name in names:
-            report.case(name, transport, f"ours -> {server.name}", attempt([client, *target, name]))
+            report.case(name, transport, direction or f"ours -> {server.name}",
+                        attempt([client, *target, name]))
 
 
 def run(report, build, pki):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +18,32 @@ STOP_SECONDS = 20
 
 class Failure(Exception):
     pass
+
+
+def read_log(file):
+    file.flush()
+    file.seek(0)
+    return file.read().decode(errors="replace")[-2000:]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def accepts(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(holds, what):
+    """For programs that do not say when they are ready."""
+    deadline = time.monotonic() + START_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise Failure(f"not within {START_SECONDS} s: {what}")
+        time.sleep(0.02)
 
 
 def kind_of(line):
@@ -51,19 +78,16 @@ class Server:
                                         max(0, deadline - time.monotonic()))
             more = os.read(self.process.stdout.fileno(), 4096) if ready else b""
             if not more:
-                raise Failure(f"{self.name} does not listen: {text!r} {self.tail()}")
+                raise Failure(f"{self.name} does not listen: {text!r} {read_log(self.log)}")
             text += more
         for line in text.decode().splitlines():
             if kind_of(line) != "unix":
                 self.ports[kind_of(line)] = int(line.replace(":", " ").split()[-1])
 
-    def tail(self):
-        self.log.flush()
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")[-2000:]
-
     def stop(self):
-        """The exit code after SIGTERM."""
+        """The exit code after SIGTERM; the same again when it has been stopped already."""
+        if self.process.returncode is not None:
+            return self.process.returncode
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(timeout=STOP_SECONDS)
@@ -95,6 +119,14 @@ def grpc_go(where, pki):
     command = [tools.BIN / "go-interop-server", "-cert", pki / "server.pem", "-key",
                pki / "server.key", "tcp:127.0.0.1:0", "tls:127.0.0.1:0", f"unix:{socket}"]
     return Server("grpc-go", command, where, socket_path=socket)
+
+
+@contextlib.contextmanager
+def stopping(server):
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @contextlib.contextmanager

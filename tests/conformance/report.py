@@ -17,7 +17,7 @@ class Report:
         if error:
             self.failed.append(f"{name} {transport} {direction}")
             for line in error.strip().splitlines()[-20:]:
-                print(f"    {line}", flush=True)
+                print(f"    {line[:500]}", flush=True)
         else:
             self.passed += 1
 

@@ -31,7 +31,8 @@ def run(*args, good=(0,), **options):
     done = subprocess.run([str(a) for a in args], stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
     if done.returncode not in good:
-        raise Missing(f"{' '.join(str(a) for a in args)}: exit code {done.returncode}\n{done.stdout}")
+        command = " ".join(str(a) for a in args)
+        raise Missing(f"{command[:300]}: exit code {done.returncode}\n{done.stdout}")
     return done.stdout
 
 
