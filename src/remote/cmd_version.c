@@ -10,6 +10,7 @@
 #include "remote/format.h"
 
 #include "cli.h"
+#include "logline.h"
 #include "nerdctl_methods.h"
 #include "version.h"
 
@@ -172,6 +173,17 @@ print(struct nd_cli *cli, struct nd_format *format, const struct version *v)
     return NULL;
 }
 
+/* A daemon leaves out what does not answer it. */
+static bool
+has_containerd(const Pb__SystemServiceVersionResponse *server)
+{
+    for (size_t i = 0; i < server->n_components; i++) {
+        if (nd_str_eqz(nd_str(server->components[i]->name), "containerd"))
+            return true;
+    }
+    return false;
+}
+
 static struct nd_error *
 run(struct nd_cli *cli)
 {
@@ -182,6 +194,8 @@ run(struct nd_cli *cli)
     ND_TRY(nd_format_parse(cli->arena, nd_flag_text(cli->flags, "format"), false, &format));
     unreachable = nd_cli_call(cli, ask, &v);
     err = print(cli, &format, &v);
+    if (v.server != NULL && !has_containerd(v.server))
+        nd_line(ND_LINE_WARN, "the daemon cannot reach containerd");
     if (unreachable == NULL)
         return err;
     nd_error_free(err); /* the template missed what the daemon would have said */

@@ -87,6 +87,14 @@ class TestContainerdStopped:
         assert failure.detail.component == "containerd"
         assert failure.suggestions
 
+    def test_version_says_so(self, own):
+        assert own.box.daemon.cli("version").stderr == ""
+        own.box.containerd.stop()
+        done = own.box.daemon.cli("version")
+        assert done.returncode == 0 and "nerdctl-grpcd:" in done.stdout
+        assert "containerd:" not in done.stdout
+        assert "the daemon cannot reach containerd" in done.stderr
+
     def test_health_of_services_follows_but_not_of_the_server(self, own):
         health = own.m.health
         watch = own.api.health.Watch(

@@ -55,7 +55,8 @@ struct nd_image_load_io {
  * Fails: ND_INVALID    reason ARCHIVE_INVALID: not such an archive, or something is wrong in it, named
  *        ND_DATA_LOSS  reason ARCHIVE_INVALID: truncated, or content that has not its digest
  *        ND_EXHAUSTED  over a limit of image/limits.h or codec/limits.h
- * On failure, and when cancelled, nothing of it stays; images that `loaded` was told of do.
+ * On failure, and when cancelled, nothing of it stays but the images that had got their names by then, of
+ * which `loaded` was told, save perhaps the last.
  */
 struct nd_error *nd_image_load(struct nd_host *host, const char *ns, const Pb__LoadOptions *options,
                                const struct nd_image_load_io *io) ND_CHECK_RESULT;
