@@ -14,6 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 HOME = ROOT / "build-conformance"
 BIN = HOME / "bin"
+RUN_SECONDS = 900  # of one program; a first build of everything on a slow machine takes minutes
 PACKAGES = {
     "go-interop-client": "google.golang.org/grpc/interop/client",
     "go-interop-server": "./interop_server",
@@ -29,7 +30,8 @@ class Missing(Exception):
 def run(*args, good=(0,), **options):
     """A program that must end with a good exit code; its output is shown only when it does not."""
     done = subprocess.run([str(a) for a in args], stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                          timeout=RUN_SECONDS, **options)
     if done.returncode not in good:
         command = " ".join(str(a) for a in args)
         raise Missing(f"{command[:300]}: exit code {done.returncode}\n{done.stdout}")
