@@ -7,7 +7,8 @@
  *     others    what is remembered; else ask, remember
  *     delete    what is remembered; then forget
  *
- * Images bring their labels with the event.
+ * One that is gone before it could be asked about for the first time stays without a name and labels: filters
+ * for these pass its events over. Images bring their labels with the event.
  */
 
 #include "base/alloc.h"
