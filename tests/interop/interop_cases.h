@@ -13,9 +13,12 @@ struct interop_peer {
 
 struct interop_case {
     const char *name;
-    struct nd_error *(*run)(struct interop_peer *peer); /* Context: fiber */
+    struct nd_error *(*run)(const struct interop_peer *peer); /* Context: fiber */
 };
 
-extern const struct interop_case interop_cases[]; /* ends with a NULL name */
+/* Each ends with a NULL name. */
+extern const struct interop_case interop_cases[];
+extern const struct interop_case interop_compression_cases[];
+extern const struct interop_case interop_http2_cases[]; /* for servers that misbehave */
 
 #endif

@@ -2,7 +2,7 @@
  * Our client of gRPC's test service, for the servers of other implementations.
  *
  *     interop_client [--ca FILE] [--authority NAME] ADDRESS CASE...
- *     interop_client --list
+ *     interop_client --list | --list-http2
  *
  * Prints "CASE pass" or "CASE FAIL why" for each; exit code 1 when one failed. With --ca the connection
  * is TLS, and the server's certificate must be for NAME.
@@ -29,11 +29,23 @@ struct program {
 static const struct interop_case *
 find_case(const char *name)
 {
-    for (const struct interop_case *c = interop_cases; c->name != NULL; c++) {
-        if (strcmp(c->name, name) == 0)
-            return c;
+    const struct interop_case *const tables[] = {interop_cases, interop_compression_cases,
+                                                 interop_http2_cases};
+
+    for (size_t i = 0; i < ND_LEN(tables); i++) {
+        for (const struct interop_case *c = tables[i]; c->name != NULL; c++) {
+            if (strcmp(c->name, name) == 0)
+                return c;
+        }
     }
     return NULL;
+}
+
+static void
+list(const struct interop_case *table)
+{
+    for (const struct interop_case *c = table; c->name != NULL; c++)
+        printf("%s\n", c->name);
 }
 
 static struct nd_error *
@@ -113,8 +125,12 @@ main(int argc, char **argv)
     struct nd_error *err;
 
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
-        for (const struct interop_case *c = interop_cases; c->name != NULL; c++)
-            printf("%s\n", c->name);
+        list(interop_cases);
+        list(interop_compression_cases);
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--list-http2") == 0) {
+        list(interop_http2_cases);
         return 0;
     }
     err = nd_loop_run(body, &p, NULL);
