@@ -1,6 +1,8 @@
 """What goes away and comes back: containerd, the daemon, the client. Each test has a host of its own."""
 
 import concurrent.futures
+import random
+import subprocess
 import threading
 import time
 
@@ -328,3 +330,36 @@ class TestTaskGone:
         host.kill_pid(helper)
         own.stop(done.id, timeout=1)
         own.remove(done.id)
+
+
+class TestDiskFull:
+    """The load says so, leaves nothing behind, and works once there is room."""
+
+    @pytest.mark.parametrize("what, size", [("data", "6m"), ("root", "20m")])
+    def test_load(self, api_modules, images, what, size):
+        machine = host.Host(conftest.BUILD, prefix="ndf")
+        disk = machine.folder / what
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=True)
+        try:
+            machine.start()
+            api = stubs.Api(api_modules, machine.daemon.target)
+            ns = api.namespace("full")
+            ns.box = machine
+            noise = random.Random(1).randbytes(11 << 20)
+            data = archives.docker(archives.Image(images.layer, archives.tar(("big", noise))), "big:1")
+            failure = api.failure(lambda: ns.load(data))
+            assert failure.code == grpc.StatusCode.RESOURCE_EXHAUSTED, failure
+            assert failure.reason == "DISK_FULL" and failure.suggestions
+            assert "no space left" in failure.message.lower()
+            assert ns.images() == []
+            host.wait_until(lambda: not leaks.of_namespace(machine, ns.name), 10, "nothing is left")
+            subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+            ns.load(data)
+            ns.remove_image("big:1")
+            api.close()
+        finally:
+            machine.daemon.stop()
+            machine.containerd.stop()
+            subprocess.run(["umount", "-l", disk], check=True)
+            machine.close()

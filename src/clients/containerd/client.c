@@ -126,10 +126,28 @@ is_connection_error(const struct nd_ctrd *ctrd, uint64_t losses, const struct nd
     return !ctrd->connected || ctrd->losses != losses;
 }
 
+/* containerd says of what its disk says that it is unknown; the text is the kernel's. */
+static bool
+is_disk_full(const struct nd_error *err)
+{
+    static const char *const texts[] = {"no space left on device", "disk quota exceeded"};
+
+    for (size_t i = 0; i < ND_LEN(texts); i++) {
+        if (nd_error_code(err) == ND_UNKNOWN && strstr(nd_error_message(err), texts[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
 struct nd_error *
 nd_ctrd_explain(const struct nd_ctrd *ctrd, uint64_t losses, struct nd_error *err)
 {
     err = nd_error_component(err, "containerd");
+    if (is_disk_full(err)) {
+        err = nd_error_reason(nd_error_recode(err, ND_EXHAUSTED), "DISK_FULL");
+        return nd_error_hint(err, "the disk of containerd is full: remove images and containers, "
+                                  "or make room");
+    }
     if (!is_connection_error(ctrd, losses, err))
         return err;
     err = nd_error_wrap(nd_error_recode(err, ND_UNAVAILABLE), "containerd cannot be reached");

@@ -92,6 +92,17 @@ write_all(void *arg)
     }
 }
 
+static struct nd_error *
+write_failure(int errnum)
+{
+    struct nd_error *err = nd_error_errno(errnum, "write the archive to disk");
+
+    if (errnum != ENOSPC && errnum != EDQUOT)
+        return err;
+    return nd_error_hint(nd_error_reason(err, "DISK_FULL"),
+                         "the disk of nerdctl's data root has no room for the archive");
+}
+
 struct nd_error *
 nd_spool_add(struct nd_spool *spool, struct nd_str bytes)
 {
@@ -101,9 +112,7 @@ nd_spool_add(struct nd_spool *spool, struct nd_str bytes)
         return nd_error_new(ND_EXHAUSTED, "the archive is larger than %llu bytes",
                             (unsigned long long)ND_LOAD_MAX_ARCHIVE_BYTES);
     ND_TRY(nd_work(ND_WORK_SHORT, write_all, &job));
-    if (job.errnum != 0)
-        return nd_error_errno(job.errnum, "write the archive to disk");
-    return NULL;
+    return job.errnum != 0 ? write_failure(job.errnum) : NULL;
 }
 
 struct nd_error *

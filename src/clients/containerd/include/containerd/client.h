@@ -55,7 +55,8 @@ struct nd_ctrd_scope {
  * A unary call; the reply is decoded into `arena`. The deadline is the fiber's, else a default for
  * calls that do not wait for a process.
  * Fails: containerd's code with its message (component "containerd"); shim and runc errors arrive as
- *        ND_UNKNOWN: ask the task for its state instead of reading the text.
+ *        ND_UNKNOWN: ask the task for its state instead of reading the text. A full disk is
+ *        ND_EXHAUSTED, reason DISK_FULL.
  * Context: fiber.
  */
 struct nd_error *nd_ctrd_call(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope,
