@@ -8,8 +8,8 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static int
-value_of(char c)
+int
+nd_base64_value(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -22,10 +22,9 @@ value_of(char c)
     return c == '/' ? 63 : -1;
 }
 
-struct nd_str
-nd_base64_encode(struct nd_arena *arena, struct nd_str bytes)
+size_t
+nd_base64_write(char *dst, struct nd_str bytes, bool padded)
 {
-    char *dst = nd_arena_alloc(arena, bytes.len / 3 * 4 + 5);
     size_t len = 0;
     uint32_t bits = 0;
     unsigned n_bits = 0;
@@ -37,7 +36,17 @@ nd_base64_encode(struct nd_arena *arena, struct nd_str bytes)
     }
     if (n_bits != 0)
         dst[len++] = alphabet[bits << (6 - n_bits) & 63];
-    return nd_str_n(dst, len);
+    while (padded && len % 4 != 0)
+        dst[len++] = '=';
+    return len;
+}
+
+struct nd_str
+nd_base64_encode(struct nd_arena *arena, struct nd_str bytes)
+{
+    char *dst = nd_arena_alloc(arena, bytes.len / 3 * 4 + 5);
+
+    return nd_str_n(dst, nd_base64_write(dst, bytes, false));
 }
 
 static struct nd_str
@@ -63,7 +72,7 @@ nd_base64_decode(struct nd_arena *arena, struct nd_str text, struct nd_str *ret)
         return false;
     dst = nd_arena_alloc(arena, text.len / 4 * 3 + 3);
     for (size_t i = 0; i < text.len; i++) {
-        int v = value_of(text.ptr[i]);
+        int v = nd_base64_value(text.ptr[i]);
 
         if (v < 0)
             return false;

@@ -18,7 +18,8 @@ answer_type(const struct nd_call *call)
 {
     size_t end = nd_str_find(call->content_type, ';');
 
-    if (nd_str_starts(call->content_type, ND_STR("application/grpc+")))
+    if (call->web.kind != ND_WEB_NONE ||
+        nd_str_starts(call->content_type, ND_STR("application/grpc+")))
         return nd_str_trim(nd_str_sub(call->content_type, 0, ND_MIN(end, call->content_type.len)));
     return ND_STR("application/grpc");
 }
@@ -77,7 +78,7 @@ fit(const struct nd_call *call, struct nd_header *h, size_t n_fixed, size_t n_st
 void
 nd_server_call_refuse(struct nd_call *call, const char *http_status, const struct nd_error *err)
 {
-    struct nd_header headers[3 + ND_STATUS_HEADERS] = {
+    struct nd_header headers[3 + ND_WEB_HEADERS + ND_STATUS_HEADERS] = {
         {ND_STR(":status"), nd_str(http_status)},
         {ND_STR("content-type"), answer_type(call)},
     };
@@ -87,6 +88,7 @@ nd_server_call_refuse(struct nd_call *call, const char *http_status, const struc
     if (call->in.encoding == ND_ENCODING_FOREIGN)
         headers[n++] =
             (struct nd_header){ND_STR("grpc-accept-encoding"), ND_STR(ND_ACCEPT_ENCODING)};
+    n += nd_web_headers(call, headers + n);
     n_status = status_headers(call, err, headers + n);
     n = fit(call, headers, n, n_status, n + n_status);
     call->answered = true;
@@ -103,13 +105,15 @@ nd_server_call_send_headers(struct nd_call *call)
 
     if (nd_h2_stream_has_responded(&call->h2))
         return;
-    headers = nd_arena_new_array(call->arena, n + 1 + call->headers.n, struct nd_header);
+    headers =
+        nd_arena_new_array(call->arena, n + 1 + ND_WEB_HEADERS + call->headers.n, struct nd_header);
     headers[0] = (struct nd_header){ND_STR(":status"), ND_STR("200")};
     headers[1] = (struct nd_header){ND_STR("content-type"), answer_type(call)};
-    if (call->wants_gzip && call->takes_gzip) {
+    if (call->wants_gzip && call->takes_gzip && call->web.kind == ND_WEB_NONE) {
         call->said_gzip = true;
         headers[n++] = (struct nd_header){ND_STR("grpc-encoding"), ND_STR("gzip")};
     }
+    n += nd_web_headers(call, headers + n);
     n += nd_metadata_to_headers(&call->headers, call->arena, headers + n);
     nd_h2_stream_respond(&call->h2, headers, n, false);
 }
@@ -118,6 +122,8 @@ struct nd_error *
 nd_server_call_put(struct nd_call *call, const void *message)
 {
     nd_server_call_send_headers(call);
+    if (call->web.kind == ND_WEB_TEXT)
+        return nd_web_put(call, message);
     if (call->said_gzip && call->wants_gzip)
         return nd_frame_put_gzip(nd_h2_stream_queue(&call->h2), message);
     return nd_frame_put(nd_h2_stream_queue(&call->h2), message);
@@ -132,9 +138,11 @@ send_trailers(struct nd_call *call, const struct nd_error *err)
     size_t n = n_status;
 
     n += nd_metadata_to_headers(&call->trailers, call->arena, trailers + n);
-    n = fit(call, trailers, 0, n_status, n);
     call->answered = true;
-    nd_h2_stream_finish(&call->h2, trailers, n);
+    if (call->web.kind != ND_WEB_NONE)
+        nd_web_finish(call, trailers, n);
+    else
+        nd_h2_stream_finish(&call->h2, trailers, fit(call, trailers, 0, n_status, n));
 }
 
 void

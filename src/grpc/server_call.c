@@ -274,7 +274,18 @@ refuse_unknown(struct nd_call *call, const void *in, void *out)
     return nd_server_call_unknown(call);
 }
 
+static struct nd_error *
+refuse_web_stream(struct nd_call *call, const void *in, void *out)
+{
+    (void)in;
+    (void)out;
+    return nd_error_new(ND_UNIMPLEMENTED, "%.*s: gRPC-Web has no streams of requests",
+                        ND_STR_ARG(call->path));
+}
+
 static const struct nd_method_entry unknown_entry = {&nd_unknown_method, refuse_unknown, NULL};
+static const struct nd_method_entry web_stream_entry = {&nd_unknown_method, refuse_web_stream,
+                                                        NULL};
 
 static void
 on_headers(struct nd_h2_stream *s, bool end)
@@ -284,6 +295,8 @@ on_headers(struct nd_h2_stream *s, bool end)
     ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
 
     (void)end;
+    if (nd_web_answer_preflight(call))
+        return;
     if (call->method == NULL && call->server->n_interceptors != 0)
         call->method = &unknown_entry;
     err = nd_server_call_check(call, &http_status);
@@ -292,6 +305,8 @@ on_headers(struct nd_h2_stream *s, bool end)
         return;
     }
     ND_INVARIANT(call->method != NULL);
+    if (call->web.kind != ND_WEB_NONE && call->method != &unknown_entry && !takes_one_message(call))
+        call->method = &web_stream_entry;
     set_deadline(call);
     if (!takes_one_message(call))
         nd_server_call_start(call);
@@ -349,6 +364,8 @@ check_single(const struct nd_call *call)
     ND_TRY(nd_frames_check(&call->in, &complete));
     if (complete && pending > nd_frames_first_size(&call->in))
         return nd_error_new(ND_INTERNAL, "more than one request message");
+    if (call->half_closed && call->web.text.n_chars != 0)
+        return nd_error_new(ND_INTERNAL, "grpc-web: the body ends inside a group of base64");
     if (complete || !call->half_closed)
         return NULL;
     return nd_error_new(ND_INTERNAL,
@@ -357,10 +374,14 @@ check_single(const struct nd_call *call)
 
 /* Count what a connection makes us hold before any handler runs. */
 static struct nd_error *
-collect(struct nd_call *call, size_t n)
+collect(struct nd_call *call, struct nd_str bytes)
 {
-    call->collected += n;
-    call->conn->pending_bytes += n;
+    if (call->web.kind == ND_WEB_TEXT)
+        ND_TRY(nd_web_feed(call, bytes));
+    else
+        nd_frames_feed(&call->in, bytes);
+    call->collected += bytes.len;
+    call->conn->pending_bytes += bytes.len;
     if (call->conn->pending_bytes > call->server->options.max_pending_bytes)
         return nd_error_new(ND_EXHAUSTED, "incomplete requests of more than %zu bytes",
                             call->server->options.max_pending_bytes);
@@ -368,9 +389,9 @@ collect(struct nd_call *call, size_t n)
 }
 
 static void
-receive_single(struct nd_call *call, size_t n)
+receive_single(struct nd_call *call, struct nd_str bytes)
 {
-    ND_AUTO(nd_error_freep) struct nd_error *err = collect(call, n);
+    ND_AUTO(nd_error_freep) struct nd_error *err = collect(call, bytes);
 
     if (err != NULL)
         nd_server_call_refuse(call, "200", err);
@@ -385,12 +406,12 @@ on_data(struct nd_h2_stream *s, struct nd_str bytes)
 
     if (call->answered)
         return;
-    nd_frames_feed(&call->in, bytes);
     if (takes_one_message(call)) {
         nd_h2_stream_consume(s, bytes.len);
-        receive_single(call, bytes.len);
+        receive_single(call, bytes);
         return;
     }
+    nd_frames_feed(&call->in, bytes);
     call->owed += bytes.len;
     if (!call->reader_waits)
         return;
@@ -408,7 +429,7 @@ on_end(struct nd_h2_stream *s)
     if (call->answered)
         return;
     if (takes_one_message(call))
-        receive_single(call, 0);
+        receive_single(call, ND_STR_NONE);
     else
         nd_cond_broadcast(&call->readable);
 }

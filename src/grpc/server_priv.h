@@ -18,6 +18,7 @@
 
 #include "frame_priv.h"
 #include "metadata_priv.h"
+#include "web_priv.h"
 
 struct nd_method_entry {
     const struct nd_method_desc *desc;
@@ -98,6 +99,7 @@ struct nd_call {
     struct nd_str encoding;
     int64_t timeout_ns;
     unsigned n_authorities;
+    struct nd_web web;
     bool is_post : 1;
     bool bad_timeout : 1;
     bool bad_binary : 1;

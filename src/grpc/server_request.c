@@ -8,18 +8,24 @@
 #include "server_priv.h"
 #include "wire_priv.h"
 
+static struct nd_str
+keep(struct nd_call *call, struct nd_str value)
+{
+    return nd_str_n(nd_arena_str(call->arena, value), value.len);
+}
+
 static void
 take_method(struct nd_call *call, struct nd_str value)
 {
     call->is_post = nd_str_eq(value, ND_STR("POST"));
+    call->web.is_options = nd_str_eq(value, ND_STR("OPTIONS"));
 }
 
 static void
 take_path(struct nd_call *call, struct nd_str value)
 {
     call->method = nd_map_find(call->server->methods, value);
-    call->path = call->method != NULL ? nd_str(call->method->desc->path)
-                                      : nd_str_n(nd_arena_str(call->arena, value), value.len);
+    call->path = call->method != NULL ? nd_str(call->method->desc->path) : keep(call, value);
 }
 
 static void
@@ -27,8 +33,8 @@ take_content_type(struct nd_call *call, struct nd_str value)
 {
     static const struct nd_str usual = {"application/grpc", 16};
 
-    call->content_type =
-        nd_str_eq(value, usual) ? usual : nd_str_n(nd_arena_str(call->arena, value), value.len);
+    call->content_type = nd_str_eq(value, usual) ? usual : keep(call, value);
+    call->web.kind = nd_web_kind_of(value);
 }
 
 static void
@@ -43,13 +49,32 @@ take_encoding(struct nd_call *call, struct nd_str value)
 {
     call->in.encoding = nd_encoding_parse(value);
     if (call->in.encoding == ND_ENCODING_FOREIGN)
-        call->encoding = nd_str_n(nd_arena_str(call->arena, value), value.len);
+        call->encoding = keep(call, value);
 }
 
 static void
 take_accept_encoding(struct nd_call *call, struct nd_str value)
 {
     call->takes_gzip = call->takes_gzip || nd_encoding_list_has_gzip(value);
+}
+
+static void
+take_origin(struct nd_call *call, struct nd_str value)
+{
+    call->web.origin = keep(call, value);
+    call->web.n_origins++;
+}
+
+static void
+take_asked_method(struct nd_call *call, struct nd_str value)
+{
+    call->web.asked_method = keep(call, value);
+}
+
+static void
+take_asked_headers(struct nd_call *call, struct nd_str value)
+{
+    call->web.asked_headers = keep(call, value);
 }
 
 static const struct {
@@ -62,6 +87,9 @@ static const struct {
     {{"grpc-timeout", 12}, take_timeout},
     {{"grpc-encoding", 13}, take_encoding},
     {{"grpc-accept-encoding", 20}, take_accept_encoding},
+    {{"origin", 6}, take_origin},
+    {{"access-control-request-method", 29}, take_asked_method},
+    {{"access-control-request-headers", 30}, take_asked_headers},
 };
 
 void
@@ -102,8 +130,12 @@ nd_server_call_check(const struct nd_call *call, const char **ret_http)
     if (call->h2.too_many_headers)
         return nd_error_new(ND_EXHAUSTED, "the header list is larger than the limit of %u bytes",
                             call->server->options.max_header_list);
+    *ret_http = "403";
+    if (!nd_web_is_allowed(call))
+        return nd_error_new(ND_DENIED, "scripts of %.*s may not call",
+                            ND_STR_ARG(call->web.origin));
     *ret_http = "415";
-    if (!nd_is_grpc_content_type(call->content_type))
+    if (call->web.kind == ND_WEB_NONE && !nd_is_grpc_content_type(call->content_type))
         return nd_error_new(ND_INVALID, "invalid gRPC request content-type \"%.*s\"",
                             ND_STR_ARG(call->content_type));
     *ret_http = "400";

@@ -30,6 +30,12 @@ struct nd_str nd_percent_encode(struct nd_arena *arena, struct nd_str text, size
 struct nd_str nd_base64_encode(struct nd_arena *arena, struct nd_str bytes);
 bool nd_base64_decode(struct nd_arena *arena, struct nd_str text, struct nd_str *ret);
 
+/* The six bits of a character; -1: none of the alphabet. */
+int nd_base64_value(char c);
+
+/* Write to `dst`, which has room for (len + 2) / 3 * 4 characters. Returns how many they are. */
+size_t nd_base64_write(char *dst, struct nd_str bytes, bool padded);
+
 /* "/pkg.Service/Method" at its last slash. False: malformed. */
 bool nd_path_split(struct nd_str path, struct nd_str *ret_service, struct nd_str *ret_method);
 

@@ -128,7 +128,7 @@ on_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t len, uint32_t *fla
         *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (n == queued_bytes(s) && s->finished) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
-        if (session->role == ND_SESSION_SERVER) {
+        if (s->n_trailers != 0) {
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
             if (submit_trailers(session, s) != 0)
                 return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -224,6 +224,15 @@ note_left(struct nd_session *session, int32_t id)
         s->left = true;
 }
 
+/* server: the answer is complete; if the request is not, nobody wants the rest of it. */
+static void
+note_end(nghttp2_session *h2, const struct nd_session *session, const nghttp2_frame_hd *hd)
+{
+    if (session->role == ND_SESSION_SERVER && (hd->flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
+        nghttp2_session_get_stream_remote_close(h2, hd->stream_id) == 0)
+        nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, hd->stream_id, NGHTTP2_NO_ERROR);
+}
+
 static int
 on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 {
@@ -233,14 +242,13 @@ on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
     case NGHTTP2_HEADERS:
         if (session->role == ND_SESSION_CLIENT)
             note_left(session, frame->hd.stream_id);
-        else if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
-                 nghttp2_session_get_stream_remote_close(h2, frame->hd.stream_id) == 0)
-            nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+        note_end(h2, session, &frame->hd);
         session->ping_strikes = 0;
         session->last_ping_ns = 0;
         session->idle_meter.count = 0;
         break;
     case NGHTTP2_DATA:
+        note_end(h2, session, &frame->hd);
         session->ping_strikes = 0;
         session->last_ping_ns = 0;
         session->idle_meter.count = 0;

@@ -276,6 +276,8 @@ nd_daemon_run(void *options)
         .max_connection_age_grace_ns = o->max_connection_age_grace_ns,
         .keepalive_time_ns = o->keepalive_time_ns != 0 ? o->keepalive_time_ns : -1,
         .keepalive_timeout_ns = o->keepalive_timeout_ns,
+        .web_origins = o->web_origins,
+        .n_web_origins = o->n_web_origins,
         .encode_details = nd_services_encode_details,
     };
     ND_AUTO(nd_host_freep) struct nd_host *host = NULL;

@@ -36,6 +36,31 @@ read_listen(struct nd_options *o, const char *value)
     return NULL;
 }
 
+/* As a browser writes it, or no request would ever match. */
+static struct nd_error *
+read_web_origin(struct nd_options *o, const char *value)
+{
+    struct nd_str text = nd_str(value);
+    size_t scheme = nd_str_starts(text, ND_STR("https://"))  ? 8
+                    : nd_str_starts(text, ND_STR("http://")) ? 7
+                                                             : 0;
+
+    if (o->n_web_origins == ND_WEB_ORIGIN_MAX)
+        return nd_error_new(ND_INVALID, "at most %d origins", ND_WEB_ORIGIN_MAX);
+    if (scheme == 0 || text.len == scheme)
+        return nd_error_new(ND_INVALID, "\"%s\" is not of the form https://host[:port]", value);
+    for (size_t i = scheme; i < text.len; i++) {
+        char c = value[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || strchr("-._:[]", c) != NULL))
+            return nd_error_new(
+                ND_INVALID,
+                "\"%s\": an origin is scheme, host and port in lower case, nothing else", value);
+    }
+    o->web_origins[o->n_web_origins++] = value;
+    return NULL;
+}
+
 static struct nd_error *
 read_log_level(struct nd_options *o, const char *value)
 {
@@ -124,6 +149,9 @@ static const struct option options[] = {
     {"tls-cert", "TLS_CERT_FILE", "FILE", read_tls_cert, "certificate chain for TCP, PEM"},
     {"tls-key", "TLS_KEY_FILE", "FILE", read_tls_key, "its key, PEM"},
     {"tls-ca", "TLS_CA_FILE", "FILE", read_tls_ca, "CA of the client certificates that are accepted, PEM"},
+    {"web-origin", NULL, "ORIGIN", read_web_origin,
+     "scripts of this origin (https://host[:port]) may call by gRPC-Web;\n"
+     "may be repeated (default: of none)"},
     {"insecure", NULL, NULL, read_insecure, "allow TCP without TLS, on loopback addresses only"},
     {"containerd-address", "CONTAINERD_ADDRESS", "PATH", read_containerd_address,
      "socket of containerd (default /run/containerd/containerd.sock)"},

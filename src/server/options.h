@@ -9,6 +9,7 @@
 #include "fiber/stream.h"
 
 #define ND_LISTEN_MAX     8
+#define ND_WEB_ORIGIN_MAX 16
 #define ND_DEFAULT_LISTEN "unix:///run/nerdctl-grpc/nerdctl-grpc.sock"
 
 struct nd_options {
@@ -25,6 +26,8 @@ struct nd_options {
     const char *runtime;        /* NULL: runc's shim */
     const char *helper;         /* NULL: beside this program */
     const char *tls_cert, *tls_key, *tls_ca;
+    const char *web_origins[ND_WEB_ORIGIN_MAX];
+    size_t n_web_origins;
     bool insecure; /* cleartext on loopback addresses */
     enum nd_log_level log_level;
     uint32_t max_connections;       /* 0: default */

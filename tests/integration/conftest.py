@@ -53,7 +53,7 @@ def box(request, tmp_path_factory):
     host.subprocess.run([ROOT / "scripts/dev-pki", pki], check=True)
     port = host.free_port()
     tls = ["--listen", f"tcp://127.0.0.1:{port}", "--tls-cert", f"{pki}/server.pem", "--tls-key",
-           f"{pki}/server.key", "--tls-ca", f"{pki}/ca.pem"]
+           f"{pki}/server.key", "--tls-ca", f"{pki}/ca.pem", "--web-origin", "https://web.test"]
     shared = host.Host(BUILD, daemon_options=tls)
     shared.pki = pki
     shared.port = port

@@ -18,6 +18,8 @@
 
 #define GRACE_NS (5 * ND_SECOND)
 
+static const char *const web_origins[] = {TEST_WEB_ORIGIN};
+
 struct run {
     const struct test_server_program *program;
     int argc;
@@ -153,11 +155,13 @@ body(void *arg)
     struct run *r = arg;
     const struct test_server_program *p = r->program;
     ND_AUTO(nd_health_freep) struct nd_health *health = nd_health_new();
+    struct nd_server_options options = p->options;
     ND_AUTO(nd_reflection_freep) struct nd_reflection *reflection = NULL;
     ND_AUTO(nd_server_freep) struct nd_server *server = NULL;
-    struct nd_server_options options = p->options;
 
     ND_TRY(read_limits(r, &options));
+    options.web_origins = web_origins;
+    options.n_web_origins = ND_LEN(web_origins);
     server = nd_server_new(&options);
     r->server = server;
     r->health = health;

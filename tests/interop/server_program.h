@@ -10,9 +10,12 @@
  * An address with "tls+" in front is served with TLS. For each one the program prints
  * "listening ADDRESS PORT" with the real port. SIGTERM stops it gracefully. A LIMIT is --max-connections,
  * --max-handshakes or --max-streams with a number, or --handshake-timeout or --keepalive-time with a duration.
+ * Scripts of TEST_WEB_ORIGIN may call.
  */
 
 #include "grpc/server.h"
+
+#define TEST_WEB_ORIGIN "https://web.test"
 
 struct test_server_program {
     const char *name;

@@ -19,6 +19,7 @@ raw_header(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
         {"grpc-encoding", r->encoding, sizeof(r->encoding)},
     };
 
+    nd_buf_printf(&r->fields, "%.*s: %.*s\n", ND_STR_ARG(name), ND_STR_ARG(value));
     if (nd_str_eqz(name, "grpc-message"))
         r->message_len = value.len;
     r->has_details = r->has_details || nd_str_eqz(name, "grpc-status-details-bin");
@@ -31,7 +32,8 @@ raw_header(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
 static void
 raw_headers(struct nd_h2_stream *s, bool end)
 {
-    (void)s, (void)end;
+    (void)end;
+    ((struct raw *)s)->n_blocks++;
 }
 
 static void
@@ -90,7 +92,7 @@ raw_request_limited(struct fixture *f, struct raw *r, uint32_t max_headers,
         .arg = r, .on_ready = raw_ready, .on_gone = raw_gone};
     struct nd_stream *mine, *theirs;
 
-    *r = (struct raw){.body = ND_BUF_INIT(1u << 24)};
+    *r = (struct raw){.body = ND_BUF_INIT(1u << 24), .fields = ND_BUF_INIT(1u << 20)};
     nd_stream_pair(CAPACITY_LARGE, &mine, &theirs);
     nd_server_adopt(f->server, theirs, NULL);
     r->session = nd_session_new(mine, &options, &handler);
@@ -141,4 +143,5 @@ void
 raw_fini(struct raw *r)
 {
     nd_buf_fini(&r->body);
+    nd_buf_fini(&r->fields);
 }

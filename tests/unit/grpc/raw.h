@@ -21,7 +21,9 @@ struct raw {
     char accept[64];
     char type[64];
     char encoding[16];
-    struct nd_buf body; /* raw_fini() frees it */
+    unsigned n_blocks;    /* of header fields: 1 without trailers */
+    struct nd_buf fields; /* all of them: "name: value", one a line */
+    struct nd_buf body;   /* raw_fini() frees both */
 };
 
 #define RAW_UNARY_PATH "/nd.test.v1.EchoService/Unary"

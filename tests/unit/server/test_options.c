@@ -8,7 +8,7 @@
 #include "../../../src/server/options.c"
 #include "check.h"
 
-#define ARGS_MAX 12
+#define ARGS_MAX 14
 
 static struct nd_error *
 read_args(const char *const *args, struct nd_options *ret)
@@ -50,6 +50,8 @@ values_are_taken_in_both_spellings(void **state)
                                        "--max-connections=7",
                                        "--max-connection-age=1h",
                                        "--keepalive-time=0s",
+                                       "--web-origin=https://ui.example.com:8443",
+                                       "--web-origin=http://[::1]:80",
                                        NULL};
     struct nd_options o;
 
@@ -62,6 +64,8 @@ values_are_taken_in_both_spellings(void **state)
     assert_int_equal(o.max_connections, 7);
     assert_true(o.max_connection_age_ns == ND_HOUR);
     assert_true(o.keepalive_time_ns == 0);
+    assert_int_equal(o.n_web_origins, 2);
+    assert_string_equal(o.web_origins[1], "http://[::1]:80");
 }
 
 static void
@@ -87,6 +91,12 @@ wrong_options_are_refused_by_name(void **state)
         {{"--keepalive-time", "often"}, "--keepalive-time"},
         {{"--shutdown-grace", "soon"}, "--shutdown-grace"},
         {{"--tls-cert", "c.pem"}, "belong together"},
+        {{"--web-origin", "*"}, "--web-origin"},
+        {{"--web-origin", "ui.example.com"}, "--web-origin"},
+        {{"--web-origin", "https://"}, "--web-origin"},
+        {{"--web-origin", "https://UI.example.com"}, "--web-origin"},
+        {{"--web-origin", "https://ui.example.com/"}, "--web-origin"},
+        {{"--web-origin", "https://a,https://b"}, "--web-origin"},
     };
 
     (void)state;

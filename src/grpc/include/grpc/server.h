@@ -81,6 +81,14 @@ struct nd_server_options {
     int64_t keepalive_timeout_ns;
 
     /*
+     * gRPC-Web: the origins ("https://ui.example.com", as browsers write them: lower case, no path) whose
+     * scripts may call. Compared as they are; requests of others end with 403 before anything else sees
+     * them. Borrowed, as long as the server lives. None by default.
+     */
+    const char *const *web_origins;
+    size_t n_web_origins;
+
+    /*
      * Serialised google.rpc.Status for the trailer grpc-status-details-bin, appended to `buf` (max
      * 4 KiB); leaves it empty to send none. NULL: none are sent.
      */

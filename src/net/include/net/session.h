@@ -207,7 +207,7 @@ size_t nd_h2_stream_unsent(const struct nd_h2_stream *s);
 bool nd_h2_stream_is_full(struct nd_h2_stream *s);
 
 /*
- * Nothing more will be queued. A server gives the trailers (borrowed until on_close or reset); a
+ * Nothing more will be queued. A server may give trailers (borrowed until on_close or reset); a
  * client none.
  */
 void nd_h2_stream_finish(struct nd_h2_stream *s, const struct nd_header *trailers, size_t n);
