@@ -29,6 +29,9 @@ nd_encoding_list_has_gzip(struct nd_str list)
 {
     struct nd_str name;
 
+    /* What our client and the usual ones say, in every call. */
+    if (nd_str_ends(list, ND_STR(",gzip")) || nd_str_ends(list, ND_STR(", gzip")))
+        return true;
     while (nd_str_next(&list, ',', &name)) {
         if (nd_str_eq(nd_str_trim(name), ND_STR("gzip")))
             return true;

@@ -71,9 +71,10 @@ call_unary(struct input *in, struct nd_arena *arena)
 {
     Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
     Echo__EchoReply *rsp;
+    const struct nd_call_options options = {.idempotent = true};
     ND_DEADLINE_IN(ND_SECOND);
 
-    return nd_channel_unary(in->channel, ECHO_ECHO_SERVICE_UNARY, NULL, &req, arena, &rsp);
+    return nd_channel_unary(in->channel, ECHO_ECHO_SERVICE_UNARY, &options, &req, arena, &rsp);
 }
 
 static struct nd_error *

@@ -209,6 +209,38 @@ IN_LOOP(every_wait_ends_when_the_fiber_is_cancelled)
     return NULL;
 }
 
+/* --- backoff --- */
+
+/* So many attempts fit into ten seconds. */
+static unsigned
+dials_in_ten_seconds(struct origin *o, struct nd_channel *ch)
+{
+    unsigned before = o->dials;
+    ND_DEADLINE_IN(10 * ND_SECOND);
+
+    expect_code(wait_for_ready(ch), ND_DEADLINE);
+    return o->dials - before;
+}
+
+IN_LOOP(only_a_server_that_says_settings_ends_the_backoff)
+{
+    struct origin o = {.script = &good, .hang_up = true};
+    struct nd_channel *ch = origin_channel(&o);
+
+    /* 50 ms growing to a second: a connection that is closed again is no success */
+    assert_in_range(dials_in_ten_seconds(&o, ch), 10, 20);
+    assert_in_range(dials_in_ten_seconds(&o, ch), 8, 13);
+    o.hang_up = false;
+    expect_ok(wait_for_ready(ch));
+    o.drops = 1;
+    expect_code(origin_call(ch), ND_UNAVAILABLE);
+    o.hang_up = true;
+    assert_in_range(dials_in_ten_seconds(&o, ch), 14, 20);
+    nd_channel_free(ch);
+    origin_fini(&o);
+    return NULL;
+}
+
 /* --- idleness --- */
 
 IN_LOOP(an_unused_connection_is_closed_and_made_anew)
@@ -360,6 +392,7 @@ main(void)
         cmocka_unit_test(streams_are_given_in_the_order_of_asking),
         cmocka_unit_test(who_waits_too_long_for_a_stream_leaves_the_line),
         cmocka_unit_test(every_wait_ends_when_the_fiber_is_cancelled),
+        cmocka_unit_test(only_a_server_that_says_settings_ends_the_backoff),
         cmocka_unit_test(an_unused_connection_is_closed_and_made_anew),
         cmocka_unit_test(a_connection_with_a_call_is_not_idle),
         cmocka_unit_test(every_failure_names_target_phase_and_cause_once),

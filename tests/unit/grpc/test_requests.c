@@ -139,6 +139,67 @@ IN_LOOP(a_status_is_cut_to_what_the_peer_accepts)
     return NULL;
 }
 
+struct additions {
+    size_t header, trailer; /* sizes of values */
+    enum nd_code header_code, trailer_code;
+};
+
+static enum nd_code
+add(struct nd_call *call, size_t size,
+    struct nd_error *(*fn)(struct nd_call *call, struct nd_str key, struct nd_str value))
+{
+    ND_AUTO(nd_freep) char *value = nd_new_array(size + 1, char);
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+
+    memset(value, 'v', size);
+    err = fn(call, ND_STR("x-more"), nd_str_n(value, size));
+    return nd_error_code(err);
+}
+
+static struct nd_error *
+add_metadata(void *arg, struct nd_call *call, const void *in,
+             const struct nd_interceptor_chain *next)
+{
+    struct additions *a = arg;
+
+    (void)in;
+    a->header_code = add(call, a->header, nd_call_add_header);
+    a->trailer_code = add(call, a->trailer, nd_call_add_trailer);
+    return nd_interceptor_next(next);
+}
+
+/* A header block that is too large costs the client more than the metadata: it is not even made. */
+IN_LOOP(a_handler_is_told_of_metadata_that_cannot_be_sent)
+{
+    static const struct {
+        uint32_t client_limit;
+        struct additions additions;
+    } cases[] = {
+        {1u << 20, {40000, 40000, ND_OK, ND_OK}},
+        {1u << 20, {49152, 49152, ND_EXHAUSTED, ND_EXHAUSTED}},
+        {1u << 20, {200000, 200000, ND_EXHAUSTED, ND_EXHAUSTED}},
+        {2000, {1000, 1000, ND_OK, ND_OK}},
+        {2000, {2000, 2000, ND_EXHAUSTED, ND_OK}}, /* the trailer is left out in the end */
+    };
+
+    for (size_t i = 0; i < ND_LEN(cases); i++) {
+        ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+        struct additions a = cases[i].additions;
+        struct nd_header headers[8];
+        struct raw r;
+
+        nd_server_intercept(f->server, (struct nd_interceptor){add_metadata, &a});
+        raw_request_limited(f, &r, cases[i].client_limit, headers,
+                            raw_headers_with(headers, NULL, NULL), ND_STR("\0\0\0\0\0"));
+        assert_string_equal(r.grpc_status, "0");
+        assert_int_equal(r.code, ND_H2_NO_ERROR);
+        assert_int_equal(a.header_code, cases[i].additions.header_code);
+        assert_int_equal(a.trailer_code, cases[i].additions.trailer_code);
+        raw_fini(&r);
+    }
+    return NULL;
+}
+
 /* --- interceptors --- */
 
 struct watcher {
@@ -241,6 +302,7 @@ main(void)
         cmocka_unit_test(requests_out_of_order_get_the_right_answer),
         cmocka_unit_test(bodies_out_of_order_get_the_right_answer),
         cmocka_unit_test(a_status_is_cut_to_what_the_peer_accepts),
+        cmocka_unit_test(a_handler_is_told_of_metadata_that_cannot_be_sent),
         cmocka_unit_test(interceptors_run_in_order_and_may_refuse),
     };
 
