@@ -113,13 +113,8 @@ class TestRun:
         """
         replies = ready.call(ready.api.container.Run, iter([ready.run_request(
             *SHELL, "i=0; while [ $i -lt 60 ]; do head -c 1000000 /dev/zero | tr '\\0' a; i=$((i+1)); done")]))
-        total = 0
-        for n, reply in enumerate(replies):
-            if reply.WhichOneof("response") == "output":
-                total += len(reply.output.data)
-            if n < 20:
-                time.sleep(0.05)
-        assert total == 60000000
+        ready.wait(next(r.container_id for r in replies if r.container_id))
+        assert len(self.outputs(replies)) == 60000000
 
     def unread_run(self, ready, lines, pace="", **options):
         """Run something that writes so many numbered lines, and read nothing before it has ended."""

@@ -13,6 +13,7 @@ import archives
 import conftest
 import host
 import leaks
+import moments
 import stubs
 
 FOREVER = ("sleep", "100000")
@@ -114,7 +115,7 @@ class TestContainerdStopped:
         running = own.run(*FOREVER, detach=True, name="survivor").id
         for _ in range(3):
             own.box.containerd.kill()
-            time.sleep(0.3)
+            host.wait_until(lambda: not can_list(own), 10, "the loss is noticed")
             own.box.containerd.start()
             begin = time.monotonic()
             host.wait_until(lambda: can_list(own), 10, "recovery")
@@ -157,12 +158,13 @@ class TestContainerdStopped:
         events.cancel()
 
     def test_wait_survives_the_outage(self, own):
-        done = own.run("sh", "-c", "sleep 4; exit 5", detach=True)
+        done = own.run("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done", detach=True)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(lambda: own.wait(done.id))
-            time.sleep(0.5)
             own.box.containerd.kill()
             own.box.containerd.start()
+            host.wait_until(lambda: can_list(own), 10, "recovery")
+            own.kill(done.id, "TERM")
             try:
                 replies = waiting.result(30)
                 assert replies[0].exit.code == 5
@@ -176,8 +178,16 @@ class TestContainerdStopped:
         done = own.run("sh", "-c", "i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.05; done",
                        detach=True)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            following = pool.submit(lambda: own.logs(done.id, follow=True)[0])
-            time.sleep(0.5)
+            begun = threading.Event()
+
+            def follow():
+                pieces = []
+                for reply in own.call(own.api.container.Logs, own.logs_request(done.id, follow=True)):
+                    pieces.append(reply.data)
+                    begun.set()
+                return b"".join(pieces)
+            following = pool.submit(follow)
+            assert begun.wait(10)
             own.box.containerd.kill()
             own.box.containerd.start()
             out = following.result(30)
@@ -186,10 +196,10 @@ class TestContainerdStopped:
     def test_killed_while_loading(self, own, images):
         """At any moment: once it is back, nothing of the archive is left, neither leases nor what they hold."""
         data = big_archive(images)
-        for delay in (0.02, 0.05, 0.1, 0.2, 0.3):
+        watch = moments.Moments(own.box, own.name)
+        for moment in moments.OF_A_LOAD:
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                pool.submit(try_load, own, data)
-                time.sleep(delay)
+                watch.reach(moment, lambda: pool.submit(try_load, own, data))
                 own.box.containerd.kill()
             own.box.containerd.start()
             host.wait_until(lambda: can_list(own), 10, "recovery")
@@ -235,11 +245,16 @@ class TestContainerdStopped:
         threads = [threading.Thread(target=work) for _ in range(4)]
         for thread in threads:
             thread.start()
+
+        def more_runs():
+            """Successful ones, which take their time."""
+            before = outcomes.count(0)
+            host.wait_until(lambda: outcomes.count(0) >= before + 4, 30, "runs")
         for _ in range(3):
-            time.sleep(1)
+            more_runs()
             own.box.containerd.kill()
             own.box.containerd.start()
-        time.sleep(2)
+        more_runs()
         stop.set()
         for thread in threads:
             thread.join(60)
@@ -265,20 +280,20 @@ class TestDaemonKilled:
 
     def test_auto_remove_is_kept_up(self, own):
         """One that ended while no daemon ran is removed after its start."""
-        own.run("sleep", "0.5", detach=True, auto_remove=True)
+        done = own.run("sleep", "0.5", detach=True, auto_remove=True)
+        pid = own.inspect(done.id).container.pid
         own.box.daemon.kill()
-        time.sleep(1)
+        host.wait_until(lambda: not host.is_running(pid), 10, "ended")
         own.box.daemon.start()
         host.wait_until(lambda: not own.list(all=True), 10, "removed")
 
     @pytest.mark.leftovers("a create that kill -9 cut off is not undone yet")
     def test_killed_while_creating(self, own):
         """At any moment: what is left can be listed and removed."""
-        for delay in (0.0, 0.01, 0.02, 0.04, 0.08, 0.16):
+        watch = moments.Moments(own.box, own.name)
+        for moment in moments.OF_A_RUN:
             with concurrent.futures.ThreadPoolExecutor(4) as pool:
-                for _ in range(4):
-                    pool.submit(self.try_run, own)
-                time.sleep(delay)
+                watch.reach(moment, lambda: [pool.submit(self.try_run, own) for _ in range(4)])
                 own.box.daemon.kill()
             own.box.daemon.start()
         host.wait_until(lambda: can_list(own), 10, "recovery")
@@ -294,10 +309,10 @@ class TestDaemonKilled:
 
     def test_killed_while_loading(self, own, images):
         data = big_archive(images)
-        for delay in (0.02, 0.1, 0.2):
+        watch = moments.Moments(own.box, own.name)
+        for moment in moments.OF_A_LOAD:
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                pool.submit(try_load, own, data)
-                time.sleep(delay)
+                watch.reach(moment, lambda: pool.submit(try_load, own, data))
                 own.box.daemon.kill()
             own.box.daemon.start()
         host.wait_until(lambda: can_list(own), 10, "recovery")
