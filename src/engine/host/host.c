@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "host/memo.h"
 #include "state/ledger.h"
 #include "store/root.h"
 
@@ -31,6 +32,7 @@ struct nd_host {
     struct nd_ledger *ledger;
     struct nd_store *store; /* NULL until it is first needed */
     struct nd_map *locks;   /* by name, those that are held */
+    struct nd_memo *memo;
     struct nd_runtime_cache runtime;
 };
 
@@ -122,6 +124,7 @@ nd_host_new(const struct nd_host_settings *settings, struct nd_host **ret)
     ND_TRY(make_data_root(settings->data_root));
     host = nd_new(struct nd_host);
     host->locks = nd_map_new();
+    host->memo = nd_memo_new();
     nd_host_find_facts(&host->facts);
     copy_settings(settings, &host->facts, &host->settings);
     ND_TRY(nd_ledger_open(settings->state_dir, &host->ledger));
@@ -145,6 +148,7 @@ nd_host_free(struct nd_host *host)
     nd_ctrd_free(host->ctrd);
     nd_ledger_close(host->ledger);
     nd_map_free(host->locks);
+    nd_memo_free(host->memo);
     nd_runtime_cache_fini(&host->runtime);
     free_text(host->settings.containerd_address);
     free_text(host->settings.data_root);
@@ -173,6 +177,12 @@ struct nd_ledger *
 nd_host_ledger(struct nd_host *host)
 {
     return host->ledger;
+}
+
+struct nd_memo *
+nd_host_memo(struct nd_host *host)
+{
+    return host->memo;
 }
 
 const struct nd_host_settings *

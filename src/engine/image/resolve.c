@@ -102,9 +102,8 @@ nd_image_resolve(struct nd_host *host, const char *ns, struct nd_str image, stru
 
     ND_TRY(parse_platform(platform, &wanted));
     ND_TRY(nd_record_find(host, ns, image, arena, &found));
-    ND_TRY_DOING(
-        nd_tree_read(host, (struct nd_ctrd_scope){.ns = ns}, found.images[0]->target, arena, &tree),
-        "image %s", found.images[0]->name);
+    ND_TRY_DOING(nd_tree_recall(host, ns, found.images[0]->target, arena, &tree), "image %s",
+                 found.images[0]->name);
     ND_TRY_DOING(nd_tree_choose(&tree, &wanted, &m), "image %s", found.images[0]->name);
     nd_platform_format(&m->platform, name);
     ready = (struct nd_image_ready){.name = found.images[0]->name,

@@ -5,12 +5,14 @@
  */
 
 #include "containerd/content.h"
+#include "host/memo.h"
 #include "image/limits.h"
 
 #include "tree_priv.h"
 
 struct reading {
     struct nd_ctrd *ctrd;
+    struct nd_memo *memo; /* NULL: everything is read */
     struct nd_ctrd_scope scope;
     struct nd_arena *arena;
     struct nd_tree *tree;
@@ -57,7 +59,16 @@ nd_tree_is_broken(const struct nd_error *err)
 static struct nd_error *
 read_blob(struct reading *r, const char *digest, struct nd_str *ret)
 {
+    const char *key = NULL;
+
+    if (r->memo != NULL) {
+        key = nd_arena_printf(r->arena, "%s %s", r->scope.ns, digest);
+        if (nd_memo_find(r->memo, key, r->arena, ret))
+            return nd_tree_count(&r->seen, ret->len);
+    }
     ND_TRY(nd_content_read(r->ctrd, r->scope, digest, ND_MANIFEST_MAX_BYTES, r->arena, ret));
+    if (r->memo != NULL)
+        nd_memo_keep(r->memo, key, *ret);
     return nd_tree_count(&r->seen, ret->len);
 }
 
@@ -165,25 +176,42 @@ take(struct reading *r, const struct nd_oci_descriptor *desc, unsigned depth)
     return NULL;
 }
 
-struct nd_error *
-nd_tree_read(struct nd_host *host, struct nd_ctrd_scope scope, const Ct__Descriptor *target,
-             struct nd_arena *arena, struct nd_tree *ret)
+static struct nd_error *
+read_tree(struct reading *r, const Ct__Descriptor *target, struct nd_tree *ret)
 {
     ND_AUTO(nd_map_freep) struct nd_map *seen = nd_map_new();
     struct nd_tree tree = {0};
-    struct reading r = {.ctrd = nd_host_ctrd(host),
-                        .scope = scope,
-                        .arena = arena,
-                        .tree = &tree,
-                        .seen = {.keys = seen}};
     const struct nd_oci_descriptor root = {
         .media_type = target->media_type, .digest = target->digest, .size = target->size};
     struct nd_str text;
 
-    ND_TRY(read_blob(&r, target->digest, &text)); /* the root must be here */
-    ND_TRY(take(&r, &root, 0));
+    r->seen.keys = seen;
+    r->tree = &tree;
+    ND_TRY(read_blob(r, target->digest, &text)); /* the root must be here */
+    ND_TRY(take(r, &root, 0));
     *ret = tree;
     return NULL;
+}
+
+struct nd_error *
+nd_tree_read(struct nd_host *host, struct nd_ctrd_scope scope, const Ct__Descriptor *target,
+             struct nd_arena *arena, struct nd_tree *ret)
+{
+    struct reading r = {.ctrd = nd_host_ctrd(host), .scope = scope, .arena = arena};
+
+    return read_tree(&r, target, ret);
+}
+
+struct nd_error *
+nd_tree_recall(struct nd_host *host, const char *ns, const Ct__Descriptor *target,
+               struct nd_arena *arena, struct nd_tree *ret)
+{
+    struct reading r = {.ctrd = nd_host_ctrd(host),
+                        .memo = nd_host_memo(host),
+                        .scope = {.ns = ns},
+                        .arena = arena};
+
+    return read_tree(&r, target, ret);
 }
 
 struct nd_error *

@@ -55,6 +55,13 @@ struct nd_error *nd_tree_read(struct nd_host *host, struct nd_ctrd_scope scope,
                               struct nd_tree *ret) ND_CHECK_RESULT;
 
 /*
+ * The same, without asking for content that was read before in this namespace: for who needs what it says and
+ * not whether it is still there. It is named by its digest, so it says the same for ever.
+ */
+struct nd_error *nd_tree_recall(struct nd_host *host, const char *ns, const Ct__Descriptor *target,
+                                struct nd_arena *arena, struct nd_tree *ret) ND_CHECK_RESULT;
+
+/*
  * The manifest for a platform whose config is here: exact, else the best that runs on it.
  * Fails: ND_NOT_FOUND reason PLATFORM_NOT_FOUND.
  */

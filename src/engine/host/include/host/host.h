@@ -10,6 +10,7 @@
 
 struct nd_ledger; /* state/ledger.h */
 struct nd_store;  /* store/root.h */
+struct nd_memo;   /* host/memo.h */
 struct nd_host;
 
 /* Texts are copied. */
@@ -48,6 +49,7 @@ void nd_host_free(struct nd_host *host); /* NULL is fine */
 void nd_host_freep(struct nd_host **host);
 
 struct nd_ctrd *nd_host_ctrd(struct nd_host *host);
+struct nd_memo *nd_host_memo(struct nd_host *host);
 struct nd_ledger *nd_host_ledger(struct nd_host *host);
 const struct nd_host_settings *nd_host_settings(const struct nd_host *host);
 const struct nd_host_facts *nd_host_facts(const struct nd_host *host);
