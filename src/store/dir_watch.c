@@ -88,8 +88,8 @@ nd_dir_watcher_close(struct nd_dir_watcher *watcher)
     nd_free(watcher);
 }
 
-struct nd_error *
-nd_dir_watch_begin(struct nd_dir_watcher *watcher, const char *path, struct nd_dir_watch **ret)
+static struct nd_error *
+begin(struct nd_dir_watcher *watcher, const char *path, const char *name, struct nd_dir_watch **ret)
 {
     int wd = inotify_add_watch(watcher->fd, path, EVENTS | IN_ONLYDIR);
     struct watched_dir *dir;
@@ -109,6 +109,7 @@ nd_dir_watch_begin(struct nd_dir_watcher *watcher, const char *path, struct nd_d
     watch = nd_new(struct nd_dir_watch);
     watch->watcher = watcher;
     watch->dir = dir;
+    watch->name = nd_strdup(name);
     TAILQ_INSERT_TAIL(&dir->watches, watch, in_dir);
     *ret = watch;
     return NULL;
@@ -124,15 +125,16 @@ forget_dir(struct nd_dir_watcher *watcher, struct watched_dir *dir)
 }
 
 struct nd_error *
+nd_dir_watch_begin(struct nd_dir_watcher *watcher, const char *path, struct nd_dir_watch **ret)
+{
+    return begin(watcher, path, NULL, ret);
+}
+
+struct nd_error *
 nd_dir_watch_begin_births(struct nd_dir_watcher *watcher, const char *path, const char *name,
                           struct nd_dir_watch **ret)
 {
-    struct nd_dir_watch *watch;
-
-    ND_TRY(nd_dir_watch_begin(watcher, path, &watch));
-    watch->name = nd_strdup(name);
-    *ret = watch;
-    return NULL;
+    return begin(watcher, path, name, ret);
 }
 
 void
