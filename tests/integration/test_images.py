@@ -417,6 +417,7 @@ class TestImages:
         assert names(filters=["since=busybox"]) == {blue}
         assert names(filters=["before=blue:1"]) == {BUSYBOX}
         assert names(filters=["dangling=true"]) == set()
+        assert names(filters=["reference=" + "*[" * 2043]) == set()  # as long as it may be
 
     def test_pages(self, ready):
         for i in range(5):

@@ -192,6 +192,8 @@ REQUESTS = [
     ("image", "List", {"filters": ["dangling=perhaps"]}, "filters[0]"),
     ("image", "List", {"filters": ["label=x", "before=a b"]}, "filters[1]"),
     ("image", "List", {"filters": ["label=x"] * 100}, "filters"),
+    ("image", "List", {"filters": ["reference=" + "*[" * 2044]}, "filters[0]"),
+    ("image", "List", {"reference": "*[" * 2049}, "reference"),
     ("image", "Tag", {"source": "", "target": "x:1"}, "source"),
     ("image", "Tag", {"source": "a b", "target": "x:1"}, "source"),
     ("image", "Tag", {"source": "busybox", "target": ""}, "target"),

@@ -52,6 +52,14 @@ read_point(struct nd_host *host, const char *ns, struct nd_str image, struct nd_
     return NULL;
 }
 
+static struct nd_error *
+check_length(const char *field, const char *text)
+{
+    if (strlen(text) > ND_IMAGE_MAX_FILTER_BYTES)
+        return nd_error_field(field, "is longer than %u bytes", ND_IMAGE_MAX_FILTER_BYTES);
+    return NULL;
+}
+
 /* Every filter is looked at before any image is, so that a wrong one is an error also in an empty store. */
 static struct nd_error *
 read_filters(struct nd_host *host, const char *ns, struct nd_arena *arena, struct filters *f)
@@ -66,6 +74,7 @@ read_filters(struct nd_host *host, const char *ns, struct nd_arena *arena, struc
         bool known = false, dangling;
         struct nd_error *err = NULL;
 
+        ND_TRY(check_length(path, f->req->filters[i]));
         split(f->req->filters[i], &key, &value);
         for (size_t k = 0; k < ND_LEN(keys); k++)
             known = known || nd_str_eqz(key, keys[k]);
@@ -281,6 +290,7 @@ nd_images_list(struct nd_host *host, const char *ns, const Pb__ImageServiceListR
 
     if (req->page_size < 0)
         return nd_error_field("page_size", "is negative");
+    ND_TRY(check_length("reference", req->reference));
     ND_TRY(read_filters(host, ns, arena, &filters));
     ND_TRY(nd_record_list(host, ns, arena, &all));
     ND_TRY(nd_image_used_names(host, ns, NULL, used));

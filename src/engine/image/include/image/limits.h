@@ -20,6 +20,7 @@
 #define ND_UNPACK_TRIES           3u               /* another writer of the same layer */
 #define ND_APPLY_TIMEOUT_NS       (30 * ND_MINUTE) /* one layer */
 #define ND_IMAGE_MAX_FILTERS      64u
+#define ND_IMAGE_MAX_FILTER_BYTES 4096u /* of one: patterns take time by the square of it */
 #define ND_IMAGE_FILTER_BYTES     (160u * 1024u) /* a name of containerd's store, escaped */
 #define ND_IMAGE_MAX_DEPTH        4u             /* index in an index */
 #define ND_IMAGE_ID_MIN           4u /* digits of a digest that may stand for an image */
