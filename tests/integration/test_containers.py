@@ -635,6 +635,19 @@ class TestListAndInspect:
         assert (health["Status"], health["FailingStreak"]) == ("unhealthy", 3)
         assert health["Log"] == [{**probe, "Output": f"{i}\n"} for i in range(2, 7)]
 
+    def test_published_ports_are_those_of_the_file(self, ready):
+        """A whole range of ports is as many mappings; of two for one port the later one counts."""
+        done = ready.run(*FOREVER, detach=True, networks=["host"])
+        state = pathlib.Path(dict(ready.inspect(done.id).container.labels)["nerdctl/state-dir"])
+        ports = [*range(1, 20001), 80, 7]
+        (state / "network-config.json").write_text(json.dumps({"portMappings": [
+            {"HostPort": port + 30000 + (i >= 20000), "ContainerPort": port, "Protocol": "tcp", "HostIP": "::"}
+            for i, port in enumerate(ports)]}))
+        shown = json.loads(ready.inspect(done.id).document)["NetworkSettings"]["Ports"]
+        assert len(shown) == 20000
+        assert shown["80/tcp"] == [{"HostIp": "::", "HostPort": "30081"}]
+        assert shown["81/tcp"] == [{"HostIp": "::", "HostPort": "30081"}]
+
     def test_list_says_when_it_was_started(self, ready):
         created = ready.create("true")
         ran = ready.run("true").id

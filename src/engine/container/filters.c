@@ -101,6 +101,16 @@ in_filter(struct nd_error *err, size_t i)
     return nd_error_in_field(err, path);
 }
 
+static size_t
+count_patterns(const struct nd_filters *filters)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < filters->n; i++)
+        n += filters->at[i].key == KEY_NAME;
+    return n;
+}
+
 struct nd_error *
 nd_filters_parse(char *const *texts, size_t n, struct nd_arena *arena, struct nd_filters **ret)
 {
@@ -114,6 +124,8 @@ nd_filters_parse(char *const *texts, size_t n, struct nd_arena *arena, struct nd
         ND_TRY(in_filter(parse_filter(nd_str(texts[i]), arena, &filters->at[i]), i));
     }
     filters->n = n;
+    if (count_patterns(filters) > ND_LIST_MAX_PATTERNS)
+        return nd_error_field("filters", "has more than %u by name", ND_LIST_MAX_PATTERNS);
     *ret = filters;
     return NULL;
 }
@@ -216,7 +228,7 @@ matches(const struct filter *f, const Pb__Container *c)
     case KEY_ID:
         return nd_str_starts(nd_str(c->id), f->value);
     case KEY_NAME:
-        return nd_pattern_matches(f->pattern, nd_str(c->name));
+        return nd_pattern_matches(f->pattern, nd_str_sub(nd_str(c->name), 0, ND_LIST_MATCH_BYTES));
     case KEY_LABEL:
         return has_label(c, f->value);
     case KEY_EXITED:

@@ -23,36 +23,41 @@ first_shown(const struct inspection *in)
     return NULL;
 }
 
-/* Later mappings of one container port win. */
-static bool
-is_last_of_port(const Pb__Container *v, size_t i)
+static const char *
+port_text(const struct inspection *in, const Pb__PortMapping *p)
 {
-    for (size_t j = i + 1; j < v->n_ports; j++) {
-        if (v->ports[j]->container_port == v->ports[i]->container_port &&
-            strcmp(v->ports[j]->protocol, v->ports[i]->protocol) == 0)
-            return false;
-    }
-    return true;
+    return nd_arena_printf(in->arena, "%u/%s", p->container_port, p->protocol);
 }
 
+static void
+write_mapping(const Pb__PortMapping *p, const char *port, const struct inspection *in,
+              struct nd_json_writer *w)
+{
+    nd_json_key(w, port);
+    nd_json_begin_array(w);
+    nd_json_begin_object(w);
+    nd_json_put_text(w, "HostIp", p->host_ip);
+    nd_json_put_text(w, "HostPort", nd_arena_printf(in->arena, "%u", p->host_port));
+    nd_json_end_object(w);
+    nd_json_end_array(w);
+}
+
+/* Later mappings of one container port win. There may be as many as there are ports. */
 void
 nd_inspect_port_map(const struct inspection *in, struct nd_json_writer *w)
 {
+    ND_AUTO(nd_map_freep) struct nd_map *last = nd_map_new();
     const Pb__Container *v = in->view;
+    size_t n = first_shown(in) != NULL ? v->n_ports : 0;
 
+    for (size_t i = 0; i < n; i++)
+        nd_map_set(last, nd_str(port_text(in, v->ports[i])), v->ports[i]);
     nd_json_begin_object(w);
-    for (size_t i = 0; first_shown(in) != NULL && i < v->n_ports; i++) {
-        const Pb__PortMapping *p = v->ports[i];
+    for (size_t i = 0; i < n; i++) {
+        const char *port = port_text(in, v->ports[i]);
 
-        if (!is_last_of_port(v, i))
-            continue;
-        nd_json_key(w, nd_arena_printf(in->arena, "%u/%s", p->container_port, p->protocol));
-        nd_json_begin_array(w);
-        nd_json_begin_object(w);
-        nd_json_put_text(w, "HostIp", p->host_ip);
-        nd_json_put_text(w, "HostPort", nd_arena_printf(in->arena, "%u", p->host_port));
-        nd_json_end_object(w);
-        nd_json_end_array(w);
+        if (nd_map_find(last, nd_str(port)) == v->ports[i])
+            write_mapping(v->ports[i], port, in, w);
     }
     nd_json_end_object(w);
 }

@@ -88,6 +88,9 @@ filter(struct listing *l, const Pb__ContainerServiceListRequest *req, struct nd_
         views[i] = l->at[i].view;
     ND_TRY(nd_filters_bind(filters, views, l->n));
     for (size_t i = 0; i < l->n; i++) {
+        /* Expressions may take a while, and nobody else runs meanwhile. */
+        if (i % ND_LIST_YIELD_EVERY == ND_LIST_YIELD_EVERY - 1)
+            ND_TRY(nd_fiber_yield());
         if ((all || is_up(l->at[i].view)) && nd_filters_match(filters, l->at[i].view))
             l->at[n++] = l->at[i];
     }

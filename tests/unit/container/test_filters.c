@@ -273,6 +273,10 @@ wrong_filters_are_refused_by_their_place(void **state)
         many[i] = (char *)"id=a";
     check_ok(nd_filters_parse(many, ND_LIST_MAX_FILTERS, arena, &filters));
     check_code(nd_filters_parse(many, ND_LIST_MAX_FILTERS + 1, arena, &filters), ND_INVALID);
+    for (size_t i = 0; i <= ND_LIST_MAX_PATTERNS; i++)
+        many[i] = (char *)"name=a";
+    check_ok(nd_filters_parse(many, ND_LIST_MAX_PATTERNS, arena, &filters));
+    check_code(nd_filters_parse(many, ND_LIST_MAX_PATTERNS + 1, arena, &filters), ND_INVALID);
     memset(longest, 'a', sizeof(longest) - 1);
     memcpy(longest, "id=", 3);
     many[0] = longest;

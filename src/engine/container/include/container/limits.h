@@ -31,6 +31,9 @@
 #define ND_LOGGER_WAIT_NS      (5 * ND_SECOND) /* for the last byte of a container that has ended */
 #define ND_WAIT_MAX_CONTAINERS 1024u
 #define ND_LIST_MAX_FILTERS    256u
+#define ND_LIST_MAX_PATTERNS   16u   /* expressions of one list; each is tried on each name */
+#define ND_LIST_MATCH_BYTES    255u  /* of a name that they are tried on: no proper one has more */
+#define ND_LIST_YIELD_EVERY    16u   /* containers that are filtered without a turn of the loop */
 #define ND_LIST_MAX_PATTERN    1024u /* bytes of one filter */
 #define ND_SIZE_WIDTH          16u   /* sizes of so many containers are asked for at once */
 #define ND_SIZE_MAX_LAYERS     512u  /* snapshots under one container */
