@@ -179,6 +179,8 @@ REQUESTS = [
     ("image", "Inspect", {"image": ""}, "image"),
     ("image", "Inspect", {"image": "a b"}, "image"),
     ("image", "Inspect", {"image": LONG}, "image"),
+    ("image", "Inspect", {"image": "x" * 3000000}, "image"),
+    ("image", "Tag", {"source": "x" * 3000000, "target": "x:1"}, "source"),
     ("image", "Inspect", {"image": "busybox", "mode": 77}, "mode"),
     ("image", "Inspect", {"image": "busybox", "platform": "lin ux/!"}, "platform"),
     ("image", "Inspect", {"image": "busybox", "platform": "/"}, "platform"),

@@ -184,6 +184,13 @@ has_digest(struct nd_host *host, const char *ns, const CtImages__Image *image, s
     return NULL;
 }
 
+/* Names of others follow no grammar, but they have an end: containerd breaks a call with one of megabytes. */
+static bool
+may_be_name(struct nd_str given)
+{
+    return given.len > 0 && given.len <= ND_IMAGE_MAX_NAME;
+}
+
 /* The name in its full form, else exactly as it was given (names of images that had none). */
 static struct nd_error *
 find_by_name(struct nd_host *host, const char *ns, struct nd_str given, struct nd_arena *arena,
@@ -196,7 +203,8 @@ find_by_name(struct nd_host *host, const char *ns, struct nd_str given, struct n
 
     if (err == NULL)
         err = nd_record_get(host, ns, ref.name, arena, &one.images[0]);
-    if (nd_error_code(err) == ND_NOT_FOUND || (nd_error_code(err) == ND_INVALID && given.len > 0)) {
+    if (nd_error_code(err) == ND_NOT_FOUND ||
+        (nd_error_code(err) == ND_INVALID && may_be_name(given))) {
         exact = nd_record_get(host, ns, nd_arena_str(arena, given), arena, &one.images[0]);
         if (nd_error_code(exact) == ND_NOT_FOUND) {
             nd_error_free(exact);

@@ -22,6 +22,7 @@
 #define ND_IMAGE_MAX_FILTERS      64u
 #define ND_IMAGE_MAX_FILTER_BYTES 4096u /* of one: patterns take time by the square of it */
 #define ND_IMAGE_FILTER_BYTES     (160u * 1024u) /* a name of containerd's store, escaped */
+#define ND_IMAGE_MAX_NAME         1024u          /* bytes of a name that is looked for as it is */
 #define ND_IMAGE_MAX_DEPTH        4u             /* index in an index */
 #define ND_IMAGE_ID_MIN           4u /* digits of a digest that may stand for an image */
 
