@@ -46,9 +46,10 @@ class Installed:
         self.env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PKG_CONFIG_PATH": str(pc.parent),
                     "LD_LIBRARY_PATH": str(self.lib), "LC_ALL": "C.UTF-8"}
 
-    def example(self, folder, link):
-        """The example, copied, built and told what it was built from."""
-        shutil.copytree(self.prefix / "share/doc/ndgrpc/examples/hello", folder)
+    def example(self, name, folder, link):
+        """An example, copied, built and told what it was built from."""
+        shutil.copytree(self.prefix / "share/doc/ndgrpc/examples", folder)
+        folder = folder / name
         run("make", f"LINK={link}", cwd=folder, env={**self.env, "CFLAGS": "-O1 -Wall -Wextra -Werror -MMD"})
         return folder
 
@@ -60,7 +61,7 @@ def installed(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["shared", "static"])
 def example(request, installed, tmp_path_factory):
-    folder = installed.example(tmp_path_factory.mktemp(request.param) / "hello", request.param)
+    folder = installed.example("hello", tmp_path_factory.mktemp(request.param) / "examples", request.param)
     return folder, request.param
 
 
@@ -129,6 +130,57 @@ def test_python_is_answered(server, hello):
         with pytest.raises(grpc.RpcError) as caught:
             stub.Greet(hello.GreetRequest(), timeout=30)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+GUIDE = """stored 2621440
+fetched 2621440
+hello: IS ANYBODY THERE?
+mood: loud
+together 84
+refused: rounds: is over 1000000
+fetched 2621440 through a tunnel
+"""
+
+
+def test_the_guides_programs_do_what_it_says(installed, tmp_path):
+    folder = installed.example("guide", tmp_path / "examples", "shared")
+    pki = tmp_path / "pki"
+    run(ROOT / "scripts/dev-pki", pki)
+    secure = [[pki / f"{who}.pem", pki / f"{who}.key", pki / "ca.pem"] for who in ("server", "client")]
+    for host_name, (server_files, client_files) in (("127.0.0.1", ([], [])), ("localhost", secure)):
+        process = subprocess.Popen([folder / "server", "127.0.0.1:0", *server_files], env=installed.env,
+                                   stdout=subprocess.PIPE, text=True)
+        port = process.stdout.readline().split()[-1]
+        try:
+            assert run(folder / "client", f"{host_name}:{port}", *client_files, env=installed.env) == GUIDE
+        finally:
+            process.terminate()
+            assert process.wait(timeout=30) == 0
+
+
+class TestGuide:
+    """docs/grpc-library.md."""
+
+    text = (ROOT / "docs/grpc-library.md").read_text(encoding="utf-8")
+    samples = re.findall(r"^```c\n(.*?)^```", text, re.M | re.S)
+
+    def test_every_sample_stands_in_a_program_that_is_built(self):
+        sources = [source.read_text() for source in (ROOT / "examples").glob("*/*.c")]
+        assert len(self.samples) > 12
+        for sample in self.samples:
+            assert any(sample in source for source in sources), sample
+
+    def test_options_and_functions_that_it_names_exist(self, installed):
+        headers = "".join(h.read_text() for h in installed.include.rglob("*.h"))
+        prose = re.sub(r"^```.*?^```", "", self.text, flags=re.M | re.S)
+        named = set(re.findall(r"`((?:nd|max|web|encode|decode|ca)_\w+)(?:\(\))?`", prose))
+        assert len(named) > 15
+        assert not {name for name in named if not re.search(rf"\b{name}\b", headers)}
+
+
+@pytest.mark.parametrize("page", ["man1/ndgrpc-gen.1", "man7/ndgrpc.7"])
+def test_manual_pages_are_well_formed(installed, page):
+    assert run("mandoc", "-T", "lint", "-W", "warning", installed.prefix / "share/man" / page) == ""
 
 
 def test_exactly_what_the_headers_declare_is_exported(installed):
