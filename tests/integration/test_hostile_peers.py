@@ -363,7 +363,7 @@ def test_uploads_that_are_never_complete_have_a_limit(echo, server):
     size = (4 << 20) - 100
     begin = b"\0" + size.to_bytes(4, "big")
     pieces = [begin + bytes(16000)] + [bytes(16000)] * (size // 16000 - 1)
-    with watched(echo, server, "incomplete uploads", 100 * MIB), server.peer().hello() as peer:
+    with watched(echo, server, "incomplete uploads", 144 * MIB), server.peer().hello() as peer:
         refused = 0
         for stream in itertools.islice(streams(), 200):
             peer.send(h2.request(stream, SERVICE + b"Unary"))

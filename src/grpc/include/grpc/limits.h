@@ -19,7 +19,8 @@
 #define ND_GRPC_MAX_ATTEMPTS         5u           /* of a call with a retry policy */
 #define ND_GRPC_RETRY_BYTES          (256u << 10) /* sent on a stream, kept for another attempt */
 #define ND_GRPC_MAX_FOREIGN_BODY     1024u /* of a response that is not gRPC: quoted in the error */
-#define ND_GRPC_MAX_PENDING_BYTES    (64u << 20) /* of a connection's incomplete requests */
+/* Of a connection's incomplete requests: as many of 300 KB as there may be streams, with some to spare. */
+#define ND_GRPC_MAX_PENDING_BYTES    (96u << 20)
 #define ND_GRPC_DRAIN_NS             (10 * ND_MINUTE) /* a finished call whose client takes nothing any more */
 #define ND_GRPC_MAX_STATUS_MESSAGE   1024u            /* bytes of grpc-message, encoded */
 #define ND_GRPC_MAX_DETAILS_BYTES    4096u
