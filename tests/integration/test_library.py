@@ -217,6 +217,21 @@ def test_each_installed_header_compiles_alone(installed, tmp_path):
         run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", *flags, "-fsyntax-only", source)
 
 
+def test_each_declaration_has_its_contract(installed):
+    """Beside it, or in the paragraph that it stands in; and where it may be called, or the header says so."""
+    bare, nowhere = [], []
+    for header in installed.include.rglob("*.h"):
+        text = header.read_text()
+        for paragraph in re.split(r"\n\s*\n", text):
+            names = DECLARED.findall(COMMENT.sub(" ", paragraph))
+            if "/*" not in paragraph:
+                bare += names
+            if "Context" not in paragraph and "Context of everything here" not in text:
+                nowhere += names
+    assert not bare
+    assert not nowhere
+
+
 def test_the_generator_says_what_is_wrong(installed, tmp_path):
     (tmp_path / "bad.proto").write_text('syntax = "proto3";\nmessage {\n')
     for file, complaint in (("bad.proto", "bad.proto:2"), ("none.proto", "no such file")):

@@ -28,6 +28,7 @@ struct nd_wall {
     int32_t nsec; /* 0 to 999,999,999 */
 };
 
+/* Now, by the kernel's clocks. Under a loop use nd_loop_now(), whose clock may be virtual. */
 struct nd_mono nd_mono_now(void);
 struct nd_wall nd_wall_now(void);
 

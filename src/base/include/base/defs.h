@@ -62,6 +62,7 @@
             nd_invariant_failed(#expr, __FILE__, __LINE__); \
     } while (0)
 
+/* What ND_INVARIANT() does when the promise is broken. Context: any. */
 void nd_invariant_failed(const char *expr, const char *file, int line) ND_NORETURN;
 
 /*
@@ -70,7 +71,7 @@ void nd_invariant_failed(const char *expr, const char *file, int line) ND_NORETU
  */
 void nd_invariant_reporter(void (*report)(void));
 
-/* Cleanup for a descriptor: closes it unless it is -1. Keeps errno. */
+/* Cleanup for a descriptor: closes it unless it is -1. Keeps errno. Context: any. */
 void nd_closep(int *fd);
 
 #endif

@@ -91,9 +91,15 @@ typedef void nd_log_sink(void *arg, enum nd_log_level level, struct nd_str line)
 struct nd_buf;
 typedef void nd_log_context(struct nd_buf *buf);
 
+/*
+ * Where lines go (NULL: descriptor 2), from which level on, and what is added to each (NULL: nothing). `arg`
+ * and the functions must live as long as anybody logs.
+ */
 void nd_log_set_sink(nd_log_sink *sink, void *arg);
 void nd_log_set_level(enum nd_log_level level);
 void nd_log_set_context(nd_log_context *context);
+
+/* Whether a line of that level would go anywhere. */
 bool nd_log_enabled(enum nd_log_level level);
 
 /* Use the macros. */

@@ -16,6 +16,7 @@ struct nd_map *nd_map_new(void) __attribute__((__returns_nonnull__));
 void nd_map_free(struct nd_map *map); /* keys go, values stay; NULL is fine */
 void nd_map_freep(struct nd_map **map);
 
+/* Entries. */
 size_t nd_map_count(const struct nd_map *map);
 
 /* The value, or NULL. A map never holds NULL values. */

@@ -8,6 +8,8 @@
  *
  * Cancelling is a request: the fiber leaves by returning through its cleanups. Fibers are started
  * in groups only (fiber/group.h); a new fiber inherits the deadline and the slots of its parent.
+ *
+ * Context of everything here: fiber, unless it says so. What returns no error does not suspend.
  */
 
 #include "base/arena.h"
@@ -22,14 +24,16 @@ bool nd_fiber_is_current(void);
 /* Unique within the process; 0 outside fibers. Context: any. */
 uint64_t nd_fiber_id(void);
 
-/* Let the other ready fibers run first. Context: fiber. */
+/* Let the other ready fibers run first. Fails: ND_CANCELLED, ND_DEADLINE. Context: fiber. */
 struct nd_error *nd_fiber_yield(void) ND_CHECK_RESULT;
 
-/* Suspend for a time. Context: fiber. */
+/* Suspend for a time. Fails: ND_CANCELLED, ND_DEADLINE. Context: fiber. */
 struct nd_error *nd_fiber_sleep(int64_t duration_ns) ND_CHECK_RESULT;
 
 /* ND_CANCELLED or ND_DEADLINE when the context has ended, else NULL. Does not suspend. */
 struct nd_error *nd_ctx_check(void) ND_CHECK_RESULT;
+
+/* The same question, of cancellation alone. */
 bool nd_ctx_is_cancelled(void);
 
 /* What remains until the deadline; INT64_MAX without one, 0 when it passed. Context: fiber. */
@@ -41,7 +45,10 @@ void nd_doing(const char *action);
 /* The fiber's arena: goes away when the fiber ends. Context: fiber. */
 struct nd_arena *nd_ctx_arena(void);
 
-/* Slots: what belongs to the call that this fiber works for, borrowed, inherited by children. */
+/*
+ * Slots: what belongs to the call that this fiber works for, borrowed, inherited by children. Unset is NULL;
+ * outside fibers get returns NULL (context: any).
+ */
 enum nd_ctx_slot {
     ND_CTX_CALL, /* grpc: the server call */
     ND_CTX_TRACE,

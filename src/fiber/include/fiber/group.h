@@ -12,6 +12,7 @@
 
 #include "fiber/fiber.h"
 
+/* Context of everything here: fiber, unless it says so. */
 struct nd_group;
 
 /* `name` is static text; at most `width` fibers at once (0: no limit of its own). Context: fiber. */
@@ -41,7 +42,7 @@ struct nd_error *nd_group_spawn_now(struct nd_group *group, nd_fiber_fn *fn,
 /* Ask every fiber of the group to end (also those spawned later). Context: fiber, loop. */
 void nd_group_cancel(struct nd_group *group);
 
-/* Fibers of the group alive now. */
+/* Fibers of the group alive now. Context: any. */
 size_t nd_group_count(const struct nd_group *group);
 
 /*
@@ -51,7 +52,10 @@ size_t nd_group_count(const struct nd_group *group);
  */
 struct nd_error *nd_group_wait(struct nd_group *group) ND_CHECK_RESULT;
 
-/* End of scope: cancels what still runs, waits for it, frees the group. NULL is fine. */
+/*
+ * End of scope: cancels what still runs, waits for it, frees the group. In the fiber that began it; waits
+ * also when that fiber is cancelled. NULL is fine.
+ */
 void nd_group_end(struct nd_group *group);
 void nd_group_endp(struct nd_group **group);
 
@@ -64,7 +68,7 @@ struct nd_error *nd_group_spawn_handle(struct nd_group *group, nd_fiber_fn *fn, 
                                        struct nd_fiber **ret) ND_CHECK_RESULT;
 void nd_fiber_cancel(struct nd_fiber *fiber);
 
-/* Give a fiber (not started yet or suspended) another deadline; INT64_MAX is none. */
+/* Give a fiber (not started yet or suspended) another deadline; INT64_MAX is none. Context: fiber, loop. */
 void nd_fiber_set_deadline(struct nd_fiber *fiber, struct nd_mono at);
 
 #endif

@@ -4,6 +4,9 @@
 /*
  * Byte streams: sockets, pipes, FIFOs, terminals, in-memory pairs; TLS and tunnels are built on the
  * same interface in net/ (fiber/stream_io.h). Here is what fibers use.
+ *
+ * Context of everything here: fiber, unless it says so. What waits also fails with ND_CANCELLED and ND_DEADLINE;
+ * a stream that has failed tells its reader and its writer the same error.
  */
 
 #include <sys/types.h>
@@ -69,7 +72,7 @@ struct nd_error *nd_stream_write(struct nd_stream *s, struct nd_str bytes) ND_CH
 /* Half-close after what was written. Context: fiber. */
 struct nd_error *nd_stream_shutdown(struct nd_stream *s) ND_CHECK_RESULT;
 
-/* The other end. */
+/* The other end; borrowed, lives as long as the stream. Context: any. */
 const struct nd_peer *nd_stream_peer(const struct nd_stream *s);
 
 /* Close at once, drop what was not written. NULL is fine. Context: fiber, loop. */
@@ -102,9 +105,11 @@ struct nd_error *nd_listener_from_fd(int fd, struct nd_listener **ret) ND_CHECK_
 
 /* The next connection, the caller's. Waits while descriptors are exhausted. Context: fiber. */
 struct nd_error *nd_listener_accept(struct nd_listener *l, struct nd_stream **ret) ND_CHECK_RESULT;
+
+/* Where it listens, with the real port; borrowed. Context: any. */
 const struct nd_addr *nd_listener_addr(const struct nd_listener *l);
 
-/* Stop listening; a socket file of ours is removed. NULL is fine. */
+/* Stop listening; a socket file of ours is removed. NULL is fine. Does not suspend. */
 void nd_listener_close(struct nd_listener *l);
 void nd_listener_closep(struct nd_listener **l);
 

@@ -6,6 +6,8 @@
  * struct: no arena of the call, no fiber functions, no shared state; it fills in results and an
  * errno, or makes its own nd_error (which is plain memory). Jobs are joined, never abandoned: when
  * the context ends during the job, the call still returns only after it, with success.
+ *
+ * Context of everything here: fiber, except where it says that the thread is meant.
  */
 
 #include <sys/types.h>
@@ -28,6 +30,7 @@ struct nd_error *nd_work(enum nd_work_kind kind, void (*fn)(void *arg), void *ar
  * streams). The fiber puts, the thread takes; bounded, both sides wait.
  */
 struct nd_pipe;
+/* Freed by the fiber, when no job uses it any more; NULL is fine. */
 struct nd_pipe *nd_pipe_new(size_t capacity_bytes) __attribute__((__returns_nonnull__));
 void nd_pipe_free(struct nd_pipe *pipe);
 void nd_pipe_freep(struct nd_pipe **pipe);

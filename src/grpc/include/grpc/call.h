@@ -5,6 +5,9 @@
  * A call as its handler sees it. The handler runs in a fiber of its own; the fiber's deadline is the
  * client's, and it is cancelled when the client goes away. Messages live in the call's arena: a
  * request until the call ends, or, on a stream, until the next nd_call_recv().
+ *
+ * Context of everything here: fiber, the handler's or one in its groups. Only what says that it waits suspends.
+ * One fiber may receive while another one sends.
  */
 
 #include "base/arena.h"
@@ -24,10 +27,11 @@ struct nd_identity {
     const char *cert_spiffe; /* its only URI SAN, when that is a spiffe:// one */
 };
 
+/* Which method, and who calls it; both live as long as the call. */
 const struct nd_method_desc *nd_call_method(const struct nd_call *call);
 const struct nd_identity *nd_call_identity(const struct nd_call *call);
 
-/* What the client sent with the call. */
+/* What the client sent with the call; borrowed, lives as long as the call. */
 const struct nd_metadata *nd_call_metadata(const struct nd_call *call);
 
 /* The `user` of nd_server_add(). */
@@ -73,7 +77,7 @@ void nd_call_set_compression(struct nd_call *call, enum nd_compression compressi
 /* Whether the message received last came compressed: the request, on streams what recv returned. */
 bool nd_call_was_compressed(const struct nd_call *call);
 
-/* Send the initial metadata now instead of with the first message. Context: fiber. */
+/* Send the initial metadata now instead of with the first message. Fails: ND_CANCELLED, ND_DEADLINE. */
 struct nd_error *nd_call_send_header(struct nd_call *call) ND_CHECK_RESULT;
 
 #endif

@@ -10,6 +10,9 @@
  * shape: without limit when it never left, once when the server refused it. Other failures are repeated
  * only as a retry policy says. Streams keep what they have sent for that, up to ND_GRPC_RETRY_BYTES and
  * until the server's first header block.
+ *
+ * Context of everything here: fiber, unless it says so. What waits also fails with ND_CANCELLED and ND_DEADLINE;
+ * what returns no error does not suspend.
  */
 
 #include "base/arena.h"
@@ -66,7 +69,7 @@ struct nd_channel_options {
     /* A connection without calls for so long is closed; the next call makes another. 0: kept. */
     int64_t max_idle_ns;
 
-    /* PINGs after a silence, as in struct nd_session_options (net/session.h). 0: none. */
+    /* A PING after so long a silence, and the end when nothing follows it in time. 0: none. */
     int64_t keepalive_time_ns;
     int64_t keepalive_timeout_ns;
     bool keepalive_without_calls;
@@ -95,9 +98,13 @@ struct nd_channel *nd_channel_new(const struct nd_addr *addr,
 void nd_channel_free(struct nd_channel *ch);
 void nd_channel_freep(struct nd_channel **ch);
 
+/* Its state now. */
 enum nd_channel_state nd_channel_get_state(const struct nd_channel *ch);
 
-/* Connect now if it is not connected, skipping what remains of a backoff. Context: fiber. */
+/*
+ * Connect now if it is not connected, skipping what remains of a backoff. Waits.
+ * Fails: ND_UNAVAILABLE and what the certificate's check says. Context: fiber.
+ */
 struct nd_error *nd_channel_connect(struct nd_channel *ch) ND_CHECK_RESULT;
 
 struct nd_call_options {
@@ -122,11 +129,15 @@ struct nd_error *nd_channel_unary(struct nd_channel *ch, const struct nd_method_
 /* A call with a stream on either side. */
 struct nd_client_call;
 
-/* Begin. `options` may be NULL. The caller owns it: nd_client_call_end(). Context: fiber. */
+/*
+ * Begin; waits for a connection. `options` may be NULL. The caller owns it: nd_client_call_end().
+ * Fails: ND_UNAVAILABLE, ND_EXHAUSTED (metadata over the server's limit). Context: fiber.
+ */
 struct nd_error *nd_client_call_begin(struct nd_channel *ch, const struct nd_method_desc *method,
                                       const struct nd_call_options *options,
                                       struct nd_client_call **ret) ND_CHECK_RESULT;
 
+/* Which method; lives as long as its table. */
 const struct nd_method_desc *nd_client_call_method(const struct nd_client_call *call);
 
 /*
@@ -142,7 +153,7 @@ void nd_client_call_set_compression(struct nd_client_call *call, enum nd_compres
 /* Whether the message received last came compressed. */
 bool nd_client_call_was_compressed(const struct nd_client_call *call);
 
-/* Half-close: no more messages from us. */
+/* Half-close: no more messages from us. Fails: as nd_client_call_send(). */
 struct nd_error *nd_client_call_finish_sending(struct nd_client_call *call) ND_CHECK_RESULT;
 
 /*
@@ -153,7 +164,7 @@ struct nd_error *nd_client_call_finish_sending(struct nd_client_call *call) ND_C
 struct nd_error *nd_client_call_recv(struct nd_client_call *call, struct nd_arena *arena,
                                      void *ret) ND_CHECK_RESULT;
 
-/* Wait for the server's first header; borrowed until the end of the call. */
+/* Wait for the server's first header; borrowed until the end of the call. Fails: as nd_client_call_recv(). */
 struct nd_error *nd_client_call_headers(struct nd_client_call *call,
                                         const struct nd_metadata **ret) ND_CHECK_RESULT;
 

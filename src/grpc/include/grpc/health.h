@@ -1,7 +1,10 @@
 #ifndef GRPC_HEALTH_H
 #define GRPC_HEALTH_H
 
-/* grpc.health.v1.Health: Check, Watch and List. Follows: contracts/grpc-wire.md 4.1. */
+/*
+ * grpc.health.v1.Health: Check, Watch and List. Follows: contracts/grpc-wire.md 4.1.
+ * Context of everything here: fiber, unless it says so. Nothing suspends.
+ */
 
 #include "grpc/server.h"
 

@@ -28,6 +28,7 @@ struct nd_error *nd_metadata_add(struct nd_metadata *md, struct nd_str key,
 /* The first value of a key; false when there is none. Borrowed. `md` NULL is an empty list. */
 bool nd_metadata_find(const struct nd_metadata *md, struct nd_str key, struct nd_str *ret_value);
 
+/* How many entries; and one of them, borrowed, `i` below that. `md` NULL is an empty list. */
 size_t nd_metadata_count(const struct nd_metadata *md);
 void nd_metadata_at(const struct nd_metadata *md, size_t i, struct nd_str *ret_key,
                     struct nd_str *ret_value);

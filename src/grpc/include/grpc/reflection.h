@@ -4,6 +4,7 @@
 /*
  * grpc.reflection.v1 and v1alpha over embedded descriptors, so that grpcurl and others need no .proto
  * files. Follows: contracts/grpc-wire.md 4.2.
+ * Context of everything here: fiber. Nothing suspends.
  */
 
 #include "grpc/server.h"
@@ -16,6 +17,8 @@ struct nd_reflection;
  */
 struct nd_error *nd_reflection_new(const struct nd_str *descriptor_sets, size_t n,
                                    struct nd_reflection **ret) ND_CHECK_RESULT;
+
+/* No server may use it any more; NULL is fine. */
 void nd_reflection_free(struct nd_reflection *reflection);
 void nd_reflection_freep(struct nd_reflection **reflection);
 

@@ -9,6 +9,8 @@
  *     ND_TRY(nd_server_add(s, &nd_health_service, handlers, health));
  *     ND_TRY(nd_server_listen(s, &addr, NULL, NULL));
  *     ND_TRY(nd_server_run(s));      // suspends until nd_server_stop()
+ *
+ * Context of everything here: fiber, unless it says so. What returns no error does not suspend.
  */
 
 #include "base/buf.h"
@@ -40,6 +42,8 @@ struct nd_interceptor {
                             const struct nd_interceptor_chain *next);
     void *arg;
 };
+
+/* Go on: to the next interceptor, or to the handler. Once. Returns what the call ends with. */
 struct nd_error *nd_interceptor_next(const struct nd_interceptor_chain *next) ND_CHECK_RESULT;
 
 /*
@@ -109,7 +113,7 @@ void nd_server_freep(struct nd_server **s);
 void nd_server_add(struct nd_server *s, const struct nd_service_desc *service,
                    const struct nd_method_handler *handlers, void *user);
 
-/* Before the first nd_server_listen(). */
+/* Every call passes it, those before it first. Before the first nd_server_listen(). */
 void nd_server_intercept(struct nd_server *s, struct nd_interceptor interceptor);
 
 /* The services offered, in order of registration. */
@@ -129,7 +133,10 @@ struct nd_error *nd_server_listen(struct nd_server *s, const struct nd_addr *add
 /* Another certificate for the listeners with TLS: new connections get it. Referenced. */
 void nd_server_replace_tls(struct nd_server *s, struct nd_tls_config *tls);
 
-/* Serve a connection that somebody else accepted (socket activation, tests). Owns the stream. */
+/*
+ * Serve a connection that somebody else accepted (socket activation, tunnels, tests). Owns the stream; closes
+ * it when the server is stopping or full. `tls` NULL: cleartext; else referenced. Context: fiber, loop.
+ */
 void nd_server_adopt(struct nd_server *s, struct nd_stream *stream, struct nd_tls_config *tls);
 
 /* Serve until stopped. Returns when the last connection is gone. Context: fiber. */
@@ -141,7 +148,7 @@ struct nd_error *nd_server_run(struct nd_server *s) ND_CHECK_RESULT;
  */
 void nd_server_stop(struct nd_server *s, int64_t grace_ns);
 
-/* For metrics and leak checks. */
+/* For metrics and leak checks. Context: fiber, loop. */
 struct nd_server_stats {
     size_t connections; /* open now */
     size_t calls;       /* handlers running now */

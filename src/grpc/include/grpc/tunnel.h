@@ -18,6 +18,8 @@
  * the call's half-close where there is one: at the server's end of the call the other side learns of it
  * when the handler returns. The end of the call is the end of the stream, its failure the stream's
  * error. Follows: contracts/grpc-wire.md 9.7.
+ *
+ * Context of everything here: fiber.
  */
 
 #include "fiber/stream.h"
