@@ -154,11 +154,20 @@ count(struct nd_conn *conn, struct nd_port *port)
         nd_port_add_fresh(port, conn);
 }
 
+/* However many come over the network, some places are for those on this host. */
+static bool
+is_full(const struct nd_server *s, const struct nd_peer *peer)
+{
+    size_t kept = peer->kind == ND_PEER_UNIX ? ND_GRPC_UNIX_CONNECTIONS : 0;
+
+    return s->n_conns >= s->options.max_connections + kept;
+}
+
 void
 nd_conn_begin(struct nd_server *s, struct nd_stream *stream, struct nd_tls_config *tls,
               struct nd_port *port)
 {
-    bool full = s->n_conns >= s->options.max_connections;
+    bool full = is_full(s, nd_stream_peer(stream));
     struct nd_conn *conn;
 
     if (s->stopping || s->ran || (full && s->n_refused >= ND_GRPC_MAX_REFUSALS)) {

@@ -33,6 +33,7 @@ set_defaults(struct nd_server_options *o)
     DEFAULT(o->max_handshakes, ND_GRPC_MAX_HANDSHAKES);
     DEFAULT(o->max_calls, ND_GRPC_MAX_CALLS);
     DEFAULT(o->max_pending_bytes, ND_GRPC_MAX_PENDING_BYTES);
+    DEFAULT(o->max_pending_bytes_all, ND_GRPC_MAX_PENDING_BYTES_ALL);
 }
 
 struct nd_server *

@@ -84,6 +84,7 @@ void
 nd_server_call_drop_input(struct nd_call *call)
 {
     call->conn->pending_bytes -= call->collected;
+    call->server->pending_bytes -= call->collected;
     call->collected = 0;
     nd_frames_reuse(&call->in);
 }
@@ -372,7 +373,25 @@ check_single(const struct nd_call *call)
                         pending != 0 ? "the stream ended inside a message" : "no request message");
 }
 
-/* Count what a connection makes us hold before any handler runs. */
+/*
+ * What clients make us hold before any handler runs has a limit for each and one for all. Small requests
+ * are never refused for what others have sent.
+ */
+static struct nd_error *
+check_pending(const struct nd_call *call)
+{
+    const struct nd_server_options *o = &call->server->options;
+
+    if (call->conn->pending_bytes > o->max_pending_bytes)
+        return nd_error_new(ND_EXHAUSTED, "incomplete requests of more than %zu bytes",
+                            o->max_pending_bytes);
+    if (call->server->pending_bytes > o->max_pending_bytes_all &&
+        call->collected > ND_GRPC_SMALL_REQUEST_BYTES)
+        return nd_error_new(ND_EXHAUSTED, "incomplete requests of more than %zu bytes in all",
+                            o->max_pending_bytes_all);
+    return NULL;
+}
+
 static struct nd_error *
 collect(struct nd_call *call, struct nd_str bytes)
 {
@@ -382,9 +401,8 @@ collect(struct nd_call *call, struct nd_str bytes)
         nd_frames_feed(&call->in, bytes);
     call->collected += bytes.len;
     call->conn->pending_bytes += bytes.len;
-    if (call->conn->pending_bytes > call->server->options.max_pending_bytes)
-        return nd_error_new(ND_EXHAUSTED, "incomplete requests of more than %zu bytes",
-                            call->server->options.max_pending_bytes);
+    call->server->pending_bytes += bytes.len;
+    ND_TRY(check_pending(call));
     return check_single(call);
 }
 

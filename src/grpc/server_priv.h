@@ -129,6 +129,7 @@ struct nd_server {
     size_t n_conns;
     size_t n_refused; /* connections that are being told that there are too many */
     size_t n_calls;
+    size_t pending_bytes; /* the sum of those of the connections */
     uint64_t conns_total;
     uint64_t calls_total;
 

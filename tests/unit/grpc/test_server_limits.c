@@ -47,6 +47,21 @@ n_connections(struct fixture *f)
     return stats.connections;
 }
 
+struct place {
+    char path[64];
+    struct nd_addr addr;
+};
+
+static const char *
+make_place(struct place *p)
+{
+    static unsigned n;
+
+    snprintf(p->path, sizeof(p->path), "unix-abstract:nd-test-limits-%d-%u", getpid(), n++);
+    expect_ok(nd_addr_parse(nd_str(p->path), &p->addr));
+    return p->path;
+}
+
 /* --- age and idleness --- */
 
 struct reader {
@@ -196,6 +211,24 @@ IN_LOOP(connections_above_the_limit_hear_why_and_others_do_not_notice)
     return NULL;
 }
 
+IN_LOOP(the_network_cannot_take_the_places_of_this_host)
+{
+    struct place place;
+    ND_AUTO(fixture_endp)
+    struct fixture *f = fixture_begin(
+        &(struct fixture_options){.socket = make_place(&place), .server = {.max_connections = 1}});
+    struct site first, second;
+
+    peer_begin(&first, f);
+    peer_begin(&second, f);
+    hear_all(&second);
+    expect_goaway(&second, ND_H2_ENHANCE_YOUR_CALM, "too many connections");
+    expect_ok(fixture_echo(f, 1));
+    peer_end(&first);
+    peer_end(&second);
+    return NULL;
+}
+
 IN_LOOP(a_place_that_is_free_again_is_given_away)
 {
     ND_AUTO(fixture_endp)
@@ -315,21 +348,6 @@ IN_LOOP(a_header_list_above_the_limit_is_answered_with_431)
 }
 
 /* --- strangers --- */
-
-struct place {
-    char path[64];
-    struct nd_addr addr;
-};
-
-static const char *
-make_place(struct place *p)
-{
-    static unsigned n;
-
-    snprintf(p->path, sizeof(p->path), "unix-abstract:nd-test-limits-%d-%u", getpid(), n++);
-    expect_ok(nd_addr_parse(nd_str(p->path), &p->addr));
-    return p->path;
-}
 
 IN_LOOP(strangers_that_say_nothing_do_not_hold_up_a_port)
 {
@@ -452,6 +470,7 @@ main(void)
         cmocka_unit_test(after_the_grace_an_old_connection_ends_with_its_calls),
         cmocka_unit_test(connections_that_came_together_do_not_age_together),
         cmocka_unit_test(connections_above_the_limit_hear_why_and_others_do_not_notice),
+        cmocka_unit_test(the_network_cannot_take_the_places_of_this_host),
         cmocka_unit_test(a_place_that_is_free_again_is_given_away),
         cmocka_unit_test(refusals_have_a_limit_too),
         cmocka_unit_test(streams_above_the_limit_are_refused_as_not_processed),

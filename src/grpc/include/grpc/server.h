@@ -53,15 +53,17 @@ struct nd_error *nd_interceptor_next(const struct nd_interceptor_chain *next) ND
 extern const struct nd_method_desc nd_unknown_method;
 
 struct nd_server_options {
-    const char *user_agent;     /* for logs; static text */
-    size_t max_message_bytes;   /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
-    uint32_t max_streams;       /* per connection; 0 means the default in grpc/limits.h */
-    uint32_t max_header_list;   /* name + value + 32 over a request's block; 0 means the default */
-    uint32_t max_connections;   /* 0 means the default; more are told and closed */
-    uint32_t max_handshakes;    /* of a listener, at once; 0 means the default; more wait */
-    uint32_t max_calls;         /* handlers running at once; 0 means the default */
-    size_t max_pending_bytes;   /* of a connection's incomplete requests; 0 means the default */
-    int64_t default_timeout_ns; /* of unary calls without a deadline; 0: none */
+    const char *user_agent;   /* for logs; static text */
+    size_t max_message_bytes; /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
+    uint32_t max_streams;     /* per connection; 0 means the default in grpc/limits.h */
+    uint32_t max_header_list; /* name + value + 32 over a request's block; 0 means the default */
+    uint32_t
+        max_connections; /* 0 means the default; more are told and closed, but for some on Unix sockets */
+    uint32_t max_handshakes;      /* of a listener, at once; 0 means the default; more wait */
+    uint32_t max_calls;           /* handlers running at once; 0 means the default */
+    size_t max_pending_bytes;     /* of a connection's incomplete requests; 0 means the default */
+    size_t max_pending_bytes_all; /* of all connections'; small requests are taken beyond it */
+    int64_t default_timeout_ns;   /* of unary calls without a deadline; 0: none */
 
     /*
      * From the accept to the client's SETTINGS, TLS included, and for each block of headers; 0 means the
