@@ -39,8 +39,8 @@ def run(*args, good=(0,), **options):
 
 
 def need(program):
-    """The path of an installed program."""
-    found = shutil.which(program)
+    """The path of an installed program; servers stand where only root's PATH leads."""
+    found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if found is None:
         raise Missing(f"{program} is not installed")
     return pathlib.Path(found)
