@@ -56,8 +56,8 @@ struct nd_error *nd_tunnel_begin_client(struct nd_client_call *call,
                                         struct nd_stream **ret_stream) ND_CHECK_RESULT;
 
 /*
- * Wait until the stream was closed and the call is over, or has failed. A client's call is
- * half-closed when the stream is closed, and then has ND_GRPC_TUNNEL_LINGER_NS to end.
+ * Wait until the stream was closed (or has ended both ways) and the call is over, or has failed. A client's
+ * call is half-closed when the stream is closed, and then has ND_GRPC_TUNNEL_LINGER_NS to end.
  * Fails: the status of the call; what the carrier's `get` said; ND_CANCELLED, ND_DEADLINE.
  * Context: fiber, the one that began it.
  */
