@@ -3,11 +3,14 @@
 Nothing of the source tree is on a path here but examples/hello, and that in a copy.
 """
 
+import contextlib
 import importlib
 import os
 import pathlib
+import queue
 import re
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -16,6 +19,9 @@ import pytest
 import host
 
 grpc = pytest.importorskip("grpc")
+h2 = pytest.importorskip("h2")
+for module in ("config", "connection", "events"):
+    importlib.import_module(f"h2.{module}")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NEEDED = {"libuv", "libnghttp2", "libssl", "libcrypto", "libprotobuf-c", "libc", "ld-linux-x86-64",
@@ -77,18 +83,22 @@ def server(example, installed):
     assert process.wait(timeout=30) == 0
 
 
-@pytest.fixture(scope="module")
-def hello(tmp_path_factory):
-    out = tmp_path_factory.mktemp("stubs")
-    run("protoc", f"-I{ROOT / 'examples/hello'}", f"--python_out={out}", f"--grpc_python_out={out}",
-        "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", "hello.proto")
+def python_stubs(out, name, stub):
+    """The messages of an example, with the class of its stub as member Stub."""
+    run("protoc", f"-I{ROOT / 'examples' / name}", f"--python_out={out}", f"--grpc_python_out={out}",
+        "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", f"{name}.proto")
     sys.path.insert(0, str(out))
     try:
-        pb2 = importlib.import_module("hello_pb2")
-        pb2.Stub = importlib.import_module("hello_pb2_grpc").GreeterStub
+        pb2 = importlib.import_module(f"{name}_pb2")
+        pb2.Stub = getattr(importlib.import_module(f"{name}_pb2_grpc"), stub)
     finally:
         sys.path.remove(str(out))
     return pb2
+
+
+@pytest.fixture(scope="module")
+def hello(tmp_path_factory):
+    return python_stubs(tmp_path_factory.mktemp("stubs"), "hello", "GreeterStub")
 
 
 def test_installs_nothing_of_the_daemon(installed):
@@ -142,20 +152,67 @@ fetched 2621440 through a tunnel
 """
 
 
-def test_the_guides_programs_do_what_it_says(installed, tmp_path):
-    folder = installed.example("guide", tmp_path / "examples", "shared")
+@pytest.fixture(scope="module")
+def guide(installed, tmp_path_factory):
+    """The folder of the guide's programs."""
+    return installed.example("guide", tmp_path_factory.mktemp("guide") / "examples", "shared")
+
+
+@contextlib.contextmanager
+def serving(guide, installed, *files):
+    """The port of the guide's server."""
+    process = subprocess.Popen([guide / "server", "127.0.0.1:0", *files], env=installed.env,
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+def test_the_guides_programs_do_what_it_says(installed, guide, tmp_path):
     pki = tmp_path / "pki"
     run(ROOT / "scripts/dev-pki", pki)
     secure = [[pki / f"{who}.pem", pki / f"{who}.key", pki / "ca.pem"] for who in ("server", "client")]
     for host_name, (server_files, client_files) in (("127.0.0.1", ([], [])), ("localhost", secure)):
-        process = subprocess.Popen([folder / "server", "127.0.0.1:0", *server_files], env=installed.env,
-                                   stdout=subprocess.PIPE, text=True)
-        port = process.stdout.readline().split()[-1]
-        try:
-            assert run(folder / "client", f"{host_name}:{port}", *client_files, env=installed.env) == GUIDE
-        finally:
-            process.terminate()
-            assert process.wait(timeout=30) == 0
+        with serving(guide, installed, *server_files) as port:
+            assert run(guide / "client", f"{host_name}:{port}", *client_files, env=installed.env) == GUIDE
+
+
+@pytest.mark.parametrize("cut", [1, 7, 100000])
+def test_other_peoples_http2_passes_through_a_tunnel(installed, guide, tmp_path, cut):
+    """Python's grpc around, Python's h2 inside, however its bytes are cut into messages."""
+    pb2 = python_stubs(tmp_path, "guide", "ShelfStub")
+    ours = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
+    sent = queue.Queue()
+
+    def flush():
+        data = ours.data_to_send()
+        for at in range(0, len(data), cut):
+            sent.put(pb2.Piece(data=data[at:at + cut]))
+
+    with serving(guide, installed) as port, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = pb2.Stub(channel).Tunnel(iter(sent.get, None), timeout=30)
+        ours.initiate_connection()
+        ours.send_headers(1, [(":method", "POST"), (":scheme", "http"), (":authority", "localhost"),
+                              (":path", "/guide.v1.Shelf/Work"), ("content-type", "application/grpc"),
+                              ("te", "trailers")])
+        request = pb2.WorkRequest(rounds=100).SerializeToString()
+        ours.send_data(1, struct.pack(">BI", 0, len(request)) + request, end_stream=True)
+        flush()
+        body, trailers = b"", {}
+        for piece in call:
+            for event in ours.receive_data(piece.data):
+                if isinstance(event, h2.events.DataReceived):
+                    body += event.data
+                elif isinstance(event, h2.events.TrailersReceived):
+                    trailers = dict(event.headers)
+                elif isinstance(event, h2.events.StreamEnded):
+                    sent.put(None)  # the half-close of the call around: its end
+            flush()
+        assert pb2.WorkReply.FromString(body[5:]).sum == 5050
+        assert trailers[b"grpc-status"] == b"0"
+        assert call.code() == grpc.StatusCode.OK
 
 
 class TestGuide:
