@@ -85,7 +85,8 @@ fill_block(struct nd_client_call *call, char timeout[ND_TIMEOUT_SIZE], char numb
     h[n++] = (struct nd_header){ND_STR("user-agent"), nd_str(ch->user_agent)};
     if (call->says_gzip)
         h[n++] = (struct nd_header){ND_STR("grpc-encoding"), ND_STR("gzip")};
-    h[n++] = (struct nd_header){ND_STR("grpc-accept-encoding"), ND_STR(ND_ACCEPT_ENCODING)};
+    if (call->says_gzip || ch->options.compression != ND_COMPRESSION_NONE)
+        h[n++] = (struct nd_header){ND_STR("grpc-accept-encoding"), ND_STR(ND_ACCEPT_ENCODING)};
     if (call->attempts != 0) {
         snprintf(number, NUMBER_SIZE, "%u", call->attempts);
         h[n++] = (struct nd_header){ND_STR("grpc-previous-rpc-attempts"), nd_str(number)};

@@ -70,14 +70,16 @@ nd_ctrd_new(const struct nd_ctrd_options *options, struct nd_ctrd **ret)
     ctrd->leases = nd_map_new();
     ctrd->health_interval_ns =
         options->health_interval_ns != 0 ? options->health_interval_ns : ND_CTRD_HEALTH_INTERVAL_NS;
-    ctrd->channel = nd_channel_new(&addr, &(struct nd_channel_options){
-                                              .max_message_bytes = ND_CTRD_MAX_MESSAGE_BYTES,
-                                              .backoff_initial_ns = ND_CTRD_BACKOFF_INITIAL_NS,
-                                              .backoff_max_ns = ND_CTRD_BACKOFF_MAX_NS,
-                                              .connect_timeout_ns = ND_CTRD_CONNECT_TIMEOUT_NS,
-                                              .on_state = on_state,
-                                              .on_state_arg = ctrd,
-                                          });
+    ctrd->channel =
+        nd_channel_new(&addr, &(struct nd_channel_options){
+                                  .max_message_bytes = ND_CTRD_MAX_MESSAGE_BYTES,
+                                  .compression = ND_COMPRESSION_NONE, /* a local socket */
+                                  .backoff_initial_ns = ND_CTRD_BACKOFF_INITIAL_NS,
+                                  .backoff_max_ns = ND_CTRD_BACKOFF_MAX_NS,
+                                  .connect_timeout_ns = ND_CTRD_CONNECT_TIMEOUT_NS,
+                                  .on_state = on_state,
+                                  .on_state_arg = ctrd,
+                              });
     *ret = ctrd;
     return NULL;
 }

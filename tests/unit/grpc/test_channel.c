@@ -363,12 +363,12 @@ call_with_metadata(struct nd_channel *ch, size_t size)
 IN_LOOP(metadata_that_nobody_takes_is_refused_before_it_leaves)
 {
     static const struct {
-        uint32_t server_limit;
         size_t size;
+        uint32_t server_limit;
         enum nd_code code;
     } cases[] = {
-        {16384, 15000, ND_OK},           {16384, 16384, ND_EXHAUSTED},     {1u << 20, 64000, ND_OK},
-        {1u << 20, 65536, ND_EXHAUSTED}, {1u << 20, 200000, ND_EXHAUSTED},
+        {15000, 16384, ND_OK},           {16384, 16384, ND_EXHAUSTED},     {64000, 1u << 20, ND_OK},
+        {65536, 1u << 20, ND_EXHAUSTED}, {200000, 1u << 20, ND_EXHAUSTED},
     };
 
     for (size_t i = 0; i < ND_LEN(cases); i++) {

@@ -202,15 +202,15 @@ reset(struct peer *p, uint32_t id, unsigned code)
 static void
 go_away(struct peer *p, uint32_t last, unsigned code, const char *text)
 {
+    struct nd_str reason = nd_str(text);
     char payload[100];
-    size_t len = strlen(text);
 
     for (int i = 0; i < 4; i++) {
         payload[i] = (char)(last >> (24 - 8 * i));
         payload[4 + i] = (char)(code >> (24 - 8 * i));
     }
-    memcpy(payload + 8, text, len);
-    tell(p, GOAWAY, 0, 0, nd_str_n(payload, 8 + len));
+    memcpy(payload + 8, reason.ptr, reason.len);
+    tell(p, GOAWAY, 0, 0, nd_str_n(payload, 8 + reason.len));
 }
 
 /* --- calls --- */
@@ -413,8 +413,8 @@ IN_LOOP(every_ping_is_answered_with_its_bytes)
     start(&p, &job);
     greet(&p, 0, ND_STR_NONE);
     id = await(&p, HEADERS).id;
-    for (char i = 'a'; i < 'a' + 20; i++) {
-        const char bytes[8] = {i, i, i, i, i, i, i, i};
+    for (int i = 0; i < 20; i++) {
+        const char bytes[8] = {(char)i, 1, 2, 3, 4, 5, 6, 7};
         struct frame f;
 
         tell(&p, PING, 0, 0, nd_str_n(bytes, sizeof(bytes)));

@@ -48,12 +48,13 @@ struct nd_retry_policy {
 #define ND_RETRY_ON(code) (1u << (code))
 
 struct nd_channel_options {
-    struct nd_tls_config *tls;       /* NULL: cleartext; referenced */
-    const char *authority;           /* NULL: from the address ("localhost" on Unix sockets) */
-    const char *user_agent;          /* NULL: ours */
-    size_t max_message_bytes;        /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
-    enum nd_compression compression; /* of messages sent */
-    int64_t backoff_initial_ns;      /* 0 means the defaults of grpc/limits.h */
+    struct nd_tls_config *tls; /* NULL: cleartext; referenced */
+    const char *authority;     /* NULL: from the address ("localhost" on Unix sockets) */
+    const char *user_agent;    /* NULL: ours */
+    size_t max_message_bytes;  /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
+    /* Of messages sent. With NONE, instead of DEFAULT, servers are not asked to compress theirs either. */
+    enum nd_compression compression;
+    int64_t backoff_initial_ns; /* 0 means the defaults of grpc/limits.h */
     int64_t backoff_max_ns;
     int64_t connect_timeout_ns;
 
