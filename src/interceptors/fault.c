@@ -1,7 +1,8 @@
 /*
  * Fault points by call, in builds that have them: a test names one in the metadata of a call.
  *
- *   nerdctl-fault: tasks.v1.Tasks/Create#1=kill     armed before the handler runs
+ *   nerdctl-fault: tasks.v1.Tasks/Create#1=kill     armed before the handler runs; the trailer
+ *                                                   nerdctl-fault-fired tells whether it was reached
  *   nerdctl-fault: trace                            the trailer nerdctl-fault-trace names what was reached
  *
  * In other builds this does nothing.
@@ -15,6 +16,7 @@
 
 #    define KEY       ND_STR("nerdctl-fault")
 #    define TRACE_KEY ND_STR("nerdctl-fault-trace")
+#    define FIRED_KEY ND_STR("nerdctl-fault-fired")
 #    define TRACE_MAX (64u * 1024u)
 
 static struct nd_error *
@@ -32,6 +34,19 @@ call_traced(struct nd_call *call, const struct nd_interceptor_chain *next)
 }
 
 static struct nd_error *
+call_armed(struct nd_call *call, struct nd_str what, const struct nd_interceptor_chain *next)
+{
+    struct nd_error *err, *trailer;
+
+    ND_TRY(nd_fault_arm(what));
+    err = nd_interceptor_next(next);
+    trailer =
+        nd_call_add_trailer(call, FIRED_KEY, nd_fault_has_fired() ? ND_STR("yes") : ND_STR("no"));
+    nd_error_free(trailer);
+    return err;
+}
+
+static struct nd_error *
 with_faults(void *arg, struct nd_call *call, const void *in,
             const struct nd_interceptor_chain *next)
 {
@@ -41,10 +56,7 @@ with_faults(void *arg, struct nd_call *call, const void *in,
     (void)in;
     if (!nd_metadata_find(nd_call_metadata(call), KEY, &what))
         return nd_interceptor_next(next);
-    if (nd_str_eqz(what, "trace"))
-        return call_traced(call, next);
-    ND_TRY(nd_fault_arm(what));
-    return nd_interceptor_next(next);
+    return nd_str_eqz(what, "trace") ? call_traced(call, next) : call_armed(call, what, next);
 }
 
 #else

@@ -291,6 +291,7 @@ nd_daemon_run(void *options)
     ND_TRY(make_host(o, &host));
     ND_TRY(nd_containers_new(host, &containers));
     recovery = d.recovery = nd_recovery_new(host);
+    nd_containers_recover_by(containers, recovery);
     ND_TRY(nd_reflection_new(&descriptors, 1, &reflection));
     d.services = (struct nd_services){.host = host, .containers = containers};
     ND_TRY(offer_services(&d, reflection));

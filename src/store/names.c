@@ -161,7 +161,8 @@ is_leftover(const char *dir, const char *name, const char *id)
 
     if (nd_str_starts(nd_str(name), ND_STR(".tmp-")))
         return true;
-    return nd_files_read(path, OWNER_MAX, &owner, &len) == 0 && strcmp(owner, id) == 0;
+    return id != NULL && nd_files_read(path, OWNER_MAX, &owner, &len) == 0 &&
+           strcmp(owner, id) == 0;
 }
 
 static void
@@ -181,6 +182,15 @@ release_all_step(void *arg)
             job->errnum = errno;
     }
     closedir(dir);
+}
+
+struct nd_error *
+nd_names_sweep(struct nd_store *store, const char *ns)
+{
+    ND_AUTO(job_fini) struct name_job job = {0};
+
+    ND_TRY(job_init(&job, store, ns, "all", NULL));
+    return run_locked(&job, release_all_step);
 }
 
 struct nd_error *

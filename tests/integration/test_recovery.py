@@ -20,11 +20,8 @@ FOREVER = ("sleep", "100000")
 
 
 @pytest.fixture
-def own(api_modules, images, request):
-    """A host, an API in a namespace, the image loaded; wiped and checked at the end.
-
-    A test marked `leftovers(reason)` may leave something behind, for the reason it gives.
-    """
+def own(api_modules, images):
+    """A host, an API in a namespace, the image loaded; wiped and checked at the end."""
     machine = host.Host(conftest.BUILD, prefix="ndr")
     machine.start()
     api = stubs.Api(api_modules, machine.daemon.target)
@@ -42,10 +39,6 @@ def own(api_modules, images, request):
     host.remove_namespace_cgroups(ns.name)
     api.close()
     left += machine.close()
-    excuse = request.node.get_closest_marker("leftovers")
-    if excuse:
-        print(f"leftovers not checked, {excuse.args[0]}: " + ("; ".join(left) or "none"))
-        return
     assert not left, "; ".join(left)
 
 
@@ -285,11 +278,11 @@ class TestDaemonKilled:
         own.box.daemon.kill()
         host.wait_until(lambda: not host.is_running(pid), 10, "ended")
         own.box.daemon.start()
+        host.wait_until(lambda: can_list(own), 10, "connected again")
         host.wait_until(lambda: not own.list(all=True), 10, "removed")
 
-    @pytest.mark.leftovers("a create that kill -9 cut off is not undone yet")
     def test_killed_while_creating(self, own):
-        """At any moment: what is left can be listed and removed."""
+        """At any moment: what is left can be listed and removed, and of the rest there is nothing."""
         watch = moments.Moments(own.box, own.name)
         for moment in moments.OF_A_RUN:
             with concurrent.futures.ThreadPoolExecutor(4) as pool:

@@ -42,8 +42,15 @@ def runtime_left(folder, name):
         if pattern.search(words) and host.is_running(pid):
             left.append(f"process {pid}: {words}")
     left += [f"mount {point}" for point in host.mounts_below(folder) if f"/{name}/" in point]
-    left += [f"fifo {path}" for path in folder.rglob("*") if f"/{name}/" in str(path) and path.is_fifo()]
+    left += [f"fifo {path}" for path in fifos(folder) if f"/{name}/" in str(path)]
     return left + [f"process {pid} in cgroup {path}" for path, pid in cgroup_members(name)]
+
+
+def fifos(folder):
+    """Below the folder; the trees of snapshots and blobs come and go while one looks, and have none of ours."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [word for word in folders if word not in ("snapshots", "blobs", "rootfs")]
+        yield from (path for path in (pathlib.Path(parent) / word for word in files) if path.is_fifo())
 
 
 def cgroup_members(name):

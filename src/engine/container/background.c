@@ -2,8 +2,8 @@
  * The object, and what goes on without anybody calling.
  *
  * What tells of a container's end is containerd's exit event; since events that were sent while nobody
- * listened are lost, every new beginning of the stream is followed by a look around, which also finishes
- * removals that a dying daemon left half done. What is done about it is in removals.c.
+ * listened are lost, every new beginning of the stream is followed by a look around. What is done about it is in
+ * removals.c.
  *
  *   events ──exit of an init──▶ removal, if it is due
  *   look around ──────────────▶ the same
@@ -91,8 +91,7 @@ nd_containers_spawn(struct nd_containers *cs, nd_fiber_fn *fn, void *arg)
 static struct nd_error *
 look_into_namespace(struct nd_containers *cs, const char *ns)
 {
-    static const char *const filters[] = {"labels.\"" LABEL_AUTO_REMOVE "\"==true",
-                                          "labels.\"" LABEL_REMOVING "\"==true", NULL};
+    static const char *const filters[] = {"labels.\"" LABEL_AUTO_REMOVE "\"==true", NULL};
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     record **found;
     size_t n;

@@ -1,5 +1,5 @@
 /*
- * Making a container: first look, then change.
+ * Making a container: first look, then change. The intent goes to disk while we look.
  *
  *   look     image and its unpacked layers, users, name, sources, devices; labels and spec are made
  *   change   state folder ─▶ name ─┬─▶ log files, resolv.conf, hostname, hosts, ports ─┬─▶ done
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "container/lifecycle.h"
 #include "fiber/work.h"
 #include "store/hosts.h"
@@ -24,14 +25,12 @@
 
 #include "creation_priv.h"
 #include "labels_priv.h"
-#include "remove_priv.h"
 
 #define UNDO_STEPS 8u
 
 /* A creation while it changes things. */
 struct changing {
     struct creation *c;
-    struct nd_undo *undo;
     struct nd_undo_step steps[UNDO_STEPS];
     size_t n_steps;
 };
@@ -43,7 +42,7 @@ will_undo(struct changing *ch, struct nd_error *(*fn)(void *), const char *what)
 
     ND_INVARIANT(ch->n_steps <= UNDO_STEPS);
     *step = (struct nd_undo_step){.fn = fn, .arg = ch->c, .what = what};
-    nd_undo_push(ch->undo, step);
+    nd_change_undo(ch->c->change, step);
 }
 
 static struct nd_error *
@@ -81,10 +80,7 @@ undo_record(void *arg)
     struct nd_error *err = nd_snapshot_remove(c->cs, c->ns, c->image.snapshotter, c->id);
 
     nd_error_free(err); /* without its record it is the garbage collector's */
-    err = nd_container_record_delete(c->cs, c->ns, c->id);
-    if (nd_error_code(err) == ND_UNAVAILABLE)
-        nd_remove_undone(c->cs, c->ns, c->id);
-    return err;
+    return nd_container_record_delete(c->cs, c->ns, c->id);
 }
 
 static struct nd_error *
@@ -317,19 +313,15 @@ make_both(struct changing *ch)
 static struct nd_error *
 change(struct creation *c)
 {
-    ND_AUTO(nd_undo_run) struct nd_undo undo = ND_UNDO_INIT;
     struct changing *ch = nd_arena_new_object(c->arena, struct changing);
 
     ch->c = c;
-    ch->undo = &undo;
     nd_doing("make container");
+    ND_TRY(nd_change_ready(c->change));
     if (!has_own_name(c))
         ND_TRY(take_place(ch));
     ND_TRY(create_sources(c));
-    ND_TRY(make_both(ch));
-    ND_TRY(nd_ctx_check());
-    nd_undo_disarm(&undo); /* made: from here on only a removal takes it back */
-    return NULL;
+    return make_both(ch);
 }
 
 static struct nd_error *
@@ -412,12 +404,28 @@ free_spec(void *spec)
     nd_buf_fini(spec);
 }
 
+/* The id is chosen first: it is what the intent is about. */
+static struct nd_error *
+begin(struct creation *c)
+{
+    const struct nd_change_spec spec = {
+        .kind = CHANGE_CREATE,
+        .ns = c->ns,
+        .object = c->id,
+        .payload = nd_str(nd_host_settings(c->cs->host)->snapshotter),
+    };
+
+    nd_random_hex(c->id, (sizeof(c->id) - 1) / 2);
+    return nd_change_begin(c->cs->host, &spec, c->change);
+}
+
 struct nd_error *
 nd_creation_run(struct creation *c, struct hold **ret_hold)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
 
     nd_arena_defer(c->arena, free_spec, &c->spec);
+    ND_TRY(begin(c));
     ND_TRY(look_around(c));
     ND_TRY(nd_hold_lock(c->cs, c->ns, c->id, &hold));
     ND_TRY(change(c));
@@ -431,13 +439,16 @@ nd_container_create(struct nd_containers *cs, const char *ns, const Pb__Containe
 {
     struct creation *c = nd_arena_new_object(arena, struct creation);
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
 
     c->cs = cs;
+    c->change = &change;
     c->ns = ns;
     c->arena = arena;
     ND_TRY(
         nd_plan_make(config, nd_host_facts(cs->host), nd_host_settings(cs->host), arena, &c->plan));
     ND_TRY(nd_creation_run(c, &hold));
+    ND_TRY(nd_change_done(&change));
     nd_info("container made", ND_KV("container", (const char *)c->id), ND_KV("name", c->name));
     *ret = (struct nd_container_created){
         .id = c->id,

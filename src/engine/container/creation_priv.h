@@ -10,6 +10,7 @@
 #include "image/images.h"
 #include "store/root.h"
 
+#include "changes_priv.h"
 #include "containers_priv.h"
 #include "plan_priv.h"
 #include "users_priv.h"
@@ -25,6 +26,7 @@ void nd_pairs_set(struct pair_list *list, const char *key, const char *value);
 
 struct creation {
     struct nd_containers *cs;
+    struct nd_change *change; /* the caller's: it says when it is done */
     const char *ns;
     struct nd_arena *arena;
     struct plan *plan;
@@ -78,8 +80,8 @@ struct nd_error *nd_creation_labels(struct creation *c) ND_CHECK_RESULT;
 struct nd_error *nd_creation_spec(struct creation *c) ND_CHECK_RESULT;
 
 /*
- * The whole of it (create.c): look, then change. On failure nothing stays. With `lock` held by the
- * caller from the moment the id is known: `*ret_hold` is the lock. Context: fiber.
+ * The whole of it (create.c): look, then change. It is there then, and goes again unless the caller calls
+ * `change` done; the caller holds `*ret_hold`, its lock, until then. Context: fiber.
  */
 struct nd_error *nd_creation_run(struct creation *c, struct hold **ret_hold) ND_CHECK_RESULT;
 

@@ -29,9 +29,6 @@
 
 #define LABEL_ANONYMOUS_VOLUMES "nerdctl/anonymous-volumes"
 
-/* Ours: a removal has begun and must be finished. */
-#define LABEL_REMOVING "nerdctl-grpc/removing"
-
 #define LABEL_RESTART_POLICY "containerd.io/restart.policy"
 #define LABEL_RESTART_STATUS "containerd.io/restart.status"
 #define LABEL_RESTART_COUNT  "containerd.io/restart.count"

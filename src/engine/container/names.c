@@ -1,12 +1,10 @@
 /*
- * What a new container is called: id, name, host name, and the paths and the URI that follow from the id.
+ * What a new container is called: name, host name, and the paths and the URI that follow from the id.
  *
  * Without a name of the user's it is the last word of the image's repository and five digits of the id.
  */
 
 #include <unistd.h>
-
-#include "base/random.h"
 
 #include "creation_priv.h"
 
@@ -59,7 +57,6 @@ nd_creation_names(struct creation *c)
     const Pb__ContainerConfig *config = c->plan->config;
     const char *helper = nd_host_settings(c->cs->host)->helper_path;
 
-    nd_random_hex(c->id, (sizeof(c->id) - 1) / 2);
     c->name = config->name;
     if (c->name[0] == '\0')
         c->name = nd_arena_printf(c->arena, "%s-%.*s", nd_image_short_name(c->image.name, c->arena),

@@ -2,7 +2,7 @@
  * Containers that go by themselves.
  *
  * A container that is to be removed when it has ended is removed by the daemon, whoever started it and
- * whether or not that client is still there; and a removal that was begun is finished.
+ * whether or not that client is still there.
  *
  *   job: leave it to others? ─ wait for attached clients ─ lock ─ is it still so? ─ remove
  *
@@ -27,16 +27,14 @@
 #include "labels_priv.h"
 #include "remove_priv.h"
 
-#define RETRY_MIN_NS      (100 * ND_MILLISECOND)
-#define RETRY_MAX_NS      (60 * ND_SECOND)
-#define RETRY_MAX_AWAY_NS (5 * ND_SECOND) /* while containerd is away */
+#define RETRY_MIN_NS (100 * ND_MILLISECOND)
+#define RETRY_MAX_NS (60 * ND_SECOND)
 
 struct job {
     struct nd_containers *cs;
     char *key; /* in cs->removals */
     char *ns, *id;
-    bool undone; /* of a creation that failed: to be removed whatever it says */
-    bool again;  /* somebody asked while it ran */
+    bool again; /* somebody asked while it ran */
 };
 
 static void
@@ -90,17 +88,9 @@ was_started(struct job *job, bool *ret)
 
 /* Whether the record says that it is to go; most do not. */
 static bool
-is_marked(const struct job *job, const record *rec)
+is_marked(const record *rec)
 {
-    return job->undone || nd_container_record_label_is(rec, LABEL_REMOVING, "true") ||
-           nd_container_record_label_is(rec, LABEL_AUTO_REMOVE, "true");
-}
-
-/* A removal that was begun must be finished, whatever the task does. */
-static bool
-is_forced(const struct job *job, const record *rec)
-{
-    return job->undone || nd_container_record_label_is(rec, LABEL_REMOVING, "true");
+    return nd_container_record_label_is(rec, LABEL_AUTO_REMOVE, "true");
 }
 
 static struct nd_error *
@@ -108,10 +98,7 @@ is_due(struct job *job, const record *rec, struct nd_arena *arena, bool *ret)
 {
     task *t;
 
-    *ret = true;
-    if (is_forced(job, rec))
-        return NULL;
-    *ret = is_marked(job, rec);
+    *ret = is_marked(rec);
     if (!*ret)
         return NULL;
     ND_TRY(nd_task_get(job->cs, job->ns, job->id, arena, &t));
@@ -143,14 +130,13 @@ remove_if_due(struct job *job)
     bool due;
 
     ND_TRY(nd_container_record_get(job->cs, job->ns, job->id, arena, &rec));
-    if (!is_marked(job, rec))
+    if (!is_marked(rec))
         return NULL;
-    if (!is_forced(job, rec))
-        ND_TRY(wait_for_foreign_client(job, arena));
+    ND_TRY(wait_for_foreign_client(job, arena));
     ND_TRY(nd_hold_lock_unused(job->cs, job->ns, job->id, ND_TEARDOWN_NS, &hold));
     ND_TRY(nd_container_record_get(job->cs, job->ns, job->id, arena, &rec));
     ND_TRY(is_due(job, rec, arena, &due));
-    return due ? nd_remove_locked(job->cs, job->ns, rec, is_forced(job, rec), NULL) : NULL;
+    return due ? nd_remove_locked(job->cs, job->ns, rec, false, NULL) : NULL;
 }
 
 enum outcome { OVER, TRY_AGAIN };
@@ -165,8 +151,7 @@ judge(const struct job *job, bool first, struct nd_error *err)
     if (err == NULL || code == ND_NOT_FOUND || code == ND_CANCELLED)
         outcome = OVER; /* gone, or not due; or the end of the program */
     else if (code == ND_UNAVAILABLE)
-        outcome =
-            job->undone ? TRY_AGAIN : OVER; /* the look around finds it, once containerd is back */
+        outcome = OVER; /* the look around finds it, once containerd is back */
     else if (first)
         nd_warn("automatic removal fails, and is tried again",
                 ND_KV("container", (const char *)job->id), ND_KV("error", err));
@@ -181,15 +166,10 @@ run_job(void *arg)
     int64_t pause_ns = RETRY_MIN_NS;
 
     for (bool first = true;; first = false) {
-        struct nd_error *err;
-        bool away;
-
         job->again = false;
-        err = remove_if_due(job);
-        away = nd_error_code(err) == ND_UNAVAILABLE;
-        if (judge(job, first, err) == TRY_AGAIN) {
+        if (judge(job, first, remove_if_due(job)) == TRY_AGAIN) {
             ND_TRY(nd_fiber_sleep(pause_ns));
-            pause_ns = ND_MIN(2 * pause_ns, away ? RETRY_MAX_AWAY_NS : RETRY_MAX_NS);
+            pause_ns = ND_MIN(2 * pause_ns, RETRY_MAX_NS);
         } else if (!job->again) {
             return NULL;
         }
@@ -197,34 +177,20 @@ run_job(void *arg)
     }
 }
 
-static void
-ask(struct nd_containers *cs, const char *ns, const char *id, bool undone)
+void
+nd_remove_later(struct nd_containers *cs, const char *ns, const char *id)
 {
     char *key = nd_asprintf("%s/%s", ns, id);
     struct job *job = nd_map_find(cs->removals, nd_str(key));
 
     if (job != NULL) {
         nd_free(key);
-        job->undone = job->undone || undone;
         job->again = true;
         return;
     }
     job = nd_new(struct job);
-    *job = (struct job){
-        .cs = cs, .key = key, .ns = nd_strdup(ns), .id = nd_strdup(id), .undone = undone};
+    *job = (struct job){.cs = cs, .key = key, .ns = nd_strdup(ns), .id = nd_strdup(id)};
     nd_map_set(cs->removals, nd_str(key), job);
     if (!nd_containers_spawn(cs, run_job, job))
         end_job(&job);
-}
-
-void
-nd_remove_later(struct nd_containers *cs, const char *ns, const char *id)
-{
-    ask(cs, ns, id, false);
-}
-
-void
-nd_remove_undone(struct nd_containers *cs, const char *ns, const char *id)
-{
-    ask(cs, ns, id, true);
 }

@@ -1,13 +1,13 @@
 /*
  * Removing a container.
  *
- *   process ends ─┬─▶ task ─┬─▶ snapshot
- *                 └─▶ mark ─┴─▶ shared memory ─▶ name ─▶ hosts file ─▶ state folder ─▶ record
+ *   intent ─▶ process ends ─▶ task ─┬─▶ snapshot
+ *                                   └─▶ shared memory ─▶ name ─▶ hosts file ─▶ state folder ─▶ record
  *
  * Nobody can take a removal back, so it rolls forward: every step is fine with what is gone already, and
  * the record, by which the container is found, goes after all that is found by it. (A snapshot without its
- * record is garbage to containerd, so it need not wait for that.) A daemon that dies in the middle leaves a marked
- * record; the next look around finishes it (background.c), and so does removing it again. What could not
+ * record is garbage to containerd, so it need not wait for that.) What a daemon that dies in the middle
+ * leaves is finished by the next one (recover.c), and what fails in the middle by this one. What could not
  * be removed although the container is gone is told as a warning.
  */
 
@@ -20,6 +20,7 @@
 #include "store/names.h"
 #include "store/state.h"
 
+#include "changes_priv.h"
 #include "labels_priv.h"
 #include "remove_priv.h"
 #include "shm_priv.h"
@@ -27,6 +28,9 @@
 #define MAX_WARNINGS 16u
 
 struct removal {
+    bool strict; /* what cannot be removed is an error */
+    bool incomplete;
+    struct nd_error *missed;
     struct nd_containers *cs;
     const char *ns;
     const record *rec;
@@ -44,6 +48,12 @@ warn(struct removal *r, const char *what, struct nd_error *err)
 
     if (err == NULL || nd_error_code(err) == ND_NOT_FOUND)
         return;
+    r->incomplete = true;
+    if (r->strict) {
+        nd_error_free(r->missed);
+        r->missed = nd_error_wrap(ND_TAKE(owned), "%s", what);
+        return;
+    }
     nd_warn("container is removed, but not all of it", ND_KV("container", (const char *)r->rec->id),
             ND_KV("what", what), ND_KV("error", err));
     if (w == NULL || w->n == MAX_WARNINGS)
@@ -84,63 +94,51 @@ check_task(struct removal *r, bool force, task **ret)
     }
 }
 
+bool
+nd_task_is_alive(const task *t)
+{
+    return t != NULL &&
+           (t->status == CT_TASKS__STATUS__RUNNING || t->status == CT_TASKS__STATUS__PAUSED ||
+            t->status == CT_TASKS__STATUS__PAUSING);
+}
+
 /* Kill it and wait for its end. A task of which nobody knows the state is left to its deletion. */
 static struct nd_error *
-end_process(struct removal *r, const task *t)
+end_process(struct nd_containers *cs, const char *ns, const char *id, const task *t)
 {
     struct task_exit exit;
     struct nd_error *err;
     bool gone;
 
-    if (t == NULL ||
-        (t->status != CT_TASKS__STATUS__RUNNING && t->status != CT_TASKS__STATUS__PAUSED &&
-         t->status != CT_TASKS__STATUS__PAUSING))
+    if (!nd_task_is_alive(t))
         return NULL;
-    ND_TRY(nd_task_kill(r->cs, r->ns, r->rec->id, SIGKILL, true, &gone));
+    ND_TRY(nd_task_kill(cs, ns, id, SIGKILL, true, &gone));
     if (gone)
         return NULL;
     ND_DEADLINE_IN(ND_KILL_WAIT_NS);
-    err = nd_task_wait(r->cs, r->ns, r->rec->id, &exit);
+    err = nd_task_wait(cs, ns, id, &exit);
     if (nd_error_code(err) != ND_NOT_FOUND)
-        return err != NULL ? nd_error_wrap(err, "container %.12s does not end", r->rec->id) : NULL;
+        return err != NULL ? nd_error_wrap(err, "container %.12s does not end", id) : NULL;
     nd_error_free(err);
     return NULL;
 }
 
 /* Also without a task: a containerd that died while it made one has a shim that is nobody's. */
-static struct nd_error *
-delete_task(void *arg)
+struct nd_error *
+nd_task_end(struct nd_containers *cs, const char *ns, const char *id, const task *t)
 {
-    struct removal *r = arg;
-
-    ND_TRY_DOING(nd_task_delete(r->cs, r->ns, r->rec->id), "delete the task");
+    ND_TRY(end_process(cs, ns, id, t));
+    ND_TRY_DOING(nd_task_delete(cs, ns, id), "delete the task");
     return NULL;
 }
 
-/* So that the rest is finished, whatever happens to us; and containerd starts it no more. */
+/* So that containerd starts it no more. */
 static struct nd_error *
-mark_removing(void *arg)
+stop_restarts(struct removal *r)
 {
-    struct removal *r = arg;
-
-    if (nd_container_record_label_is(r->rec, LABEL_RESTART_STATUS, "running"))
-        ND_TRY(nd_container_record_set_label(r->cs, r->ns, r->rec->id, LABEL_RESTART_STATUS,
-                                             "stopped"));
-    /* One that removes itself is marked from its birth. */
-    if (nd_container_record_label_is(r->rec, LABEL_AUTO_REMOVE, "true"))
+    if (!nd_container_record_label_is(r->rec, LABEL_RESTART_STATUS, "running"))
         return NULL;
-    return nd_container_record_set_label(r->cs, r->ns, r->rec->id, LABEL_REMOVING, "true");
-}
-
-/* Deleting the task takes long, marking waits for a disk. */
-static struct nd_error *
-mark_and_delete_task(struct removal *r)
-{
-    ND_AUTO(nd_group_endp) struct nd_group *both = nd_group_begin("delete task", 0);
-
-    ND_TRY(nd_group_spawn(both, mark_removing, r));
-    ND_TRY(nd_group_spawn(both, delete_task, r));
-    return nd_group_wait(both);
+    return nd_container_record_set_label(r->cs, r->ns, r->rec->id, LABEL_RESTART_STATUS, "stopped");
 }
 
 static bool
@@ -172,7 +170,7 @@ remove_files(struct removal *r)
     }
     warn(r, "remove the hosts file", nd_hosts_remove(r->store, r->ns, r->rec->id));
     warn(r, "remove the state folder", nd_state_remove(r->state));
-    if (dir != NULL && strcmp(dir, nd_state_path(r->state)) != 0)
+    if (dir != NULL && strcmp(dir, nd_state_path(r->state)) != 0 && !r->strict)
         warn(r, "remove the state folder",
              nd_error_new(ND_PRECONDITION, "%s lies in another data root and stays", dir));
 }
@@ -213,10 +211,44 @@ remove_shielded(struct removal *r, const task *t)
     ND_AUTO(nd_store_lock_releasep) struct nd_store_lock *lock = NULL;
 
     ND_TRY(nd_state_lock_operation(r->state, &lock));
-    ND_TRY(end_process(r, t));
-    ND_TRY(mark_and_delete_task(r));
+    ND_TRY(stop_restarts(r));
+    ND_TRY(nd_task_end(r->cs, r->ns, r->rec->id, t));
     nd_store_lock_release(ND_TAKE(lock)); /* it lies in the folder that goes now */
     return remove_what_is_left(r);
+}
+
+/* One that removes itself is marked from its birth: after a power cut that tells as much. */
+static struct nd_error *
+begin(const struct removal *r, bool force, struct nd_change *ret)
+{
+    const struct nd_change_spec spec = {
+        .kind = force ? CHANGE_REMOVE_FORCED : CHANGE_REMOVE,
+        .ns = r->ns,
+        .object = r->rec->id,
+        .payload = nd_str(r->rec->snapshotter),
+        .forward = true,
+        .lazy = nd_container_record_label_is(r->rec, LABEL_AUTO_REMOVE, "true"),
+    };
+
+    return nd_change_begin(r->cs->host, &spec, ret);
+}
+
+/* The record goes last, and stays as long as anything else does. */
+struct nd_error *
+nd_remove_all_of(struct nd_containers *cs, const char *ns, const record *rec)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
+    struct removal r = {.strict = true, .cs = cs, .ns = ns, .rec = rec, .arena = arena};
+
+    ND_TRY(nd_containers_store(cs, &r.store));
+    ND_TRY(nd_state_new(r.store, ns, rec->id, &state));
+    r.state = state;
+    remove_files(&r);
+    ND_TRY(remove_snapshot(&r));
+    if (r.missed != NULL)
+        return ND_TAKE(r.missed);
+    return nd_container_record_delete(cs, ns, rec->id);
 }
 
 struct nd_error *
@@ -225,16 +257,21 @@ nd_remove_locked(struct nd_containers *cs, const char *ns, const record *rec, bo
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
     struct removal r = {.cs = cs, .ns = ns, .rec = rec, .arena = arena, .warnings = warnings};
     task *t;
 
     nd_doing("remove container");
+    ND_TRY(begin(&r, force, &change));
     ND_TRY(nd_containers_store(cs, &r.store));
     ND_TRY(nd_state_new(r.store, ns, rec->id, &state));
     r.state = state;
     ND_TRY(check_task(&r, force, &t));
     ND_SHIELDED(ND_TEARDOWN_NS);
+    ND_TRY(nd_change_ready(&change));
     ND_TRY(remove_shielded(&r, t));
+    if (!r.incomplete)
+        nd_change_settle(&change); /* else the recovery goes on: the disk may come to its senses */
     nd_info("container removed", ND_KV("container", (const char *)rec->id));
     return NULL;
 }

@@ -14,6 +14,7 @@
 #include "labels_priv.h"
 #include "output_priv.h"
 #include "remove_priv.h"
+#include "shm_priv.h"
 #include "start_priv.h"
 
 static void
@@ -37,29 +38,31 @@ launch_from_creation(const struct creation *c, struct launch *ret)
     };
 }
 
-/* It cannot be started, or the client left before the start. Takes `err`. */
+/*
+ * It cannot be started, or the client left before the start. As with docker a container that cannot be
+ * started stays, unless it was to be removed. Takes `err`.
+ */
 static struct nd_error *
 after_failure(struct creation *c, struct nd_error *err)
 {
     bool left = nd_error_code(err) == ND_CANCELLED || nd_error_code(err) == ND_DEADLINE;
-    struct nd_error *removal;
-    record *rec;
 
-    if (!left && !c->plan->config->auto_remove)
-        return nd_error_meta(err, "container", c->id);
-    {
-        ND_SHIELDED(ND_TEARDOWN_NS);
-        removal = nd_container_record_get(c->cs, c->ns, c->id, c->arena, &rec);
-        if (removal == NULL)
-            removal = nd_remove_locked(c->cs, c->ns, rec, true, NULL);
-    }
-    if (nd_error_code(removal) == ND_UNAVAILABLE)
-        nd_remove_undone(c->cs, c->ns, c->id);
-    else if (removal != NULL)
-        nd_warn("container that did not start is not removed",
-                ND_KV("container", (const char *)c->id), ND_KV("error", removal));
-    nd_error_free(removal);
-    return err;
+    if (left || c->plan->config->auto_remove)
+        return err;
+    nd_change_settle(c->change);
+    return nd_error_meta(err, "container", c->id);
+}
+
+/* What a launch adds; the task itself is gone already unless that failed. */
+static struct nd_error *
+undo_launch(void *arg)
+{
+    struct creation *c = arg;
+    task *t;
+
+    ND_TRY(nd_task_get(c->cs, c->ns, c->id, c->arena, &t));
+    ND_TRY(nd_task_end(c->cs, c->ns, c->id, t));
+    return nd_shm_unmount(nd_state_path(c->state));
 }
 
 /* Create and launch under one lock. */
@@ -68,17 +71,22 @@ create_and_launch(struct creation *c, bool attach, const struct nd_container_fee
                   struct attached *attached)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
     struct launch *l = nd_arena_new_object(c->arena, struct launch);
+    struct nd_undo_step step = {.fn = undo_launch, .arg = c, .what = "end the task"};
     struct nd_error *err = NULL;
 
+    c->change = &change;
     ND_TRY(nd_creation_run(c, &hold));
     launch_from_creation(c, l);
+    nd_change_undo(&change, &step);
     if (attach)
         err = nd_attach(attached, l, (struct nd_wall){0, 0}, feed);
     if (err == NULL)
         err = nd_launch(l);
     if (err != NULL)
         return after_failure(c, err);
+    nd_change_settle(&change); /* it runs: a client that leaves now does not change that */
     if (attached->follows)
         nd_follower_launched(&attached->follower);
     nd_info("container runs", ND_KV("container", (const char *)c->id), ND_KV("name", c->name));

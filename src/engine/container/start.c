@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "container/lifecycle.h"
 
+#include "changes_priv.h"
 #include "launch_priv.h"
 #include "output_priv.h"
 #include "plan_priv.h"
@@ -106,6 +107,21 @@ struct starting {
     struct attached attached;
 };
 
+/* Nothing of a start outlives a power cut, so its intent need not. */
+static struct nd_error *
+launch(struct launch *l)
+{
+    const struct nd_change_spec spec = {
+        .kind = CHANGE_START, .ns = l->ns, .object = l->id, .lazy = true};
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
+
+    ND_TRY(nd_change_begin(l->cs->host, &spec, &change));
+    ND_TRY(nd_change_ready(&change));
+    ND_TRY(nd_launch(l));
+    nd_change_settle(&change);
+    return NULL;
+}
+
 /* A task that runs already is joined: what it writes from now on. */
 static struct nd_error *
 start_or_join(struct starting *s)
@@ -120,7 +136,7 @@ start_or_join(struct starting *s)
     if (s->options->attach)
         ND_TRY(nd_attach(&s->attached, l, since, s->feed));
     if (!running) {
-        ND_TRY(nd_launch(l));
+        ND_TRY(launch(l));
         nd_info("container started", ND_KV("container", l->id));
     } else if (s->options->attach) {
         ND_TRY(nd_exit_watch_begin(&s->attached.exit, s->attached.group));

@@ -17,6 +17,7 @@
 #include "container/limits.h"
 #include "fiber/work.h"
 
+#include "changes_priv.h"
 #include "layers_priv.h"
 #include "users_priv.h"
 
@@ -157,7 +158,25 @@ read_texts(const struct mounts *mounts, struct nd_arena *arena, struct account_t
     return NULL;
 }
 
-/* A view, for as long as it takes to read. Somebody's garbage collection may take it before we do. */
+/* A view while it is there. */
+struct view {
+    struct nd_containers *cs;
+    const char *ns, *snapshotter;
+    char key[48];
+};
+
+static struct nd_error *
+remove_view(void *arg)
+{
+    struct view *v = arg;
+
+    return nd_snapshot_remove(v->cs, v->ns, v->snapshotter, v->key);
+}
+
+/*
+ * A view, for as long as it takes to read: a change that is always taken back. Somebody's garbage
+ * collection may take it before we do.
+ */
 static struct nd_error *
 fetch_texts(struct nd_containers *cs, const char *ns, const char *snapshotter, const char *chain_id,
             struct account_texts *texts)
@@ -166,20 +185,24 @@ fetch_texts(struct nd_containers *cs, const char *ns, const char *snapshotter, c
     const struct nd_ctrd_scope scope = {.ns = ns};
     CtSnapshots__ViewRequest req = CT_SNAPSHOTS__VIEW_REQUEST__INIT;
     CtSnapshots__ViewResponse *rsp;
+    struct view v = {.cs = cs, .ns = ns, .snapshotter = snapshotter, .key = "accounts-"};
+    struct nd_undo_step step = {.fn = remove_view, .arg = &v, .what = "remove the view"};
+    const struct nd_change_spec spec = {
+        .kind = CHANGE_VIEW, .ns = ns, .object = v.key, .payload = nd_str(snapshotter)};
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
     struct mounts mounts;
-    struct nd_error *err;
-    char key[48] = "accounts-";
 
-    nd_random_hex(key + 9, 16);
+    nd_random_hex(v.key + 9, 16);
     req.snapshotter = (char *)snapshotter;
-    req.key = key;
+    req.key = v.key;
     req.parent = (char *)chain_id;
+    ND_TRY(nd_change_begin(cs->host, &spec, &change));
+    ND_TRY(nd_change_ready(&change));
+    nd_change_undo(&change, &step);
     ND_SHIELDED(ND_SHIELD_GRACE_NS);
     ND_TRY(nd_ctrd_call(nd_host_ctrd(cs->host), scope, CT_SNAPSHOTS_VIEW, &req, arena, &rsp));
     mounts = (struct mounts){rsp->mounts, rsp->n_mounts};
-    err = read_texts(&mounts, arena, texts);
-    nd_error_free(nd_snapshot_remove(cs, ns, snapshotter, key)); /* nobody refers to it */
-    return err;
+    return read_texts(&mounts, arena, texts);
 }
 
 static struct account_texts *

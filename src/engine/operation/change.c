@@ -56,8 +56,10 @@ nd_change_undo(struct nd_change *change, struct nd_undo_step *step)
 void
 nd_change_settle(struct nd_change *change)
 {
+    nd_error_free(ND_FAULT("change.settle"));
     nd_undo_disarm(&change->undo);
-    nd_intent_drop(ND_TAKE(change->intent), true);
+    nd_intent_drop(ND_TAKE(change->intent), !change->forward);
+    nd_error_free(ND_FAULT("change.settled"));
 }
 
 struct nd_error *

@@ -114,6 +114,10 @@ IN_REAL_LOOP(all_names_of_an_id_are_given_back_after_a_crash)
     expect_file(in_store(&s, "names/other/web"), A);
     ND_TRY(nd_names_release_all(s.store, "default", A));
     ND_TRY(nd_names_release_all(s.store, "never-used", A));
+    put_file(in_store(&s, "names/default/.tmp-0123"), ND_STR("half"));
+    ND_TRY(nd_names_sweep(s.store, "default"));
+    assert_false(exists(in_store(&s, "names/default/.tmp-0123")));
+    expect_file(in_store(&s, "names/default/db"), B);
     store_dir_remove(&s);
     return NULL;
 }

@@ -69,8 +69,8 @@ struct nd_open_intent {
     uint64_t seq;
     const char *kind, *ns, *object, *operation;
     unsigned step;
-    struct nd_str payload;
-    bool same_boot; /* the kernel has not started again since */
+    struct nd_str payload; /* with a NUL behind it */
+    bool same_boot;        /* the kernel has not started again since */
 };
 
 /* What it says; lives as long as the intent. */

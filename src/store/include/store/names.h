@@ -35,6 +35,9 @@ struct nd_error *nd_name_release(struct nd_store *store, const char *ns, const c
 struct nd_error *nd_names_release_all(struct nd_store *store, const char *ns,
                                       const char *id) ND_CHECK_RESULT;
 
+/* The temporary files alone. */
+struct nd_error *nd_names_sweep(struct nd_store *store, const char *ns) ND_CHECK_RESULT;
+
 /*
  * Fails: ND_EXISTS (`new_name` is taken, even by the same id), ND_NOT_FOUND (`old_name` is not reserved:
  * its task was deleted), ND_PRECONDITION (held by another id).

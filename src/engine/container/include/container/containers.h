@@ -30,6 +30,10 @@ void nd_containers_freep(struct nd_containers **cs);
 
 struct nd_host *nd_containers_host(const struct nd_containers *cs);
 
+/* Say how changes of containers are recovered that a dead daemon left half done. Context: start-up. */
+struct nd_recovery; /* operation/recovery.h */
+void nd_containers_recover_by(struct nd_containers *cs, struct nd_recovery *recovery);
+
 /*
  * The background of containers: follows containerd's events, removes containers that asked for it when
  * they have ended (also those that ended while nobody looked), and finishes what calls left behind.

@@ -48,6 +48,8 @@
     (120 * ND_SECOND) /* create and start a task, not cut short by the client */
 #define ND_TASK_DELETE_RETRY_NS (5 * ND_SECOND) /* containerd cleans up behind a dead shim */
 #define ND_TASK_DELETE_PAUSE_NS (50 * ND_MILLISECOND)
+#define ND_SHIM_WAIT_NS         (500 * ND_MILLISECOND) /* for a shim to end, each time it is asked */
+#define ND_SHIM_PAUSE_NS        (20 * ND_MILLISECOND)
 #define ND_KILL_WAIT_NS         (30 * ND_SECOND) /* from SIGKILL to the exit */
 #define ND_TEARDOWN_NS          (60 * ND_SECOND) /* removal in the background */
 /* A container with auto-remove whose output a nerdctl client reads is that client's to remove; when it

@@ -1,0 +1,207 @@
+/*
+ * What a dead daemon was doing to a container: taken back or finished, by the id alone.
+ *
+ *   container.create   a create or run: everything of it goes, task and record as well
+ *   container.remove   goes on; one without force that had not been decided is forgotten
+ *   container.start    a task that was made and not started goes; one that runs has been started
+ *   snapshot.view      goes
+ *   container.stop     is asked to end once more
+ *
+ * Every step looks for itself whether there is something to do, because the daemon may have died at any
+ * point, in a recovery too. The lock of the container is held, so a client that comes meanwhile waits.
+ *
+ * After a power cut the ledger may have lost that a create was done, so one whose record and snapshot are
+ * there is whole and stays.
+ */
+
+#include "base/log.h"
+#include "container/containers.h"
+#include "container/lifecycle.h"
+#include "operation/recovery.h"
+#include "store/hosts.h"
+#include "store/names.h"
+#include "store/state.h"
+
+#include "changes_priv.h"
+#include "remove_priv.h"
+#include "shims_priv.h"
+#include "shm_priv.h"
+
+/* Files below names of the id: for those whose record does not tell, or is not there. */
+static struct nd_error *
+sweep_files(struct nd_containers *cs, const char *ns, const char *id)
+{
+    ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
+    struct nd_store *store;
+
+    ND_TRY(nd_containers_store(cs, &store));
+    ND_TRY(nd_state_new(store, ns, id, &state));
+    ND_TRY(nd_names_release_all(store, ns, id));
+    ND_TRY(nd_hosts_remove(store, ns, id));
+    ND_TRY(nd_shm_unmount(nd_state_path(state)));
+    return nd_state_remove(state);
+}
+
+/* Whatever there is of a container. */
+static struct nd_error *
+wipe(struct nd_containers *cs, const struct nd_open_intent *intent, const record *rec)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    task *t;
+
+    ND_TRY(nd_task_get(cs, intent->ns, intent->object, arena, &t));
+    ND_TRY(nd_task_end(cs, intent->ns, intent->object, t));
+    ND_TRY(nd_shims_end(intent->ns, intent->object));
+    if (rec != NULL)
+        ND_TRY(nd_remove_all_of(cs, intent->ns, rec));
+    if (intent->payload.len > 0)
+        ND_TRY(nd_snapshot_remove(cs, intent->ns, intent->payload.ptr, intent->object));
+    return sweep_files(cs, intent->ns, intent->object);
+}
+
+/* `*ret` is NULL when there is no record. */
+static struct nd_error *
+find_record(struct nd_containers *cs, const struct nd_open_intent *intent, struct nd_arena *arena,
+            record **ret)
+{
+    struct nd_error *err = nd_container_record_get(cs, intent->ns, intent->object, arena, ret);
+
+    if (nd_error_code(err) != ND_NOT_FOUND)
+        return err;
+    nd_error_free(err);
+    *ret = NULL;
+    return NULL;
+}
+
+static struct nd_error *
+is_whole(struct nd_containers *cs, const char *ns, const record *rec, struct nd_arena *arena,
+         bool *ret)
+{
+    struct mounts mounts;
+    struct nd_error *err =
+        nd_snapshot_mounts(cs, ns, rec->snapshotter, rec->snapshot_key, arena, &mounts);
+
+    *ret = err == NULL;
+    if (nd_error_code(err) != ND_NOT_FOUND)
+        return err;
+    nd_error_free(err);
+    return NULL;
+}
+
+/* What recoverers are called with. */
+struct recovering {
+    struct nd_containers *cs;
+    const struct nd_open_intent *intent;
+    struct nd_arena *arena;
+    record *rec; /* NULL: there is none */
+};
+
+static struct nd_error *
+recover_create(struct recovering *r)
+{
+    bool whole = false;
+
+    if (r->rec != NULL && !r->intent->same_boot)
+        ND_TRY(is_whole(r->cs, r->intent->ns, r->rec, r->arena, &whole));
+    return whole ? NULL : wipe(r->cs, r->intent, r->rec);
+}
+
+/* Without force only what does not run is removed, and that is looked at before anything is changed. */
+static struct nd_error *
+recover_remove(struct recovering *r)
+{
+    task *t;
+
+    ND_TRY(nd_task_get(r->cs, r->intent->ns, r->intent->object, r->arena, &t));
+    return nd_task_is_alive(t) ? NULL : wipe(r->cs, r->intent, r->rec);
+}
+
+static struct nd_error *
+recover_forced_remove(struct recovering *r)
+{
+    return wipe(r->cs, r->intent, r->rec);
+}
+
+static struct nd_error *
+unmount_shm(struct recovering *r)
+{
+    ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
+    struct nd_store *store;
+
+    ND_TRY(nd_containers_store(r->cs, &store));
+    ND_TRY(nd_state_new(store, r->intent->ns, r->intent->object, &state));
+    return nd_shm_unmount(nd_state_path(state));
+}
+
+static struct nd_error *
+note_start(struct recovering *r)
+{
+    ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
+    struct nd_lifecycle lifecycle = {.started_at = nd_wall_now()};
+    struct nd_store *store;
+
+    ND_TRY(nd_containers_store(r->cs, &store));
+    ND_TRY(nd_state_new(store, r->intent->ns, r->intent->object, &state));
+    return nd_state_write_lifecycle(state, &lifecycle);
+}
+
+/* Also without a task: a create that was cut off may have left a shim that is nobody's. */
+static struct nd_error *
+recover_start(struct recovering *r)
+{
+    struct nd_store *store;
+    task *t;
+
+    ND_TRY(nd_containers_store(r->cs, &store));
+    ND_TRY(nd_names_sweep(store, r->intent->ns));
+    if (r->rec == NULL)
+        return NULL;
+    ND_TRY(nd_task_get(r->cs, r->intent->ns, r->intent->object, r->arena, &t));
+    if (nd_task_is_alive(t))
+        return note_start(r);
+    if (t != NULL && t->status == CT_TASKS__STATUS__STOPPED)
+        return NULL;
+    ND_TRY(nd_task_delete(r->cs, r->intent->ns, r->intent->object));
+    ND_TRY(nd_shims_end(r->intent->ns, r->intent->object));
+    return unmount_shm(r);
+}
+
+static struct nd_error *
+recover_locked(struct nd_containers *cs, const struct nd_open_intent *intent,
+               struct nd_error *(*fn)(struct recovering *r))
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+    struct recovering r = {cs, intent, arena, NULL};
+
+    ND_TRY(nd_hold_lock(cs, intent->ns, intent->object, &hold));
+    ND_TRY(find_record(cs, intent, arena, &r.rec));
+    return fn(&r);
+}
+
+static struct nd_error *
+recover_view(void *cs, const struct nd_open_intent *intent)
+{
+    return nd_snapshot_remove(cs, intent->ns, intent->payload.ptr, intent->object);
+}
+
+#define RECOVERER(name)                                                                     \
+    static struct nd_error *name##_by_intent(void *cs, const struct nd_open_intent *intent) \
+    {                                                                                       \
+        return recover_locked(cs, intent, name);                                            \
+    }
+
+RECOVERER(recover_create)
+RECOVERER(recover_remove)
+RECOVERER(recover_forced_remove)
+RECOVERER(recover_start)
+
+void
+nd_containers_recover_by(struct nd_containers *cs, struct nd_recovery *recovery)
+{
+    nd_recovery_add(recovery, CHANGE_CREATE, recover_create_by_intent, cs);
+    nd_recovery_add(recovery, CHANGE_REMOVE, recover_remove_by_intent, cs);
+    nd_recovery_add(recovery, CHANGE_REMOVE_FORCED, recover_forced_remove_by_intent, cs);
+    nd_recovery_add(recovery, CHANGE_START, recover_start_by_intent, cs);
+    nd_recovery_add(recovery, CHANGE_VIEW, recover_view, cs);
+}

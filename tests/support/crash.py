@@ -1,0 +1,341 @@
+"""The daemon fails or dies at each of its steps: what is there afterwards?
+
+Builds with ND_FAULTS have named fault points before and after whatever changes the world. One run of an
+operation is traced; then it is repeated with each point of the trace armed, once to fail and once to kill
+the daemon, which is started again. What makes something must then be as if it had not been asked for, what
+removes something must be done, and once the operation's own leavings are cleared the host is as before.
+"""
+
+import dataclasses
+import itertools
+
+import grpc
+
+import host
+import leaks
+import stubs
+
+KEY = "nerdctl-fault"
+SETTLE_SECONDS = 15
+FOREVER = ("sleep", "100000")
+COUNTER = itertools.count(1)
+
+
+class Armed(stubs.Namespace):
+    """A namespace whose next call carries a fault, and which keeps the trailers of its calls."""
+
+    def __init__(self, api, name):
+        super().__init__(api, name)
+        self.fault = None
+        self.trailers = {}
+
+    def call(self, method, request, **options):
+        fault, self.fault = self.fault, None
+        if fault is None:
+            return super().call(method, request, **options)
+        options.setdefault("timeout", stubs.CALL_SECONDS)
+        metadata = (*self.metadata, (KEY, fault))
+        self.trailers = {}
+        if not hasattr(method, "with_call"):
+            return self.watch(method(request, metadata=metadata, **options))
+        try:
+            reply, call = method.with_call(request, metadata=metadata, **options)
+        except grpc.RpcError as error:
+            self.trailers = dict(error.trailing_metadata() or ())
+            raise
+        self.trailers = dict(call.trailing_metadata() or ())
+        return reply
+
+    def watch(self, replies):
+        try:
+            yield from replies
+        finally:
+            self.trailers = dict(replies.trailing_metadata() or ())
+
+
+@dataclasses.dataclass
+class Case:
+    """What came of one step: the daemon's answer, and whether the point was reached."""
+    operation: str
+    point: str
+    action: str
+    error: str = ""  # of the client; "" when it was answered
+    fired: bool = False
+    wrong: str = ""
+
+    def __str__(self):
+        return f"{self.operation} {self.point}={self.action}: {self.wrong or 'good'}"
+
+
+class Operation:
+    """One mutation. `prepare` makes what it works on, `go` is the call with the fault."""
+
+    name = ""
+
+    def prepare(self, ns):
+        """Returns what `go` gets."""
+
+    def go(self, ns, subject):
+        raise NotImplementedError
+
+    def check(self, ns, case, settled):
+        """What must be true before anything is cleared; `settled`: the point lies behind the point of no
+        return. A sentence when it is not."""
+        return ""
+
+    def clear(self, ns):
+        for container in ns.list(all=True):
+            try:
+                ns.remove(container.id, force=True, volumes=True)
+            except grpc.RpcError as error:
+                if error.code() != grpc.StatusCode.NOT_FOUND:
+                    raise
+
+
+class Making(Operation):
+    """What fails, and what is cut off, has not been."""
+
+    may_stay = ()  # points at which a failure leaves a container that could not be started, as with docker
+
+    def check(self, ns, case, settled):
+        there = ns.list(all=True)
+        if case.error and there and not settled and not self.stays(case):
+            return f"failed with {case.error} and left {[c.state for c in there]}"
+        return ""
+
+    def stays(self, case):
+        return case.action == "fail" and any(p in case.point for p in self.may_stay)
+
+
+class Create(Making):
+    name = "create"
+
+    def go(self, ns, subject):
+        return ns.create("true", name=f"c{next(COUNTER)}", ipc_mode="shareable")
+
+
+class RunDetached(Making):
+    name = "run -d --rm"
+
+    def go(self, ns, subject):
+        return ns.run(*FOREVER, detach=True, auto_remove=True, name=f"c{next(COUNTER)}",
+                      ipc_mode="shareable").id
+
+
+class RunAttached(Making):
+    name = "run"
+    may_stay = ("Tasks/", "change.settle", "containers.v1.Containers/Update", "file.", "Snapshots/Mounts")
+
+    def go(self, ns, subject):
+        return ns.run("echo", "hello").id
+
+
+class RunAndRemove(Operation):
+    """At the end nothing is there, whatever happened."""
+    name = "run --rm"
+
+    def go(self, ns, subject):
+        return ns.run("true", auto_remove=True).id
+
+    def clear(self, ns):
+        host.wait_until(lambda: not ns.list(all=True), SETTLE_SECONDS, "removed by itself")
+
+
+class Start(Operation):
+    name = "start"
+
+    def prepare(self, ns):
+        return ns.create(*FOREVER, name=f"c{next(COUNTER)}", ipc_mode="shareable")
+
+    def go(self, ns, subject):
+        ns.start(subject)
+
+    def check(self, ns, case, settled):
+        states = [c.state for c in ns.list(all=True)]
+        wanted = {ns.m.container.CONTAINER_STATE_CREATED, ns.m.container.CONTAINER_STATE_RUNNING}
+        if len(states) != 1 or states[0] not in wanted:
+            return f"left {states}"
+        if not case.error and states[0] != ns.m.container.CONTAINER_STATE_RUNNING:
+            return "answered, and does not run"
+        return self.check_startable(ns) if case.error else ""
+
+    def check_startable(self, ns):
+        """What was cut off can be done again."""
+        container = ns.list(all=True)[0]
+        if container.state == ns.m.container.CONTAINER_STATE_CREATED:
+            ns.start(container.id)
+        return ""
+
+
+class Stop(Operation):
+    """A stop that was answered is done; one that was not can be asked for again."""
+    name = "stop"
+
+    def prepare(self, ns):
+        return ns.run("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done", detach=True,
+                      name=f"c{next(COUNTER)}").id
+
+    def go(self, ns, subject):
+        ns.stop(subject, timeout=5)
+
+    def check(self, ns, case, settled):
+        container = ns.list(all=True)[0]
+        if case.error:
+            ns.stop(container.id, timeout=5)
+        state = ns.state(container.id)
+        return "" if state == ns.m.container.CONTAINER_STATE_EXITED else f"left in state {state}"
+
+
+class Removing(Operation):
+    """Once begun, it is done in the end: by the daemon that failed, or by the next."""
+
+    def check(self, ns, case, settled):
+        if not case.error and ns.list(all=True):
+            return "answered, and still there"
+        if case.error and not self.has_begun(case):
+            return ""
+        host.wait_until(lambda: not ns.list(all=True), SETTLE_SECONDS, "removed in the end")
+        return ""
+
+    def has_begun(self, case):
+        return self.begun(case.point)
+
+    def go(self, ns, subject):
+        ns.remove(subject, force=True)
+
+
+class RemoveStopped(Removing):
+    name = "rm"
+
+    def prepare(self, ns):
+        return ns.run("true", name=f"c{next(COUNTER)}", ipc_mode="shareable").id
+
+
+class RemoveRunning(Removing):
+    name = "rm -f"
+
+    def prepare(self, ns):
+        return ns.run(*FOREVER, detach=True, name=f"c{next(COUNTER)}", ipc_mode="shareable").id
+
+
+class Load(Operation):
+    """A load that failed leaves nothing, but for names that were complete."""
+    name = "load"
+
+    def __init__(self, archive):
+        self.archive = archive
+
+    def go(self, ns, subject):
+        ns.load(self.archive)
+
+    def check(self, ns, case, settled):
+        names = [i.name for i in ns.images() if "crash" in i.name]
+        if not case.error and not names:
+            return "answered, and not there"
+        if names:
+            ns.inspect_image(names[0])
+        return ""
+
+    def clear(self, ns):
+        for image in ns.images():
+            if "crash" in image.name:
+                ns.remove_image(image.name, force=True)
+
+
+def operations(archive):
+    return [Create(), RunDetached(), RunAttached(), RunAndRemove(), Start(), Stop(), RemoveStopped(),
+            RemoveRunning(), Load(archive)]
+
+
+class Bench:
+    """A host whose daemon has fault points, and a namespace with an image."""
+
+    def __init__(self, modules, build, image, helper=None):
+        extra = ["--helper", str(helper)] if helper else []
+        self.box = host.Host(build, prefix="ndx", daemon_options=extra)
+        self.box.start()
+        self.api = stubs.Api(modules, self.box.daemon.target)
+        self.ns = Armed(self.api, "crash")
+        self.ns.load(image)
+
+    def has_faults(self):
+        self.ns.fault = "trace"
+        self.ns.list(all=True)
+        return "nerdctl-fault-trace" in self.ns.trailers
+
+    def close(self):
+        if self.box.daemon.process is None:
+            self.box.daemon.start()
+        self.ns.clear()
+        self.api.close()
+        return self.box.close()
+
+    def look(self):
+        name = self.ns.name
+        return set(leaks.records_left(self.box.containerd, name)
+                   + leaks.files_left(self.box.folder, name)
+                   + leaks.runtime_left(self.box.folder, name))
+
+    def settle(self, before):
+        """The host is as it was; what differs, when it does not come to that."""
+        seen = [before]
+
+        def same():
+            seen[0] = self.look()
+            return seen[0] == before
+        try:
+            host.wait_until(same, SETTLE_SECONDS, "as before")
+        except host.HostError:
+            return "; ".join([f"left {word}" for word in sorted(seen[0] - before)]
+                             + [f"gone {word}" for word in sorted(before - seen[0])])
+        return ""
+
+    def trace(self, operation):
+        """The points that an operation reaches, in order; a point that others share has a number."""
+        subject = operation.prepare(self.ns)
+        self.ns.fault = "trace"
+        operation.go(self.ns, subject)
+        points = self.ns.trailers["nerdctl-fault-trace"].split(",")
+        operation.clear(self.ns)
+        return points
+
+    def try_step(self, operation, points, point, action, before):
+        """One case, from making its subject to a host as before."""
+        case = Case(operation.name, point, action)
+        operation.begun = lambda p: "change.ready#1" in points and \
+            points.index(p) > points.index("change.ready#1")
+        try:
+            subject = operation.prepare(self.ns)
+            self.ns.fault = f"{point}={action}"
+            self.go(operation, subject, case)
+            settled = "change.settle#1" in points and \
+                points.index(point) >= points.index("change.settle#1")
+            case.wrong = operation.check(self.ns, case, settled)
+            operation.clear(self.ns)
+            case.wrong = case.wrong or self.settle(before)
+        except (grpc.RpcError, host.HostError) as error:
+            case.wrong = f"afterwards: {error}"
+        return case
+
+    def go(self, operation, subject, case):
+        try:
+            operation.go(self.ns, subject)
+        except grpc.RpcError as error:
+            case.error = f"{error.code().name} {error.details()}"
+        case.fired = self.ns.trailers.get("nerdctl-fault-fired") == "yes"
+        daemon = self.box.daemon
+        if case.action != "kill":
+            self.disarm()
+            return
+        try:
+            daemon.process.wait(0 if not case.error else 5)
+        except host.subprocess.TimeoutExpired:
+            self.disarm()
+            return
+        case.fired = True
+        daemon.process = None
+        daemon.start()
+
+    def disarm(self):
+        self.ns.fault = ""
+        self.ns.call(self.api.system.Ping, self.ns.m.system.SystemServicePingRequest())
