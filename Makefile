@@ -76,9 +76,11 @@ fuzz: $(FUZZ)/build.ninja ## Each fuzz target for FUZZ_SECONDS seconds
 	@ninja -C $(FUZZ) -j $(JOBS)
 	@scripts/fuzz $(FUZZ) $(FUZZ_SECONDS)
 
-soak: build ## Long tests in full: N containers and their logs, SOAK_SECONDS of mixed calls (SEED=)
+soak: build $(ASAN)/build.ninja ## Long tests in full: N containers and their logs, SOAK_SECONDS of mixed calls (SEED=)
 	@scripts/install-packages run test
 	@$(PYTHON) tests/soak/logs_exact.py --build $(BUILD) -n $(N) --seed $(SEED)
+	@ninja -C $(ASAN) -j $(JOBS) nerdctl-grpcd
+	@$(PYTHON) tests/soak/crash_steps.py --build $(ASAN) --helper $(BUILD)/nerdctl-grpc-helper
 	@$(PYTHON) tests/soak/transport_flat.py --build $(BUILD) --seconds $(SOAK_SECONDS) --seed $(SEED) --tls
 	@ND_ALLOCATIONS=all $(PYTHON) -m pytest -s tests/integration/test_no_memory.py
 	@ND_IDLE_CONNECTIONS=10000 $(PYTHON) -m pytest -s tests/integration/test_hostile_peers.py

@@ -30,6 +30,7 @@
 #include "grpc/reflection.h"
 #include "grpc/server.h"
 #include "host/host.h"
+#include "image/images.h"
 #include "interceptors/interceptors.h"
 #include "operation/recovery.h"
 #include "services/services.h"
@@ -292,6 +293,7 @@ nd_daemon_run(void *options)
     ND_TRY(nd_containers_new(host, &containers));
     recovery = d.recovery = nd_recovery_new(host);
     nd_containers_recover_by(containers, recovery);
+    nd_images_recover_by(host, recovery);
     ND_TRY(nd_reflection_new(&descriptors, 1, &reflection));
     d.services = (struct nd_services){.host = host, .containers = containers};
     ND_TRY(offer_services(&d, reflection));

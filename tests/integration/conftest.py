@@ -24,8 +24,7 @@ import stubs  # noqa: E402
 BUILD = host.BUILD
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "leftovers(reason): what the test leaves behind is not checked")
+def pytest_configure():
     # As Ctrl-C: whoever ends the run shall not leave a containerd behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 

@@ -35,6 +35,17 @@ nd_ctrd_map(struct nd_arena *arena, const ProtobufCMessageDescriptor *desc,
 struct nd_error *
 nd_lease_create(struct nd_ctrd *ctrd, const char *ns, struct nd_lease *ret)
 {
+    struct nd_lease lease = {0};
+
+    nd_random_hex(lease.id, ND_LEASE_ID_BYTES);
+    ND_TRY(nd_lease_create_as(ctrd, ns, &lease));
+    *ret = lease;
+    return NULL;
+}
+
+struct nd_error *
+nd_lease_create_as(struct nd_ctrd *ctrd, const char *ns, const struct nd_lease *lease)
+{
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     CtLeases__CreateRequest req = CT_LEASES__CREATE_REQUEST__INIT;
     CtLeases__CreateResponse *rsp;
@@ -42,24 +53,21 @@ nd_lease_create(struct nd_ctrd *ctrd, const char *ns, struct nd_lease *ret)
     char expires[ND_RFC3339_SIZE];
     const char *const labels[] = {"containerd.io/gc.expire", expires, ND_LEASE_OWNER_LABEL,
                                   ctrd->lease_owner, NULL};
-    struct nd_lease lease = {0};
     struct nd_error *err;
 
     ND_TRY(nd_ctx_check());
-    nd_random_hex(lease.id, 16);
     nd_wall_format(nd_wall_add(nd_wall_now(), ND_CTRD_LEASE_NS), expires);
-    req.id = lease.id;
+    req.id = nd_ctrd_text(lease->id);
     req.labels = nd_ctrd_map(arena, &ct_leases__create_request__labels_entry__descriptor, labels,
                              &req.n_labels);
     /* Shielded: a lease whose creation is cancelled half-way may exist, and nobody would delete it. */
     ND_SHIELDED(ND_CTRD_UNDO_NS);
-    (void)nd_map_set(ctrd->leases, nd_str(lease.id), ctrd);
+    (void)nd_map_set(ctrd->leases, nd_str(lease->id), ctrd);
     err = nd_ctrd_call(ctrd, scope, CT_LEASES_CREATE, &req, arena, &rsp);
     if (err != NULL) {
-        (void)nd_map_take(ctrd->leases, nd_str(lease.id));
+        (void)nd_map_take(ctrd->leases, nd_str(lease->id));
         return nd_error_wrap(err, "create lease");
     }
-    *ret = lease;
     return NULL;
 }
 

@@ -18,6 +18,7 @@
 #include "image/images.h"
 #include "image/limits.h"
 
+#include "leased_priv.h"
 #include "load_priv.h"
 #include "present_priv.h"
 #include "records_priv.h"
@@ -33,11 +34,10 @@ struct load {
     const struct nd_image_load_io *io;
     struct nd_ctrd_scope scope;
     struct nd_load_platforms wanted;
-    struct nd_lease lease;
+    struct leased *leased;
     struct nd_spool *spool;
     struct nd_arena *arena;
     uint64_t reported; /* bytes at the last report */
-    struct nd_undo_step drop_lease;
 };
 
 static struct nd_error *
@@ -82,14 +82,6 @@ on_scan(void *arg, uint64_t done, uint64_t total)
         return NULL;
     l->reported = done;
     return report(l, "archive", "loading", done, total);
-}
-
-static struct nd_error *
-drop_lease(void *arg)
-{
-    struct load *l = arg;
-
-    return nd_lease_delete(nd_host_ctrd(l->host), l->scope.ns, &l->lease, true);
 }
 
 /* The platforms that were asked for. */
@@ -188,16 +180,11 @@ load_scanned(struct load *l, const struct nd_scan *scan)
 static struct nd_error *
 load_under_lease(struct load *l)
 {
-    ND_AUTO(nd_undo_run) struct nd_undo undo = ND_UNDO_INIT;
     ND_AUTO(nd_scan_fini) struct nd_scan scan = {0};
 
-    ND_TRY(nd_lease_create(nd_host_ctrd(l->host), l->scope.ns, &l->lease));
-    l->drop_lease =
-        (struct nd_undo_step){.fn = drop_lease, .arg = l, .what = "drop the lease of a load"};
-    nd_undo_push(&undo, &l->drop_lease);
-    l->scope.lease = l->lease.id;
+    ND_TRY(nd_leased_take(l->leased));
+    l->scope.lease = l->leased->lease.id;
     ND_TRY(nd_scan_archive(nd_host_ctrd(l->host), l->scope, l->spool, on_scan, l, l->arena, &scan));
-    /* The lease goes in any case, at the end of this scope: the names keep what was loaded. */
     return load_scanned(l, &scan);
 }
 
@@ -207,10 +194,16 @@ nd_image_load(struct nd_host *host, const char *ns, const Pb__LoadOptions *optio
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     ND_AUTO(nd_spool_freep) struct nd_spool *spool = NULL;
-    struct load l = {
-        .host = host, .options = options, .io = io, .arena = arena, .scope = {.ns = ns}};
+    ND_AUTO(nd_leased_end) struct leased leased = {0}; /* the names keep what was loaded */
+    struct load l = {.leased = &leased,
+                     .host = host,
+                     .options = options,
+                     .io = io,
+                     .arena = arena,
+                     .scope = {.ns = ns}};
 
     ND_TRY(read_platforms(&l));
+    ND_TRY(nd_leased_begin(host, ns, true, &leased));
     ND_TRY(nd_spool_new(nd_host_settings(host)->data_root, &spool));
     l.spool = spool;
     ND_TRY(receive(&l));

@@ -8,6 +8,7 @@
 #include "fiber/limits.h"
 #include "image/images.h"
 
+#include "leased_priv.h"
 #include "records_priv.h"
 #include "tree_priv.h"
 #include "unpack_priv.h"
@@ -41,34 +42,17 @@ is_unpacked(struct nd_host *host, const char *ns, const char *chain_id, struct n
     return NULL;
 }
 
-struct lease_holder {
-    struct nd_undo_step step;
-    struct nd_ctrd *ctrd;
-    const char *ns;
-    struct nd_lease lease;
-};
-
-static struct nd_error *
-drop_lease(void *arg)
-{
-    struct lease_holder *h = arg;
-
-    return nd_lease_delete(h->ctrd, h->ns, &h->lease, false);
-}
-
 static struct nd_error *
 unpack_now(struct nd_host *host, const char *ns, const struct nd_tree_manifest *m,
            struct nd_arena *arena)
 {
-    struct lease_holder holder = {.ctrd = nd_host_ctrd(host), .ns = ns};
-    ND_AUTO(nd_undo_run) struct nd_undo undo = ND_UNDO_INIT;
+    ND_AUTO(nd_leased_end) struct leased leased = {0};
     struct nd_unpack unpack = {m->manifest, m->config, m->manifest->config.digest};
     const char *chain_id;
 
-    ND_TRY(nd_lease_create(holder.ctrd, ns, &holder.lease));
-    holder.step = (struct nd_undo_step){.fn = drop_lease, .arg = &holder, .what = "drop lease"};
-    nd_undo_push(&undo, &holder.step);
-    return nd_image_unpack(host, (struct nd_ctrd_scope){.ns = ns, .lease = holder.lease.id},
+    ND_TRY(nd_leased_begin(host, ns, false, &leased));
+    ND_TRY(nd_leased_take(&leased));
+    return nd_image_unpack(host, (struct nd_ctrd_scope){.ns = ns, .lease = leased.lease.id},
                            &unpack, arena, &chain_id);
 }
 

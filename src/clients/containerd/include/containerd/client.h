@@ -87,6 +87,12 @@ struct nd_lease {
 };
 struct nd_error *nd_lease_create(struct nd_ctrd *ctrd, const char *ns,
                                  struct nd_lease *ret) ND_CHECK_RESULT;
+
+/* The same with an id that the caller chose: ND_LEASE_ID_BYTES random bytes in hex. */
+#define ND_LEASE_ID_BYTES 16
+struct nd_error *nd_lease_create_as(struct nd_ctrd *ctrd, const char *ns,
+                                    const struct nd_lease *lease) ND_CHECK_RESULT;
+
 /* Shielded; success when it is gone already. `sync` waits for the garbage collection. */
 struct nd_error *nd_lease_delete(struct nd_ctrd *ctrd, const char *ns, const struct nd_lease *lease,
                                  bool sync) ND_CHECK_RESULT;

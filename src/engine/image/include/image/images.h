@@ -19,6 +19,10 @@
 #include "oci/image.h"
 #include "oci/platform.h"
 
+/* Say how leases are recovered that a dead daemon left. Context: start-up. */
+struct nd_recovery; /* operation/recovery.h */
+void nd_images_recover_by(struct nd_host *host, struct nd_recovery *recovery);
+
 /* An image made ready to run: its config for one platform, and the snapshot to stand on. */
 struct nd_image_ready {
     const char *name;            /* full name of the record */
