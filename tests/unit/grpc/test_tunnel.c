@@ -290,6 +290,97 @@ IN_LOOP(a_stream_outlives_its_tunnel)
     return NULL;
 }
 
+/* --- anything at any time --- */
+
+#define N_SEEDS 400u
+
+struct actor {
+    struct nd_stream **stream;
+    uint64_t seed;
+    size_t written, read;
+};
+
+static unsigned
+draw(uint64_t *seed, unsigned below)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(*seed >> 33) % below;
+}
+
+/* One end writes, reads, waits, shuts down and goes, as it is drawn. What it reads is what was written. */
+static struct nd_error *
+act(void *arg)
+{
+    struct actor *a = arg;
+    char bytes[3000], expected[3000];
+    struct nd_error *err = NULL;
+    unsigned what = 0;
+
+    while (err == NULL && what != 11) {
+        ND_DEADLINE_IN((1 + draw(&a->seed, 20)) * ND_MILLISECOND);
+        size_t n = 1 + draw(&a->seed, sizeof(bytes));
+
+        what = draw(&a->seed, 12);
+        if (what < 5) {
+            fill(bytes, n, a->written);
+            err = nd_stream_write(*a->stream, nd_str_n(bytes, n));
+            a->written += n; /* or some of it: nothing is written after a failure */
+        } else if (what < 9) {
+            err = nd_stream_read(*a->stream, bytes, n, &n);
+            n = err == NULL ? n : 0;
+            fill(expected, n, a->read);
+            assert_memory_equal(bytes, expected, n);
+            a->read += n;
+        } else if (what == 9) {
+            err = nd_fiber_yield();
+        } else if (what == 10 && draw(&a->seed, 4) == 0) {
+            err = nd_stream_shutdown(*a->stream);
+        }
+    }
+    nd_error_free(err);
+    if (draw(&a->seed, 2) == 0)
+        nd_stream_close(ND_TAKE(*a->stream));
+    return NULL;
+}
+
+static void
+play(uint64_t seed)
+{
+    static const size_t capacities[] = {1, 13, 1000, 65536};
+    struct echo_tunnel t = {.capacity = capacities[draw(&seed, ND_LEN(capacities))],
+                            .server_refuses = draw(&seed, 10) == 0};
+    ND_AUTO(nd_group_endp) struct nd_group *g = nd_group_begin("actors", 0);
+    struct actor client = {.stream = &t.at_client, .seed = seed};
+    struct actor server = {.stream = &t.at_server, .seed = ~seed};
+    unsigned death = draw(&seed, 6);
+
+    expect_ok(echo_tunnel_begin(&t));
+    expect_ok(nd_group_spawn(g, act, &client));
+    expect_ok(nd_group_spawn(g, act, &server));
+    expect_ok(nd_fiber_sleep(draw(&seed, 30) * ND_MILLISECOND));
+    if (death == 0)
+        nd_group_cancel(t.openers);
+    else if (death == 1)
+        nd_channel_free(ND_TAKE(t.channel));
+    else if (death == 2)
+        nd_server_stop(t.server, 0);
+    expect_ok(nd_group_wait(g));
+    assert_true(client.read <= server.written && server.read <= client.written);
+    echo_tunnel_end(&t);
+    assert_int_equal(t.ended, 2);
+}
+
+IN_LOOP(whatever_happens_nothing_is_left)
+{
+    size_t n_fibers = nd_loop_n_fibers();
+
+    for (unsigned seed = 1; seed <= N_SEEDS; seed++) {
+        play(seed);
+        assert_int_equal(nd_loop_n_fibers(), n_fibers);
+    }
+    return NULL;
+}
+
 /* --- a server and a client above it --- */
 
 /* Who serves inside: the party that opened the outer call (as with BuildKit), or the one that serves it. */
@@ -536,6 +627,7 @@ main(void)
         cmocka_unit_test(writing_after_the_shutdown_fails),
         cmocka_unit_test(a_cancelled_call_ends_both_ends),
         cmocka_unit_test(a_stream_outlives_its_tunnel),
+        cmocka_unit_test(whatever_happens_nothing_is_left),
         cmocka_unit_test(calls_pass_in_both_roles),
         cmocka_unit_test(ten_mebibytes_pass_in_both_roles),
         cmocka_unit_test(a_deadline_inside_ends_its_call_alone),
