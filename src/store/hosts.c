@@ -321,6 +321,23 @@ nd_hosts_publish(struct nd_store *store, const char *ns, const struct nd_hosts_m
 }
 
 static struct nd_error *
+add(struct hosts_job *job)
+{
+    ND_TRY(create(job));
+    return publish(job);
+}
+
+struct nd_error *
+nd_hosts_add(struct nd_store *store, const char *ns, enum nd_net_mode mode,
+             const struct nd_hosts_meta *meta)
+{
+    ND_AUTO(job_fini) struct hosts_job job = {.change = add, .mode = mode};
+
+    ND_TRY(meta_json(meta, &job.meta));
+    return run(&job, store, ns, meta->id);
+}
+
+static struct nd_error *
 withdraw(struct hosts_job *job)
 {
     ND_AUTO(nd_freep) char *path = own_meta_path(job);

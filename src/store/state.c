@@ -1,6 +1,6 @@
 /*
- * The state directory of a container: its paths, its making and removing, and the plain files in it.
- * The JSON files are in state_json.c.
+ * The state directory of a container: its paths, its making and removing. Its files are in state_files.c and
+ * state_json.c.
  */
 
 #include "store/state.h"
@@ -11,16 +11,10 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "fiber/work.h"
-#include "store/limits.h"
 
 #include "files_priv.h"
-#include "resolv_conf_priv.h"
 #include "state_priv.h"
-
-#define HOST_RESOLV_CONF     "/etc/resolv.conf"
-#define RESOLVED_RESOLV_CONF "/run/systemd/resolve/resolv.conf"
 
 struct nd_error *
 nd_state_new(struct nd_store *store, const char *ns, const char *id, struct nd_state **ret)
@@ -107,14 +101,6 @@ remove_step(void *arg)
     job->errnum = nd_files_remove_tree(job->path);
 }
 
-static void
-overwrite_step(void *arg)
-{
-    struct nd_state_job *job = arg;
-
-    job->errnum = nd_files_overwrite(job->data_root, job->path, job->mode, job->bytes);
-}
-
 struct nd_error *
 nd_state_run(struct nd_state_job *job, void (*step)(void *job), const char *what)
 {
@@ -122,15 +108,6 @@ nd_state_run(struct nd_state_job *job, void (*step)(void *job), const char *what
     if (job->errnum != 0)
         return nd_files_error(job->errnum, what, job->path);
     return NULL;
-}
-
-struct nd_error *
-nd_state_overwrite(struct nd_state *state, const char *path, mode_t mode, struct nd_str bytes)
-{
-    struct nd_state_job job = {
-        .data_root = nd_store_data_root(state->store), .path = path, .mode = mode, .bytes = bytes};
-
-    return nd_state_run(&job, overwrite_step, "write");
 }
 
 /* --- the directory -------------------------------------------------------------------------- */
@@ -167,50 +144,4 @@ nd_state_wait_logger(struct nd_state *state)
     ND_TRY(nd_store_lock_take(state->logger_lock_path, ND_STORE_LOCK_FILE, &lock));
     nd_store_lock_release(lock);
     return NULL;
-}
-
-/* --- hostname and resolv.conf --------------------------------------------------------------- */
-
-struct nd_error *
-nd_state_write_hostname(struct nd_state *state, const char *hostname)
-{
-    ND_AUTO(nd_freep) char *text = nd_asprintf("%s\n", hostname);
-
-    for (const char *p = hostname; *p != '\0'; p++) {
-        if ((unsigned char)*p <= ' ' || *p == 0x7f)
-            return nd_error_field("hostname", "has white space or a control character");
-    }
-    return nd_state_overwrite(state, state->hostname_path, 0644, nd_str(text));
-}
-
-/* The host's own file; that of systemd-resolved when the usual one names only its stub. */
-static void
-read_host_resolv_conf(void *arg)
-{
-    struct nd_state_job *job = arg;
-    char *text = NULL;
-    size_t len;
-
-    if (nd_files_read(HOST_RESOLV_CONF, ND_STORE_FILE_MAX, &job->text, &job->text_len) != 0)
-        return; /* a host without one is a host without name servers */
-    if (!nd_resolv_conf_is_stub(nd_str_n(job->text, job->text_len)))
-        return;
-    if (nd_files_read(RESOLVED_RESOLV_CONF, ND_STORE_FILE_MAX, &text, &len) == 0) {
-        nd_free(job->text);
-        job->text = text;
-        job->text_len = len;
-    }
-}
-
-struct nd_error *
-nd_state_write_resolv_conf(struct nd_state *state, enum nd_net_mode mode, const struct nd_dns *dns)
-{
-    struct nd_state_job job = {.path = HOST_RESOLV_CONF};
-    ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(3 * (size_t)ND_STORE_FILE_MAX);
-
-    ND_TRY(nd_dns_check(dns));
-    ND_TRY(nd_state_run(&job, read_host_resolv_conf, "read"));
-    nd_resolv_conf_make(nd_str_n(job.text, job.text_len), mode, dns, &buf);
-    nd_free(job.text);
-    return nd_state_overwrite(state, state->resolv_conf_path, 0644, nd_buf_str(&buf));
 }

@@ -124,31 +124,6 @@ nd_log_config_option(const struct nd_log_config *config, const char *key)
     return NULL;
 }
 
-/* An empty log, so that it can be read before there is any output. One that is there stays. */
-static void
-create_log_step(void *arg)
-{
-    struct nd_state_job *job = arg;
-    ND_AUTO(nd_closep)
-    int fd =
-        open(job->path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-
-    job->errnum = fd < 0 ? errno : 0;
-}
-
-struct nd_error *
-nd_state_write_log_config(struct nd_state *state, const struct nd_log_config *config)
-{
-    ND_AUTO(nd_freep) char *path = nd_asprintf("%s/log-config.json", state->path);
-    ND_AUTO(nd_json_freep) struct nd_json *value = log_config_json(config);
-    ND_AUTO(nd_buf_fini) struct nd_buf text = ND_BUF_INIT(ND_STORE_FILE_MAX);
-    struct nd_state_job log = {.path = state->log_path};
-
-    ND_TRY_DOING(nd_json_write(value, ND_JSON_GO, &text), "log-config.json");
-    ND_TRY(nd_state_overwrite(state, path, 0600, nd_buf_str(&text)));
-    return nd_state_run(&log, create_log_step, "create");
-}
-
 static struct nd_error *
 parse_options(const struct nd_json *options, struct nd_arena *arena, struct nd_log_config *ret)
 {
@@ -201,28 +176,28 @@ nd_state_read_log_config(struct nd_state *state, struct nd_arena *arena, struct 
 /* --- network-config.json -------------------------------------------------------------------- */
 
 struct nd_error *
-nd_state_write_ports(struct nd_state *state, const struct nd_port_mapping *ports, size_t n)
+nd_state_ports_text(const struct nd_ports *ports, struct nd_buf *buf)
 {
     ND_AUTO(nd_json_freep) struct nd_json *value = nd_json_new_object();
 
-    if (n > ND_STORE_PORTS_MAX)
-        return nd_error_new(ND_EXHAUSTED, "%zu published ports, the limit is %u", n,
+    if (ports->n > ND_STORE_PORTS_MAX)
+        return nd_error_new(ND_EXHAUSTED, "%zu published ports, the limit is %u", ports->n,
                             ND_STORE_PORTS_MAX);
-    if (n > 0) {
+    if (ports->n > 0) {
         struct nd_json *list = nd_json_new_array();
 
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < ports->n; i++) {
             struct nd_json *port = nd_json_new_object();
 
-            nd_json_set_i64(port, "HostPort", ports[i].host_port);
-            nd_json_set_i64(port, "ContainerPort", ports[i].container_port);
-            nd_json_set_text(port, "Protocol", ports[i].protocol);
-            nd_json_set_text(port, "HostIP", ports[i].host_ip);
+            nd_json_set_i64(port, "HostPort", ports->at[i].host_port);
+            nd_json_set_i64(port, "ContainerPort", ports->at[i].container_port);
+            nd_json_set_text(port, "Protocol", ports->at[i].protocol);
+            nd_json_set_text(port, "HostIP", ports->at[i].host_ip);
             nd_json_push(list, port);
         }
         nd_json_set_value(value, "portMappings", list);
     }
-    return replace_locked(state, "network-config.json", value);
+    return nd_json_write(value, ND_JSON_GO, buf);
 }
 
 static struct nd_error *

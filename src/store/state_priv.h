@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "store/state.h"
 
 struct nd_state {
@@ -29,8 +30,8 @@ struct nd_state_job {
 struct nd_error *nd_state_run(struct nd_state_job *job, void (*step)(void *job),
                               const char *what) ND_CHECK_RESULT;
 
-/* Write a file in place. */
-struct nd_error *nd_state_overwrite(struct nd_state *state, const char *path, mode_t mode,
-                                    struct nd_str bytes) ND_CHECK_RESULT;
+/* The text of network-config.json. Fails: ND_EXHAUSTED. Context: any. */
+struct nd_error *nd_state_ports_text(const struct nd_ports *ports,
+                                     struct nd_buf *buf) ND_CHECK_RESULT;
 
 #endif

@@ -147,17 +147,20 @@ write_files(void *arg)
         .networks = &network,
         .n_networks = 1,
     };
+    const struct nd_ports no_ports = {NULL, 0};
+    const struct nd_state_files files = {
+        .log = plan->log_none ? NULL : &plan->log,
+        .hostname = c->hostname,
+        .dns = &plan->dns,
+        .mode = plan->net_mode,
+        .ports = &no_ports,
+    };
 
     if (has_own_name(c))
         ND_TRY(take_place(ch));
-    if (!plan->log_none)
-        ND_TRY(nd_state_write_log_config(c->state, &plan->log));
-    ND_TRY(nd_state_write_resolv_conf(c->state, plan->net_mode, &plan->dns));
-    ND_TRY(nd_state_write_hostname(c->state, c->hostname));
-    ND_TRY(nd_state_write_ports(c->state, NULL, 0));
+    ND_TRY(nd_state_write(c->state, &files));
     will_undo(ch, undo_hosts, "remove the hosts file");
-    ND_TRY(nd_hosts_create(c->store, c->ns, c->id, plan->net_mode));
-    return nd_hosts_publish(c->store, c->ns, &meta);
+    return nd_hosts_add(c->store, c->ns, plan->net_mode, &meta);
 }
 
 /* SystemdCgroup must agree with the path of the spec; BinaryName takes runc's place. */

@@ -25,8 +25,7 @@ add(struct store_dir *s, const char *id, const char *name, const struct nd_hosts
     const struct nd_hosts_meta meta = {
         .id = id, .name = name, .hostname = id, .networks = networks, .n_networks = n};
 
-    ND_TRY(nd_hosts_create(s->store, "default", id, ND_NET_CNI));
-    return nd_hosts_publish(s->store, "default", &meta);
+    return nd_hosts_add(s->store, "default", ND_NET_CNI, &meta);
 }
 
 /* Have every file looked at again: somebody with an address comes and goes. */

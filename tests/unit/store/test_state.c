@@ -93,6 +93,33 @@ IN_REAL_LOOP(ids_and_namespaces_cannot_leave_the_store)
     return NULL;
 }
 
+/* One file at a time. */
+static struct nd_error *
+write_hostname(struct nd_state *state, const char *hostname)
+{
+    return nd_state_write(state, &(struct nd_state_files){.hostname = hostname});
+}
+
+static struct nd_error *
+write_resolv_conf(struct nd_state *state, enum nd_net_mode mode, const struct nd_dns *dns)
+{
+    return nd_state_write(state, &(struct nd_state_files){.mode = mode, .dns = dns});
+}
+
+static struct nd_error *
+write_log_config(struct nd_state *state, const struct nd_log_config *log)
+{
+    return nd_state_write(state, &(struct nd_state_files){.log = log});
+}
+
+static struct nd_error *
+write_ports(struct nd_state *state, const struct nd_port_mapping *at, size_t n)
+{
+    const struct nd_ports ports = {at, n};
+
+    return nd_state_write(state, &(struct nd_state_files){.ports = &ports});
+}
+
 IN_REAL_LOOP(mounted_files_keep_their_inode)
 {
     struct fixture f;
@@ -105,19 +132,45 @@ IN_REAL_LOOP(mounted_files_keep_their_inode)
     ino_t hostname, resolv_conf;
 
     ND_TRY(fixture_init(&f));
-    ND_TRY(nd_state_write_hostname(f.state, "a-longer-hostname"));
-    ND_TRY(nd_state_write_resolv_conf(f.state, ND_NET_HOST, &dns));
+    ND_TRY(write_hostname(f.state, "a-longer-hostname"));
+    ND_TRY(write_resolv_conf(f.state, ND_NET_HOST, &dns));
     hostname = inode_of(nd_state_hostname_path(f.state));
     resolv_conf = inode_of(nd_state_resolv_conf_path(f.state));
     expect_file(in_state(&f, "resolv.conf"), "search a b\nnameserver 9.9.9.9\noptions ndots:1\n");
-    ND_TRY(nd_state_write_hostname(f.state, "web"));
-    ND_TRY(nd_state_write_resolv_conf(f.state, ND_NET_NONE, &dns));
+    ND_TRY(write_hostname(f.state, "web"));
+    ND_TRY(write_resolv_conf(f.state, ND_NET_NONE, &dns));
     expect_file(in_state(&f, "hostname"), "web\n");
     expect_mode(in_state(&f, "hostname"), 0644);
     expect_mode(in_state(&f, "resolv.conf"), 0644);
     assert_int_equal(inode_of(nd_state_hostname_path(f.state)), hostname);
     assert_int_equal(inode_of(nd_state_resolv_conf_path(f.state)), resolv_conf);
-    expect_code(nd_state_write_hostname(f.state, "web\n127.0.0.1 evil"), ND_INVALID);
+    expect_code(write_hostname(f.state, "web\n127.0.0.1 evil"), ND_INVALID);
+    fixture_fini(&f);
+    return NULL;
+}
+
+IN_REAL_LOOP(files_are_written_together_or_not_at_all_when_one_is_wrong)
+{
+    struct fixture f;
+    const struct nd_log_config log = {.driver = "json-file"};
+    const struct nd_ports ports = {NULL, 0};
+    struct nd_state_files files = {.log = &log,
+                                   .hostname = "a b",
+                                   .dns = &(struct nd_dns){0},
+                                   .mode = ND_NET_NONE,
+                                   .ports = &ports};
+    static const char *const names[] = {"log-config.json", ID "-json.log", "hostname",
+                                        "resolv.conf", "network-config.json"};
+
+    ND_TRY(fixture_init(&f));
+    expect_code(nd_state_write(f.state, &files), ND_INVALID);
+    for (size_t i = 0; i < ND_LEN(names); i++)
+        assert_false(exists(in_state(&f, names[i])));
+    files.hostname = "web";
+    ND_TRY(nd_state_write(f.state, &files));
+    for (size_t i = 0; i < ND_LEN(names); i++)
+        assert_true(exists(in_state(&f, names[i])));
+    expect_file(in_state(&f, "network-config.json"), "{}");
     fixture_fini(&f);
     return NULL;
 }
@@ -132,7 +185,7 @@ IN_REAL_LOOP(a_link_in_the_place_of_a_file_is_not_followed)
     outside = in_dir(&f.s.dir, "outside");
     put_file(outside, ND_STR("precious"));
     assert_int_equal(symlink(outside, in_state(&f, "hostname")), 0);
-    err = nd_state_write_hostname(f.state, "web");
+    err = write_hostname(f.state, "web");
     assert_non_null(err);
     nd_error_free(err);
     expect_file(outside, "precious");
@@ -168,8 +221,8 @@ IN_REAL_LOOP(a_stale_marker_does_not_survive_a_write)
     marker_path(&f, dir, "other", "in-progress", paths[3]);
     for (size_t i = 0; i < ND_LEN(paths); i++)
         put_file(paths[i], ND_STR("remove"));
-    ND_TRY(nd_state_write_resolv_conf(f.state, ND_NET_HOST, &(struct nd_dns){0}));
-    ND_TRY(nd_state_write_log_config(f.state, &(struct nd_log_config){.driver = "json-file"}));
+    ND_TRY(write_resolv_conf(f.state, ND_NET_HOST, &(struct nd_dns){0}));
+    ND_TRY(write_log_config(f.state, &(struct nd_log_config){.driver = "json-file"}));
     assert_false(exists(paths[0]));
     assert_false(exists(paths[1]));
     assert_false(exists(paths[2]));
@@ -199,7 +252,7 @@ IN_REAL_LOOP(log_config_is_what_nerdctl_writes)
         "{\"driver\":\"json-file\",\"address\":\"/run/containerd/containerd.sock\"}");
     assert_string_equal(nd_log_config_format(&full, f.arena), want);
     put_file(nd_state_log_path(f.state), ND_STR("kept"));
-    ND_TRY(nd_state_write_log_config(f.state, &full));
+    ND_TRY(write_log_config(f.state, &full));
     expect_file(in_state(&f, "log-config.json"), want);
     expect_mode(in_state(&f, "log-config.json"), 0600);
     expect_file(in_state(&f, ID "-json.log"), "kept");
@@ -211,7 +264,7 @@ IN_REAL_LOOP(log_config_is_what_nerdctl_writes)
     assert_null(nd_log_config_option(&got, "nope"));
 
     assert_int_equal(unlink(nd_state_log_path(f.state)), 0);
-    ND_TRY(nd_state_write_log_config(f.state, &plain));
+    ND_TRY(write_log_config(f.state, &plain));
     expect_file(nd_state_log_path(f.state), "");
     expect_mode(nd_state_log_path(f.state), 0600);
     fixture_fini(&f);
@@ -229,12 +282,12 @@ IN_REAL_LOOP(ports_are_what_nerdctl_writes)
     ND_TRY(fixture_init(&f));
     ND_TRY(nd_state_read_ports(f.state, f.arena, &got, &n));
     assert_int_equal(n, 0);
-    ND_TRY(nd_state_write_ports(f.state, NULL, 0));
+    ND_TRY(write_ports(f.state, NULL, 0));
     expect_file(in_state(&f, "network-config.json"), "{}");
     ND_TRY(nd_state_read_ports(f.state, f.arena, &got, &n));
     assert_int_equal(n, 0);
     before = inode_of(in_state(&f, "network-config.json"));
-    ND_TRY(nd_state_write_ports(f.state, ports, 2));
+    ND_TRY(write_ports(f.state, ports, 2));
     expect_file(in_state(&f, "network-config.json"),
                 "{\"portMappings\":[{\"HostPort\":8080,\"ContainerPort\":80,\"Protocol\":\"tcp\","
                 "\"HostIP\":"
@@ -397,11 +450,11 @@ IN_REAL_LOOP(shared_files_are_written_under_the_lock_on_the_directory)
     assert_int_equal(flock(fd, LOCK_EX), 0);
     {
         ND_DEADLINE_IN(10 * ND_MILLISECOND);
-        expect_code(nd_state_write_ports(f.state, NULL, 0), ND_DEADLINE);
+        expect_code(write_ports(f.state, NULL, 0), ND_DEADLINE);
     }
     assert_false(exists(in_state(&f, "network-config.json")));
     close(fd);
-    ND_TRY(nd_state_write_ports(f.state, NULL, 0));
+    ND_TRY(write_ports(f.state, NULL, 0));
     fixture_fini(&f);
     return NULL;
 }
@@ -443,6 +496,7 @@ main(void)
         cmocka_unit_test(the_directory_is_made_and_removed_with_all_below),
         cmocka_unit_test(ids_and_namespaces_cannot_leave_the_store),
         cmocka_unit_test(mounted_files_keep_their_inode),
+        cmocka_unit_test(files_are_written_together_or_not_at_all_when_one_is_wrong),
         cmocka_unit_test(a_link_in_the_place_of_a_file_is_not_followed),
         cmocka_unit_test(a_stale_marker_does_not_survive_a_write),
         cmocka_unit_test(log_config_is_what_nerdctl_writes),

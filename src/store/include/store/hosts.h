@@ -44,6 +44,10 @@ const char *nd_hosts_path(const struct nd_store *store, const char *ns, const ch
 struct nd_error *nd_hosts_create(struct nd_store *store, const char *ns, const char *id,
                                  enum nd_net_mode mode) ND_CHECK_RESULT;
 
+/* Both at once: for who knows everything from the beginning. */
+struct nd_error *nd_hosts_add(struct nd_store *store, const char *ns, enum nd_net_mode mode,
+                              const struct nd_hosts_meta *meta) ND_CHECK_RESULT;
+
 /* Write meta.json, then the hosts files. Fails: ND_NOT_FOUND (not created), ND_INVALID (a result). */
 struct nd_error *nd_hosts_publish(struct nd_store *store, const char *ns,
                                   const struct nd_hosts_meta *meta) ND_CHECK_RESULT;

@@ -47,10 +47,6 @@ struct nd_error *nd_state_create(struct nd_state *state) ND_CHECK_RESULT;
  */
 struct nd_error *nd_state_remove(struct nd_state *state) ND_CHECK_RESULT;
 
-/* hostname and a newline, 0644. */
-struct nd_error *nd_state_write_hostname(struct nd_state *state,
-                                         const char *hostname) ND_CHECK_RESULT;
-
 /* What the user gave for the resolver. Lists of texts, borrowed; empty: inherited from the host. */
 struct nd_dns {
     const char *const *servers;
@@ -60,10 +56,6 @@ struct nd_dns {
     const char *const *options;
     size_t n_options;
 };
-
-/* resolv.conf, 0644, from the host's file and `dns`. Fails: ND_INVALID (a text with white space). */
-struct nd_error *nd_state_write_resolv_conf(struct nd_state *state, enum nd_net_mode mode,
-                                            const struct nd_dns *dns) ND_CHECK_RESULT;
 
 /* How a container's output is kept: log-config.json and the label nerdctl/log-config. */
 struct nd_log_config {
@@ -81,10 +73,6 @@ const char *nd_log_config_format(const struct nd_log_config *config, struct nd_a
 /* The value of an option, or NULL. Context: any. */
 const char *nd_log_config_option(const struct nd_log_config *config, const char *key);
 
-/* log-config.json, 0600, and an empty log file where there is none. */
-struct nd_error *nd_state_write_log_config(struct nd_state *state,
-                                           const struct nd_log_config *config) ND_CHECK_RESULT;
-
 /* Texts in `arena`. Fails: ND_NOT_FOUND (driver none, or not nerdctl's), ND_DATA_LOSS (unreadable). */
 struct nd_error *nd_state_read_log_config(struct nd_state *state, struct nd_arena *arena,
                                           struct nd_log_config *ret) ND_CHECK_RESULT;
@@ -96,9 +84,27 @@ struct nd_port_mapping {
     const char *host_ip;  /* "0.0.0.0" */
 };
 
-/* Written for every container, `n` 0 included; 0600, under the lock on the directory. */
-struct nd_error *nd_state_write_ports(struct nd_state *state, const struct nd_port_mapping *ports,
-                                      size_t n) ND_CHECK_RESULT;
+struct nd_ports {
+    const struct nd_port_mapping *at;
+    size_t n; /* 0: none is published; that is written, too */
+};
+
+/* The files of a container, all in one go; NULL leaves one out. */
+struct nd_state_files {
+    const struct nd_log_config
+        *log;                     /* log-config.json, 0600, and an empty log where there is none */
+    const char *hostname;         /* hostname, 0644 */
+    const struct nd_dns *dns;     /* resolv.conf, 0644, from the host's file and this */
+    enum nd_net_mode mode;        /* for resolv.conf */
+    const struct nd_ports *ports; /* network-config.json, 0600, under the lock on the directory */
+};
+
+/*
+ * Fails: ND_INVALID (a text with white space, in the resolver's settings or the host name), ND_EXHAUSTED.
+ * What was written before a failure stays.
+ */
+struct nd_error *nd_state_write(struct nd_state *state,
+                                const struct nd_state_files *files) ND_CHECK_RESULT;
 
 /* In `arena`; a missing file gives none. Fails: ND_DATA_LOSS. */
 struct nd_error *nd_state_read_ports(struct nd_state *state, struct nd_arena *arena,
