@@ -46,6 +46,19 @@ def need(program):
     return pathlib.Path(found)
 
 
+def nginx():
+    """An installed nginx, or Debian's program beside ours: its package would start a web server."""
+    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if found is not None:
+        return pathlib.Path(found)
+    home = HOME / "nginx"
+    if not (home / "usr/sbin/nginx").exists():
+        home.mkdir(parents=True, exist_ok=True)
+        run("apt-get", "download", "-q", "nginx", cwd=home)
+        run("dpkg", "-x", *home.glob("nginx_*.deb"), home)
+    return home / "usr/sbin/nginx"
+
+
 def go_environment():
     # No other toolchain is fetched behind our back, and no caller's flags change what is built.
     return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
