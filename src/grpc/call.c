@@ -79,7 +79,7 @@ next_frame(struct nd_call *call, struct nd_str *ret, bool *ret_found)
 {
     for (;;) {
         ND_TRY(check_open(call));
-        ND_TRY(nd_frames_next(&call->in, ret, ret_found));
+        ND_TRY(nd_server_call_take(call, ret, ret_found));
         if (*ret_found) {
             give_credit(call, call->in.taken);
             return NULL;
@@ -97,6 +97,7 @@ struct nd_error *
 nd_call_recv(struct nd_call *call, void *ret_message)
 {
     ProtobufCMessage **ret = ret_message;
+    struct nd_error *err;
     struct nd_str bytes;
     bool found;
 
@@ -109,7 +110,9 @@ nd_call_recv(struct nd_call *call, void *ret_message)
         call->message_arena = nd_arena_new(0);
     else
         nd_arena_reset(call->message_arena);
-    return nd_pb_decode(call->method->desc->input, bytes, call->message_arena, ret);
+    err = nd_pb_decode(call->method->desc->input, bytes, call->message_arena, ret);
+    nd_frames_release(&call->in);
+    return err;
 }
 
 struct nd_error *

@@ -235,6 +235,7 @@ decode(struct nd_client_call *call, struct nd_str bytes, struct nd_arena *arena,
 {
     struct nd_error *err = nd_pb_decode(call->method->output, bytes, arena, ret);
 
+    nd_frames_release(&call->in);
     if (err == NULL)
         return NULL;
     return nd_error_wrap(nd_error_recode(err, ND_INTERNAL), "the server's message");

@@ -29,8 +29,8 @@ nd_frames_fini(struct nd_frames *f)
     f->pos = 0;
 }
 
-static void
-drop_plain(struct nd_frames *f)
+void
+nd_frames_release(struct nd_frames *f)
 {
     if (f->plain.ptr != NULL)
         nd_buf_fini(&f->plain);
@@ -39,7 +39,7 @@ drop_plain(struct nd_frames *f)
 void
 nd_frames_reuse(struct nd_frames *f)
 {
-    drop_plain(f);
+    nd_frames_release(f);
     if (f->buf.cap > KEEP_BYTES)
         nd_buf_fini(&f->buf);
     nd_buf_clear(&f->buf);
@@ -50,6 +50,12 @@ size_t
 nd_frames_pending(const struct nd_frames *f)
 {
     return f->buf.len - f->pos;
+}
+
+bool
+nd_frames_is_compressed(const struct nd_frames *f)
+{
+    return nd_frames_pending(f) >= ND_FRAME_PREFIX && f->buf.ptr[f->pos] == 1;
 }
 
 static void
@@ -108,7 +114,7 @@ nd_frames_next(struct nd_frames *f, struct nd_str *ret, bool *ret_found)
 {
     size_t len;
 
-    drop_plain(f);
+    nd_frames_release(f);
     ND_TRY(nd_frames_check(f, ret_found));
     if (!*ret_found) {
         if (nd_frames_pending(f) == 0)

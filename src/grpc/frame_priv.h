@@ -61,6 +61,12 @@ size_t nd_frames_pending(const struct nd_frames *f);
 struct nd_error *nd_frames_next(struct nd_frames *f, struct nd_str *ret,
                                 bool *ret_found) ND_CHECK_RESULT;
 
+/* Whether the message at the front says that it is compressed. */
+bool nd_frames_is_compressed(const struct nd_frames *f);
+
+/* The message taken last has been used: its decompressed form goes. */
+void nd_frames_release(struct nd_frames *f);
+
 /* The same check of the prefix at the front, without taking anything. */
 struct nd_error *nd_frames_check(const struct nd_frames *f, bool *ret_complete) ND_CHECK_RESULT;
 

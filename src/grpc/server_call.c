@@ -126,6 +126,7 @@ unref_call(struct nd_call *call)
     if (--call->refs != 0)
         return;
     nd_server_call_drop_input(call);
+    nd_server_call_uncount(call);
     if (--call->conn->n_calls == 0)
         nd_conn_idle(call->conn);
     nd_conn_unref(call->conn);
@@ -182,7 +183,7 @@ prepare(struct nd_call *call)
     }
     if (!takes_one_message(call))
         return NULL;
-    ND_TRY(nd_frames_next(&call->in, &bytes, &found));
+    ND_TRY(nd_server_call_take(call, &bytes, &found));
     ND_INVARIANT(found);
     ND_TRY(nd_pb_decode(desc->input, bytes, call->arena, &request));
     nd_server_call_drop_input(call);

@@ -51,7 +51,7 @@ struct nd_conn {
     struct nd_peer peer;
     struct nd_identity identity;
     unsigned refs;
-    size_t pending_bytes; /* of requests that are being collected */
+    size_t pending_bytes; /* of requests that are being collected, or were compressed */
     uint32_t n_calls;     /* streams and handlers, also those whose stream has gone */
     bool refused;         /* beyond the limit: it is told so and counts elsewhere */
     bool leaving;         /* told to go */
@@ -91,6 +91,7 @@ struct nd_call {
     struct nd_timer timer;  /* before the handler: the deadline; after it: the draining */
     size_t unsent;          /* draining: at the last look */
     size_t collected;       /* counted in conn->pending_bytes */
+    size_t inflated;        /* and so is this: of a compressed message */
     int64_t deadline_ns;
 
     /* What the request's header block says. */
@@ -129,7 +130,8 @@ struct nd_server {
     size_t n_conns;
     size_t n_refused; /* connections that are being told that there are too many */
     size_t n_calls;
-    size_t pending_bytes; /* the sum of those of the connections */
+    size_t pending_bytes;      /* the sum of those of the connections */
+    struct nd_mutex inflating; /* one message at a time */
     uint64_t conns_total;
     uint64_t calls_total;
 
@@ -192,6 +194,18 @@ void nd_server_call_drop_input(struct nd_call *call);
 
 /* Really free what nd_server_call_new() made; they are kept for reuse. */
 void nd_server_free_calls(struct nd_server *s);
+
+/* --- server_take.c --- */
+
+/*
+ * The next message, as nd_frames_next(). Fails: also ND_EXHAUSTED, when compressed messages make the
+ * server hold too much. Context: fiber.
+ */
+struct nd_error *nd_server_call_take(struct nd_call *call, struct nd_str *ret,
+                                     bool *ret_found) ND_CHECK_RESULT;
+
+/* The message taken last is not held any more. */
+void nd_server_call_uncount(struct nd_call *call);
 
 /* --- server_request.c --- */
 

@@ -264,6 +264,85 @@ IN_LOOP(bad_compression_is_refused_and_the_connection_lives)
     return NULL;
 }
 
+struct holder {
+    struct fixture *f;
+    enum nd_code code;
+    unsigned done;
+};
+
+static struct nd_error *
+hold_zeros(void *arg)
+{
+    struct holder *h = arg;
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_freep) uint8_t *zeros = nd_new_array(SIZE, uint8_t);
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    Echo__EchoReply *rsp;
+    struct nd_error *err;
+
+    req.payload.data = zeros;
+    req.payload.len = SIZE;
+    req.delay_ms = 1000;
+    err =
+        nd_channel_unary(h->f->channel, ECHO_ECHO_SERVICE_UNARY, &gzip_options, &req, arena, &rsp);
+    h->code = nd_error_code(err);
+    h->done = 1;
+    nd_error_free(err);
+    return NULL;
+}
+
+/* A few hundred bytes each on the wire; what counts is what they make the server hold. */
+IN_LOOP(compressed_requests_count_with_what_they_hold)
+{
+    ND_AUTO(fixture_endp)
+    struct fixture *f =
+        fixture_begin(&(struct fixture_options){.server = {.max_pending_bytes = 3 * SIZE}});
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
+    struct holder holders[5];
+    unsigned refused = 0;
+
+    for (size_t i = 0; i < ND_LEN(holders); i++) {
+        holders[i] = (struct holder){.f = f};
+        expect_ok(nd_group_spawn(group, hold_zeros, &holders[i]));
+    }
+    for (size_t i = 0; i < ND_LEN(holders); i++) {
+        fixture_until(&holders[i].done, 1);
+        refused += holders[i].code == ND_EXHAUSTED;
+        assert_true(holders[i].code == ND_OK || holders[i].code == ND_EXHAUSTED);
+    }
+    assert_int_equal(refused, 3);
+    for (size_t i = 0; i < ND_LEN(holders);
+         i++) { /* one after the other: nothing is left of them */
+        holders[i] = (struct holder){.f = f};
+        expect_ok(hold_zeros(&holders[i]));
+        assert_int_equal(holders[i].code, ND_OK);
+    }
+    return NULL;
+}
+
+/* On a stream, one message at a time. */
+IN_LOOP(a_compressed_stream_counts_with_its_last_message)
+{
+    ND_AUTO(fixture_endp)
+    struct fixture *f =
+        fixture_begin(&(struct fixture_options){.server = {.max_pending_bytes = 3 * SIZE}});
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+    ND_AUTO(nd_freep) uint8_t *zeros = nd_new_array(SIZE, uint8_t);
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    Echo__EchoReply *rsp;
+
+    req.payload.data = zeros;
+    req.payload.len = SIZE;
+    expect_ok(
+        nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_CLIENT_STREAM, &gzip_options, &call));
+    for (int i = 0; i < 20; i++)
+        expect_ok(nd_client_call_send(call, &req));
+    expect_ok(nd_client_call_finish_sending(call));
+    expect_ok(nd_client_call_recv(call, f->arena, &rsp));
+    assert_int_equal(rsp->bytes, 20 * SIZE);
+    return NULL;
+}
+
 /* The answer is compressed when both the handler wants it and the client takes it. */
 IN_LOOP(an_answer_is_compressed_only_when_asked_and_accepted)
 {
@@ -486,6 +565,8 @@ main(void)
         cmocka_unit_test(nothing_is_held_between_two_messages),
         cmocka_unit_test(a_message_can_arrive_while_another_is_inflated),
         cmocka_unit_test(bad_compression_is_refused_and_the_connection_lives),
+        cmocka_unit_test(compressed_requests_count_with_what_they_hold),
+        cmocka_unit_test(a_compressed_stream_counts_with_its_last_message),
         cmocka_unit_test(an_answer_is_compressed_only_when_asked_and_accepted),
         cmocka_unit_test(all_call_shapes_work_compressed),
         cmocka_unit_test(a_client_compresses_what_its_options_say),

@@ -59,9 +59,9 @@ struct nd_server_options {
     uint32_t max_header_list; /* name + value + 32 over a request's block; 0 means the default */
     uint32_t
         max_connections; /* 0 means the default; more are told and closed, but for some on Unix sockets */
-    uint32_t max_handshakes;      /* of a listener, at once; 0 means the default; more wait */
-    uint32_t max_calls;           /* handlers running at once; 0 means the default */
-    size_t max_pending_bytes;     /* of a connection's incomplete requests; 0 means the default */
+    uint32_t max_handshakes;  /* of a listener, at once; 0 means the default; more wait */
+    uint32_t max_calls;       /* handlers running at once; 0 means the default */
+    size_t max_pending_bytes; /* of a connection's requests, incomplete or inflated; 0: default */
     size_t max_pending_bytes_all; /* of all connections'; small requests are taken beyond it */
     int64_t default_timeout_ns;   /* of unary calls without a deadline; 0: none */
 
