@@ -5,6 +5,7 @@ the binary and the text form, in cleartext and over TLS. Then which origins the 
 """
 
 import base64
+import contextlib
 import importlib.util
 import pathlib
 import signal
@@ -35,14 +36,19 @@ def pb(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def pki(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pki")
+    subprocess.run([ROOT / "scripts/dev-pki", folder], check=True)
+    return folder
+
+
+@contextlib.contextmanager
+def serving(pki, *options):
     """Base URLs of the test server, and curl's arguments for each."""
-    pki = tmp_path_factory.mktemp("pki")
-    subprocess.run([ROOT / "scripts/dev-pki", pki], check=True)
     listeners = ["tcp://127.0.0.1:0", "tls+tcp://127.0.0.1:0"]
     process = subprocess.Popen(
         [host.BUILD / "tests/interop/interop_server", "--cert", pki / "server.pem", "--key",
-         pki / "server.key", "--ca", pki / "ca.pem", "--require", *listeners],
+         pki / "server.key", "--ca", pki / "ca.pem", *options, *listeners],
         stdout=subprocess.PIPE, text=True)
     ports = [process.stdout.readline().split()[-1] for _ in listeners]
     yield {
@@ -53,9 +59,15 @@ def server(tmp_path_factory):
     assert process.wait(timeout=20) == 0
 
 
-def secure_options(pki):
-    return ["--http2", "--cacert", pki / "ca.pem", "--cert", pki / "client.pem", "--key",
-            pki / "client.key"]
+@pytest.fixture(scope="module")
+def server(pki):
+    with serving(pki, "--require") as urls:
+        yield urls
+
+
+def secure_options(pki, *, certificate=True):
+    mine = ["--cert", pki / "client.pem", "--key", pki / "client.key"] if certificate else []
+    return ["--http2", "--cacert", pki / "ca.pem", *mine]
 
 
 class Answer:
@@ -234,6 +246,13 @@ def test_other_origins_are_refused(web):
     answer = web.call(f"{TEST}/EmptyCall", None, origin="https://evil.test")
     assert (answer.status, answer.code, answer.messages) == (403, 7, [])
     assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_preflight_without_a_certificate_where_none_is_demanded(pki, tmp_path):
+    """As browsers send it."""
+    with serving(pki) as urls:
+        urls["tls"] = (urls["tls"][0], secure_options(pki, certificate=False))
+        assert preflight(Web(urls, "tls", TYPES[0], tmp_path), f"{TEST}/EmptyCall", ORIGIN).status == 204
 
 
 class TestDaemon:

@@ -16,12 +16,13 @@ struct nd_tls_options {
     const char *key_file;      /* PEM */
     const char *ca_file;       /* PEM; server: whose client certificates are accepted; client: roots
                             (NULL: the system's) */
-    bool require_client_cert;  /* server */
+    bool require_client_cert;  /* server; else it is asked for, and verified when it comes */
     bool insecure_skip_verify; /* client: tests only */
 };
 
 /*
- * Reads the files at once; `*ret` is the caller's reference. Fails: ND_NOT_FOUND, ND_DENIED, ND_INVALID; the message names the file.
+ * Reads the files at once; `*ret` is the caller's reference.
+ * Fails: ND_NOT_FOUND, ND_DENIED, ND_INVALID; the message names the file.
  * Context: fiber (reads on a thread) or outside a loop.
  */
 struct nd_error *nd_tls_config_server(const struct nd_tls_options *options,
