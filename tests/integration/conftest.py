@@ -27,6 +27,8 @@ BUILD = host.BUILD
 def pytest_configure():
     # As Ctrl-C: whoever ends the run shall not leave a containerd behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell's background job ignores Ctrl-C, and so would the programs that tests send it to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
