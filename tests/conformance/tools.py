@@ -97,7 +97,7 @@ def install_js():
     stamp = home / "installed.json"
     lock = (ours / "package-lock.json").read_bytes()
     home.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", ".npmrc", "interop.js"):
+    for name in ("package.json", "package-lock.json", ".npmrc", "interop.js", "web.mjs"):
         shutil.copy2(ours / name, home / name)
     if not stamp.exists() or stamp.read_bytes() != lock:
         run(need("npm"), "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=home)
