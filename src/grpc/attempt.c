@@ -173,24 +173,38 @@ make_attempt(struct nd_client_call *call)
     return open_stream(call);
 }
 
-/* What a stream sends goes to where it is kept, and from there to the stream if that is open. */
+/*
+ * What a stream sends goes to where it is kept, and from there to the stream if that is open. Encoding may
+ * suspend: meanwhile another attempt can have begun, with what was kept before, or the call can have been
+ * committed, and then this message is all that is kept.
+ */
+static struct nd_error *
+keep_and_put(struct nd_client_call *call, const void *message)
+{
+    size_t before = call->sent.len;
+
+    ND_TRY(encode(call, &call->sent, message));
+    if (call->again)
+        return NULL;
+    if (call->committed)
+        before = 0;
+    nd_buf_put(nd_h2_stream_queue(&call->h2), nd_str_from(nd_buf_str(&call->sent), before));
+    if (call->committed)
+        nd_attempt_commit(call);
+    return NULL;
+}
+
 struct nd_error *
 nd_attempt_put(struct nd_client_call *call, const void *message)
 {
     size_t size = call->committed ? 0 : protobuf_c_message_get_packed_size(message);
-    size_t before;
 
     if (call->sent.len + ND_FRAME_PREFIX + size > ND_GRPC_RETRY_BYTES && !call->committed)
         nd_attempt_commit(call);
-    if (call->committed) {
+    if (call->committed)
         ND_TRY(encode(call, nd_h2_stream_queue(&call->h2), message));
-    } else {
-        before = call->sent.len;
-        ND_TRY(encode(call, &call->sent, message));
-        if (call->again)
-            return NULL;
-        nd_buf_put(nd_h2_stream_queue(&call->h2), nd_str_from(nd_buf_str(&call->sent), before));
-    }
+    else
+        ND_TRY(keep_and_put(call, message));
     nd_h2_stream_queued(&call->h2);
     return NULL;
 }

@@ -367,6 +367,39 @@ IN_LOOP(a_compressed_stream_is_sent_again_as_it_was)
     return NULL;
 }
 
+/* Compressing lets others run: the server's header block comes while a message is being kept. */
+IN_LOOP(a_message_that_is_kept_too_late_is_sent_all_the_same)
+{
+    static const struct script open_end = {.headers = ORIGIN_HEADERS, .body = ORIGIN_REPLY};
+    const struct nd_call_options options = {.compression = ND_COMPRESSION_GZIP};
+
+    for (unsigned turns = 0; turns < 8; turns++) {
+        struct origin o = {.script = &open_end, .early = true};
+        struct nd_channel *ch = origin_channel(&o);
+        ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+        size_t first;
+
+        expect_ok(nd_client_call_begin(ch, ECHO_ECHO_SERVICE_BIDI, &options, &call));
+        nd_client_call_set_compression(call, ND_COMPRESSION_NONE);
+        send_text(call, 10000);
+        for (unsigned i = 0; i < turns; i++)
+            expect_ok(nd_fiber_yield());
+        nd_client_call_set_compression(call, ND_COMPRESSION_GZIP);
+        send_text(call, 200000);
+        expect_ok(nd_fiber_sleep(ND_MILLISECOND));
+        first = FRAME_BYTES(10000);
+        assert_true(o.body.len > first + 5);
+        assert_int_equal(o.body.ptr[first], 1);
+        assert_int_equal((unsigned char)o.body.ptr[first + 3] << 8 |
+                             (unsigned char)o.body.ptr[first + 4],
+                         o.body.len - first - 5);
+        nd_client_call_endp(&call);
+        nd_channel_free(ch);
+        origin_fini(&o);
+    }
+    return NULL;
+}
+
 /* Metadata of a stream is sent again though the caller's list is gone. */
 IN_LOOP(metadata_of_a_stream_outlives_the_callers_list)
 {
@@ -527,6 +560,7 @@ main(void)
         cmocka_unit_test(a_stream_that_still_sends_is_made_again),
         cmocka_unit_test(a_stream_that_sent_more_than_is_kept_is_not_made_again),
         cmocka_unit_test(a_compressed_stream_is_sent_again_as_it_was),
+        cmocka_unit_test(a_message_that_is_kept_too_late_is_sent_all_the_same),
         cmocka_unit_test(metadata_of_a_stream_outlives_the_callers_list),
         cmocka_unit_test(sender_and_receiver_go_on_with_the_same_attempt),
         cmocka_unit_test(another_fiber_takes_over_an_attempt_that_was_given_up),
