@@ -23,12 +23,14 @@ struct nd_json_writer {
 
 #define ND_JSON_WRITER(buffer) ((struct nd_json_writer){.buf = (buffer)})
 
+/* What holds values; and, in an object, the key that each value needs before it. Keys and texts are copied. */
 void nd_json_begin_object(struct nd_json_writer *w);
 void nd_json_end_object(struct nd_json_writer *w);
 void nd_json_begin_array(struct nd_json_writer *w);
 void nd_json_end_array(struct nd_json_writer *w);
 void nd_json_key(struct nd_json_writer *w, const char *key);
 
+/* A value. Bytes of a text that are not UTF-8 become U+FFFD. */
 void nd_json_str(struct nd_json_writer *w, struct nd_str value);
 void nd_json_text(struct nd_json_writer *w, const char *value); /* NULL writes null */
 void nd_json_i64(struct nd_json_writer *w, int64_t value);

@@ -12,6 +12,8 @@
  * All callbacks run in loop context while frames are being read or written: they may use every
  * nd_h2_stream_* function and nd_session_open(), may wake fibers, and must not free the session.
  * Output leaves once per turn of the loop, after the ready fibers.
+ *
+ * Context of everything here: fiber, loop. Nothing suspends.
  */
 
 #include <sys/queue.h>
@@ -150,6 +152,7 @@ struct nd_session *nd_session_new(struct nd_stream *stream,
  */
 void nd_session_free(struct nd_session *session);
 
+/* Who is at the other end; borrowed. */
 const struct nd_peer *nd_session_peer(const struct nd_session *session);
 
 /* The byte stream below, for questions about it; borrowed. */
