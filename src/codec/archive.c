@@ -230,7 +230,7 @@ nd_archive_read_all(struct nd_archive *archive, struct nd_buf *buf)
 struct nd_error *
 nd_archive_skip(struct nd_archive *archive, uint64_t *left, bool *ret_at_end)
 {
-    struct nd_str piece;
+    struct nd_str piece = ND_STR_NONE;
     uint64_t offset;
 
     while (archive->in_content && *left > 0) {

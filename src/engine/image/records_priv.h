@@ -24,7 +24,7 @@ struct nd_error *nd_record_delete(struct nd_host *host, const char *ns, const ch
                                   struct nd_arena *arena) ND_CHECK_RESULT;
 
 /*
- * The records that `text` stands for: that name; else all whose target, manifest or config digest begins
+ * The records that `given` stands for: that name; else all whose target, manifest or config digest begins
  * with it (they then have one and the same target). At least one.
  * Fails: ND_NOT_FOUND reason IMAGE_NOT_FOUND; ND_INVALID reason IMAGE_REFERENCE_INVALID or
  *        IMAGE_ID_AMBIGUOUS.
@@ -34,13 +34,13 @@ struct nd_found_images {
     size_t n;
     bool by_id;
 };
-struct nd_error *nd_record_find(struct nd_host *host, const char *ns, struct nd_str text,
+struct nd_error *nd_record_find(struct nd_host *host, const char *ns, struct nd_str given,
                                 struct nd_arena *arena,
                                 struct nd_found_images *ret) ND_CHECK_RESULT;
 
 /* The same for a field of a request, which is named when what it says can be no image. */
 struct nd_error *nd_record_find_field(struct nd_host *host, const char *ns, const char *field,
-                                      struct nd_str text, struct nd_arena *arena,
+                                      struct nd_str given, struct nd_arena *arena,
                                       struct nd_found_images *ret) ND_CHECK_RESULT;
 
 #endif

@@ -20,7 +20,7 @@ uint64_t nd_spool_size(const struct nd_spool *spool);
 /* How far it was read. Context: any, not during a read. */
 uint64_t nd_spool_position(const struct nd_spool *spool);
 
-/* Read it from the beginning, piece by piece: an nd_archive_source. Context: any thread, one at a time. */
-struct nd_error *nd_spool_source(void *spool, struct nd_str *ret_bytes) ND_CHECK_RESULT;
+/* Read it (`arg`) from the beginning, piece by piece: an nd_archive_source. Context: any thread, one at a time. */
+struct nd_error *nd_spool_source(void *arg, struct nd_str *ret_bytes) ND_CHECK_RESULT;
 
 #endif
