@@ -301,6 +301,8 @@ at_file_end(struct nd_log_reader *r)
 {
     bool found = false;
 
+    if (r->last_look && !r->options.follow)
+        return at_log_end(r); /* what was there has been read; what is new would never end */
     if (r->file.number != LOG_FILE_CURRENT || r->last_look) {
         end_last_line(r);
         ND_TRY(open_next(r, &found));

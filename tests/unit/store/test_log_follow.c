@@ -270,6 +270,34 @@ IN_REAL_LOOP(files_that_go_while_the_reader_lags_are_read_when_they_are_held)
     return NULL;
 }
 
+IN_REAL_LOOP(who_does_not_follow_ends_with_the_file_that_was_current)
+{
+    struct scene s;
+    struct nd_log_reader_options options;
+    ND_AUTO(nd_log_reader_closep) struct nd_log_reader *r = NULL;
+    struct nd_log_batch batch;
+    uint64_t next = 0, lost = 0;
+
+    ND_TRY(scene_init(&s));
+    options = follow_of(&s);
+    options.follow = false;
+    write_record(s.log, 0);
+    ND_TRY(nd_log_reader_open(&options, &r));
+    ND_TRY(read_up_to(r, &next, 1, &lost));
+    write_record(s.log, 1);
+    rotate_keeping(&s, 1, 0);
+    write_record(s.log, 2);
+    rotate_keeping(&s, 2, 0);
+    write_record(s.log, 3);
+    ND_TRY(read_up_to(r, &next, 2, &lost));
+    ND_TRY(nd_log_reader_next(r, &batch));
+    assert_int_equal(batch.n, 0);
+    assert_false(batch.gap);
+    nd_log_reader_close(ND_TAKE(r));
+    scene_fini(&s);
+    return NULL;
+}
+
 IN_REAL_LOOP(who_lags_behind_the_limit_is_told_what_is_lost)
 {
     const uint64_t last = ND_LOG_AHEAD_FILES + 20;
@@ -605,6 +633,7 @@ main(void)
         cmocka_unit_test(a_follower_survives_a_hundred_rotations),
         cmocka_unit_test(older_files_of_a_logger_that_counts_from_one_again_are_not_repeated),
         cmocka_unit_test(files_that_go_while_the_reader_lags_are_read_when_they_are_held),
+        cmocka_unit_test(who_does_not_follow_ends_with_the_file_that_was_current),
         cmocka_unit_test(who_lags_behind_the_limit_is_told_what_is_lost),
         cmocka_unit_test(lost_files_are_counted_exactly_by_who_does_not_hold),
         cmocka_unit_test(what_was_removed_unread_is_told_as_a_gap),
