@@ -3,7 +3,9 @@
  * outlive the session (a handler that unwinds after its client has gone), therefore references.
  *
  * Handlers are counted, not streams: a client that opens and resets streams as fast as it can keeps
- * its places occupied until the handlers have really returned (contracts/grpc-wire.md 2.9).
+ * its places occupied until the handlers have really returned (contracts/grpc-wire.md 2.9). The limit of
+ * open streams is the session's; here as many again may still be unwinding, or an honest client that
+ * cancels some calls and at once makes others up to its limit would be refused.
  */
 
 #include "base/alloc.h"
@@ -58,7 +60,7 @@ on_open(void *arg)
 {
     struct nd_conn *conn = arg;
 
-    if (conn->n_calls >= conn->server->options.max_streams)
+    if (conn->n_calls >= 2 * (uint64_t)conn->server->options.max_streams)
         return NULL;
     return &nd_server_call_new(conn)->h2;
 }

@@ -30,18 +30,6 @@
 
 static const uint8_t drain_ping[8] = {1, 6, 1, 8, 0, 3, 3, 9};
 
-bool
-nd_meter_take(struct nd_meter *meter, uint32_t max)
-{
-    int64_t now_ns = nd_loop_now().ns;
-
-    if (now_ns - meter->since_ns > ND_SECOND) {
-        meter->since_ns = now_ns;
-        meter->count = 0;
-    }
-    return ++meter->count <= max;
-}
-
 void
 nd_session_kick(struct nd_session *session)
 {

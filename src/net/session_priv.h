@@ -10,18 +10,14 @@
 #include "net/limits.h"
 #include "net/session.h"
 
+#include "meter_priv.h"
+
 TAILQ_HEAD(nd_h2_stream_list, nd_h2_stream);
 
 enum nd_session_state {
     ND_SESSION_OPEN,
     ND_SESSION_TERMINATING, /* a last GOAWAY is on its way out; input is dropped */
     ND_SESSION_LINGERING,   /* our side is shut down; waits for the peer's end */
-};
-
-/* So many events per second, at most. */
-struct nd_meter {
-    int64_t since_ns;
-    uint32_t count;
 };
 
 /* A mapping of its own; see session_mem.c. */
@@ -101,9 +97,6 @@ void nd_session_detach(struct nd_session *session, struct nd_h2_stream *s);
 /* Forget it and tell its user. */
 void nd_session_close_stream(struct nd_session *session, struct nd_h2_stream *s,
                              const struct nd_h2_close *why);
-
-/* Count an event; false when there are more than `max` in this second. */
-bool nd_meter_take(struct nd_meter *meter, uint32_t max);
 
 /* The second step of a server's drain. */
 void nd_session_drain_finally(struct nd_session *session);

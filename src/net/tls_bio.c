@@ -5,7 +5,14 @@
  * both directions, for as long as the connection lives. Ten thousand connections that wait for
  * something would hold a gigabyte for nothing. Here input is read where the lower stream delivered
  * it, and output is collected for one write and given back.
+ *
+ * TLS has messages of its own that a peer may send at any time, each of which costs us key derivations
+ * and an answer, for thirty bytes: a request for new keys, a renegotiation that is declined. OpenSSL
+ * works through all that have come before it returns. So they are counted here, and beyond what
+ * anybody needs there is nothing more to read.
  */
+
+#include "net/limits.h"
 
 #include "tls_priv.h"
 
@@ -16,6 +23,8 @@ read_wire(BIO *bio, char *dst, int len)
     size_t n = ND_MIN(wire->in.len, (size_t)len);
 
     BIO_clear_retry_flags(bio);
+    if (wire->broken)
+        return -1;
     if (n == 0) {
         BIO_set_retry_read(bio);
         return -1;
@@ -64,4 +73,23 @@ nd_tls_bio_new(const BIO_METHOD *method, struct nd_tls_wire *wire)
     BIO_set_data(bio, wire);
     BIO_set_init(bio, 1);
     return bio;
+}
+
+/* Handshake messages and alerts, in both directions. */
+static void /* NOLINTNEXTLINE(readability-function-size): OpenSSL's signature */
+count_message(int is_ours, int version, int type, const void *ptr, size_t len, SSL *ssl, void *arg)
+{
+    struct nd_tls_wire *wire = arg;
+
+    (void)is_ours, (void)version, (void)ptr, (void)len, (void)ssl;
+    if (wire == NULL || (type != SSL3_RT_HANDSHAKE && type != SSL3_RT_ALERT))
+        return;
+    if (!nd_meter_take(&wire->messages, ND_NET_TLS_MESSAGES))
+        wire->broken = true;
+}
+
+void
+nd_tls_count_messages(SSL_CTX *ctx)
+{
+    SSL_CTX_set_msg_callback(ctx, count_message);
 }

@@ -157,6 +157,7 @@ load(void *arg)
     SSL_CTX_set_num_tickets(job->ctx, 0);
     SSL_CTX_set_session_cache_mode(job->ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(job->ctx, SSL_MODE_RELEASE_BUFFERS);
+    nd_tls_count_messages(job->ctx);
     job->err =
         job->server ? set_up_server(job->ctx, job->options) : set_up_client(job->ctx, job->options);
     ERR_clear_error();

@@ -8,6 +8,8 @@
 #include "base/buf.h"
 #include "net/tls.h"
 
+#include "meter_priv.h"
+
 struct nd_tls_config {
     SSL_CTX *ctx;
     BIO_METHOD *wire; /* of the streams' BIOs */
@@ -20,10 +22,15 @@ struct nd_tls_config {
 struct nd_tls_wire {
     struct nd_str in;  /* not read yet; borrowed */
     struct nd_buf out; /* not taken yet */
+    struct nd_meter messages;
+    bool broken; /* by more of them than anybody needs: nothing is read any more */
 };
 
 /* Freed by BIO_meth_free() after the last BIO. */
 BIO_METHOD *nd_tls_bio_method_new(void);
+
+/* Of an SSL_CTX: messages of TLS itself are counted in the wire, which is the callback's argument. */
+void nd_tls_count_messages(SSL_CTX *ctx);
 
 /* A BIO for both directions; `wire` must outlive it. */
 BIO *nd_tls_bio_new(const BIO_METHOD *method, struct nd_tls_wire *wire);

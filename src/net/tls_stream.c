@@ -92,12 +92,20 @@ end_with(struct tls_stream *t, struct nd_error *err)
 }
 
 static struct nd_error *
+failure(const struct tls_stream *t, const char *what)
+{
+    if (t->wire.broken)
+        return nd_error_new(ND_UNAVAILABLE, "%s: flooded by messages of TLS itself", what);
+    return nd_tls_error(ND_UNAVAILABLE, what);
+}
+
+static struct nd_error *
 handshake_error(struct tls_stream *t)
 {
     long verify = SSL_get_verify_result(t->ssl);
 
     if (verify == X509_V_OK)
-        return nd_tls_error(ND_UNAVAILABLE, "TLS handshake");
+        return failure(t, "TLS handshake");
     ERR_clear_error();
     return nd_error_new(ND_UNAVAILABLE, "TLS handshake: the peer's certificate: %s",
                         X509_verify_cert_error_string(verify));
@@ -215,7 +223,7 @@ read_plain(struct tls_stream *t)
         end_with(t, NULL);
         return false;
     default:
-        end_with(t, nd_tls_error(ND_UNAVAILABLE, "TLS"));
+        end_with(t, failure(t, "TLS"));
         return false;
     }
 }
@@ -393,6 +401,7 @@ make(struct nd_stream *lower, struct nd_tls_config *config)
     t->rest = ND_BUF_INIT(EARLY_MAX);
     bio = nd_tls_bio_new(config->wire, &t->wire);
     SSL_set_bio(t->ssl, bio, bio);
+    SSL_set_msg_callback_arg(t->ssl, &t->wire);
     nd_stream_attach(lower, &reader, on_lower_drain, t);
     nd_stream_start(lower);
     nd_deferred_add(&t->again);

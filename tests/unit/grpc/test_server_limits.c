@@ -310,6 +310,36 @@ IN_LOOP(streams_above_the_limit_are_refused_as_not_processed)
     return NULL;
 }
 
+/* Cancelled calls whose handlers have not returned: as many again are borne, and no more. */
+IN_LOOP(handlers_that_unwind_hold_places_of_their_own)
+{
+    ND_AUTO(fixture_endp)
+    struct fixture *f = fixture_begin(&(struct fixture_options){.server = {.max_streams = 2}});
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct site peer;
+    struct nd_str last;
+
+    peer_begin(&peer, f);
+    hear_some(&peer);
+    put_frame(&b, SETTINGS, 0x1, 0, ND_STR_NONE); /* so that two streams is the limit */
+    for (uint32_t id = 1; id <= 11; id += 2) {
+        size_t at = b.len;
+
+        put_request(&b, id, stream_request);
+        b.ptr[at + 4] = 0x4;
+        put_frame(&b, RST_STREAM, 0, id, ND_STR("\0\0\0\x08"));
+    }
+    say(&peer, &b);
+    hear_some(&peer);
+    assert_int_equal(count_frames(&peer, RST_STREAM, &last), 2);
+    assert_memory_equal(last.ptr, "\0\0\0\x07", 4);
+    assert_int_equal(count_frames(&peer, GOAWAY, NULL), 0);
+    fixture_until(&f->echo.ended, f->echo.started);
+    peer_end(&peer);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
 IN_LOOP(a_header_list_above_the_limit_is_answered_with_431)
 {
     ND_AUTO(fixture_endp)
@@ -474,6 +504,7 @@ main(void)
         cmocka_unit_test(a_place_that_is_free_again_is_given_away),
         cmocka_unit_test(refusals_have_a_limit_too),
         cmocka_unit_test(streams_above_the_limit_are_refused_as_not_processed),
+        cmocka_unit_test(handlers_that_unwind_hold_places_of_their_own),
         cmocka_unit_test(a_header_list_above_the_limit_is_answered_with_431),
         cmocka_unit_test(strangers_that_say_nothing_do_not_hold_up_a_port),
         cmocka_unit_test(an_honest_crowd_is_served_in_order),

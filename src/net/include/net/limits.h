@@ -38,6 +38,7 @@
 #define ND_NET_OWN_RESETS     1000u                /* resets that the peer provokes from us */
 
 /* Frames of a server that wait for the peer to read; one read of input cannot ask for that many. */
+#define ND_NET_TLS_MESSAGES  100u /* handshake messages and alerts of a connection, per second */
 #define ND_NET_UNSENT_FRAMES 10000u
 
 #define ND_NET_ENDED_STREAMS 16u /* whose ids are known, so that more frames for them are errors */
