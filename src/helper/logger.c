@@ -1,13 +1,15 @@
 /*
- * The log writer.
+ * The one reader of a process's output, which goes to its log and to those who are attached.
  *
- *      3 stdout --> | held back | read() |        +------------+
- *                     a buffer per stream  --->   | encoded    | --> log file
- *      4 stderr --> | held back | read() |        +------------+
+ *      stdout --> | held back | read() |        +------------+
+ *                   a buffer per stream  --->   | encoded    | --> log file
+ *      stderr --> | held back | read() |        +------------+
+ *                               +-------------> hub (hub.c) ---> attached
  *
  * One turn: wait, read once from each stream that has something, encode, write once. Under load a read
  * brings 64 KiB and a write takes a few hundred KiB, so a line costs no system call of its own;
- * with little to do each line is in the file microseconds after it was written.
+ * with little to do each line is in the file microseconds after it was written. Somebody who is attached
+ * and does not keep up makes a stream wait, within the limits of sessions.c; the log then waits, too.
  *
  * What makes an entry:
  *   - a line with its newline;
@@ -15,13 +17,18 @@
  *   - the beginning of a line for which nothing more came for a moment (a prompt), or at the end of the
  *     stream. Until then it is held back, so that a slow line is one entry and not ten.
  *
- * All memory is static, there is no heap: this must go on when nothing else does. About 450 KiB, and
+ * At the end everything is flushed and the lock released, which tells the log's readers. Whoever is attached
+ * and has not got everything is served by a child that was forked then: the shim waits for us when the task
+ * is deleted.
+ *
+ * All memory is static, there is no heap: this must go on when nothing else does. At most 1 MiB, and
  * what was never needed is never touched.
  */
 
 #include "helper/logger.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +37,7 @@
 #include "helper/limits.h"
 #include "helper/log_file.h"
 
+#include "hub.h"
 #include "setup.h"
 
 #define STREAMS 2u
@@ -47,7 +55,11 @@ struct stream {
 struct logger {
     struct setup setup;
     struct nd_log_file file;
+    struct hub hub;
     struct stream streams[STREAMS];
+    bool has_log;
+    bool has_read;         /* some output */
+    bool forked;           /* nobody waits for us any more */
     int64_t drained_at_ns; /* when the ended container's pipes are given up; 0: it has not ended */
     size_t out_len;
     char out[ND_LOGGER_OUT_BYTES];
@@ -132,6 +144,12 @@ put_partial(struct logger *l, struct stream *s, bool at_end)
     s->due_ns = INT64_MAX;
 }
 
+static enum nd_wire_stream
+number_of(const struct logger *l, const struct stream *s)
+{
+    return s == &l->streams[0] ? ND_WIRE_STDOUT : ND_WIRE_STDERR;
+}
+
 static void
 end_stream(struct logger *l, struct stream *s)
 {
@@ -139,13 +157,15 @@ end_stream(struct logger *l, struct stream *s)
         put_partial(l, s, true);
     close(s->fd);
     s->fd = -1;
+    hub_end(&l->hub, number_of(l, s));
 }
 
 /* Read once; called when poll() says that this does not wait. */
 static void
 read_stream(struct logger *l, struct stream *s)
 {
-    ssize_t n = read(s->fd, s->data + s->len, ND_LOGGER_READ_BYTES);
+    size_t room = hub_room(&l->hub, number_of(l, s));
+    ssize_t n = read(s->fd, s->data + s->len, ND_MIN(room, ND_LOGGER_READ_BYTES));
 
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
@@ -154,6 +174,10 @@ read_stream(struct logger *l, struct stream *s)
         end_stream(l, s);
         return;
     }
+    l->has_read = true;
+    hub_put(&l->hub, number_of(l, s), nd_str_n(s->data + s->len, (size_t)n), nd_mono_now().ns);
+    if (!l->has_log)
+        return;
     s->len += (size_t)n;
     if (put_lines(l, s) || s->len == (size_t)n)
         s->due_max_ns = nd_mono_now().ns + ND_LOGGER_PARTIAL_MAX_NS;
@@ -176,12 +200,19 @@ put_old_partials(struct logger *l)
     }
 }
 
+/* Whether nothing was ever written and nobody is there: perhaps nothing was started. */
+static bool
+is_unborn(const struct logger *l)
+{
+    return !l->setup.by_shim && !l->has_read && !hub_is_needed(&l->hub);
+}
+
 /* For poll(): until the next beginning of a line is old, or the next try to tell of a loss, or the
- * next question about the container. */
+ * next question about the container or a session. */
 static int
 wait_ms(const struct logger *l)
 {
-    int64_t now_ns = nd_mono_now().ns, wait_ns = INT64_MAX;
+    int64_t now_ns = nd_mono_now().ns, wait_ns = hub_wait_ns(&l->hub, now_ns);
 
     for (size_t i = 0; i < STREAMS; i++) {
         const struct stream *s = &l->streams[i];
@@ -193,21 +224,18 @@ wait_ms(const struct logger *l)
         wait_ns = ND_MIN(wait_ns, ND_LOGGER_RETRY_NS);
     if (init_watch_wait_ms(&l->setup.init) >= 0)
         wait_ns = ND_MIN(wait_ns, init_watch_wait_ms(&l->setup.init) * ND_MILLISECOND);
+    if (is_unborn(l))
+        wait_ns = ND_MIN(wait_ns, ND_HELPER_UNBORN_NS);
+    if (l->drained_at_ns != 0)
+        wait_ns = ND_MIN(wait_ns, l->drained_at_ns - now_ns);
     if (wait_ns == INT64_MAX)
         return -1;
-    return wait_ns > 0 ? (int)(wait_ns / ND_MILLISECOND) + 1 : 0;
+    return wait_ns > 0 ? (int)(ND_MIN(wait_ns, ND_HOUR) / ND_MILLISECOND) + 1 : 0;
 }
 
-/* The container has ended: what the pipes hold is read, then they end, though others hold them. */
 static void
-end_with_container(struct logger *l, bool drained)
+end_all_streams(struct logger *l)
 {
-    int64_t now_ns = nd_mono_now().ns;
-
-    if (l->drained_at_ns == 0)
-        l->drained_at_ns = now_ns + ND_LOGGER_DRAIN_NS;
-    if (!drained && now_ns < l->drained_at_ns)
-        return;
     for (size_t i = 0; i < STREAMS; i++) {
         if (l->streams[i].fd < 0)
             continue;
@@ -216,24 +244,85 @@ end_with_container(struct logger *l, bool drained)
     }
 }
 
+/*
+ * The shim waits for its child when the task is deleted, and then kills it. So a child of ours goes on
+ * where somebody has still something to get.
+ */
+static void
+outlive_the_shim(struct logger *l)
+{
+    pid_t pid;
+
+    if (l->forked || !l->setup.by_shim || l->setup.terminal || !hub_is_needed(&l->hub))
+        return;
+    l->forked = true;
+    pid = fork();
+    if (pid > 0)
+        _exit(0);
+}
+
+/*
+ * The process has ended: what the pipes hold is read, then they end, though others hold them. A FIFO that
+ * is empty says nothing, the shim may still be copying to it: it ends, or the time is over.
+ */
+static void
+end_with_process(struct logger *l, bool quiet, bool held_up)
+{
+    int64_t now_ns = nd_mono_now().ns;
+    bool drained = quiet && (l->setup.by_shim || l->hub.never_started);
+
+    outlive_the_shim(l);
+    if (l->drained_at_ns == 0 || held_up)
+        l->drained_at_ns = now_ns + ND_LOGGER_DRAIN_NS;
+    if (held_up || (!drained && now_ns < l->drained_at_ns))
+        return;
+    end_all_streams(l);
+}
+
+/* Wait, and let the hub do its part. Returns how many of `fds`, which begin with `n` of ours, are ready. */
+static int
+wait_for(struct logger *l, struct pollfd *fds, size_t n, int timeout_ms)
+{
+    size_t n_hub = hub_poll(&l->hub, fds + n);
+    int ready = poll(fds, (nfds_t)(n + n_hub), timeout_ms);
+    int ours = 0;
+
+    hub_turn(&l->hub, fds + n, ready > 0 ? n_hub : 0, nd_mono_now().ns);
+    for (size_t i = 0; i < n && ready > 0; i++)
+        ours += fds[i].revents != 0;
+    return ready < 0 ? ready : ours;
+}
+
+/* How long a turn may wait. Behind the end of a process it is asked at once what the pipes hold. */
+static int
+patience_ms(const struct logger *l, bool ended, bool held_up)
+{
+    bool waits = !ended || held_up || (!l->setup.by_shim && l->drained_at_ns != 0);
+
+    return waits && !(ended && l->hub.never_started) ? wait_ms(l) : 0;
+}
+
 /* One turn. False when both streams have ended. */
 static bool
 turn(struct logger *l)
 {
     struct init_watch *init = &l->setup.init;
-    struct pollfd fds[STREAMS + 1];
-    bool open = false, ended = init->ended, quiet = true;
+    struct pollfd fds[STREAMS + 1 + HUB_POLL_MAX];
+    bool open = false, ended = init->ended || l->hub.exited, quiet = true, held_up = false;
     int n;
 
     for (size_t i = 0; i < STREAMS; i++) {
-        fds[i] = (struct pollfd){.fd = l->streams[i].fd, .events = POLLIN};
-        open = open || fds[i].fd >= 0;
+        bool room = hub_room(&l->hub, (enum nd_wire_stream)i) > 0;
+
+        held_up = held_up || (!room && l->streams[i].fd >= 0);
+        fds[i] = (struct pollfd){.fd = room ? l->streams[i].fd : -1, .events = POLLIN};
+        open = open || l->streams[i].fd >= 0;
     }
     if (!open)
         return false;
     fds[STREAMS] = (struct pollfd){.fd = ended ? -1 : init->fd, .events = POLLIN};
 
-    n = poll(fds, STREAMS + 1, ended ? 0 : wait_ms(l));
+    n = wait_for(l, fds, STREAMS + 1, patience_ms(l, ended, held_up));
     for (size_t i = 0; i < STREAMS && n > 0; i++) {
         if (fds[i].revents != 0) {
             read_stream(l, &l->streams[i]);
@@ -241,23 +330,80 @@ turn(struct logger *l)
         }
     }
     if (ended)
-        end_with_container(l, quiet);
+        end_with_process(l, quiet, held_up);
     else if (n == 0 || fds[STREAMS].revents != 0 || init->pid == 0)
         init_watch_look(init);
+    if (n == 0 && is_unborn(l) && !hub_is_there(&l->hub))
+        end_all_streams(l);
     put_old_partials(l);
     flush(l);
+    hub_send(&l->hub, nd_mono_now().ns);
     if (n == 0)
         nd_log_file_settle(&l->file);
     return true;
 }
 
+/* The lock goes first: closing the log wakes its followers, who then look at the lock. */
 static void
-say_ready(void)
+finish_log(struct logger *l)
+{
+    nd_log_file_settle(&l->file);
+    nd_closep(&l->setup.lock_fd);
+    nd_log_file_close(&l->file);
+}
+
+/* For those who are attached, or may come back, until they have everything or nobody can come. */
+static void
+linger(struct logger *l)
+{
+    struct pollfd fds[HUB_POLL_MAX];
+
+    hub_send(&l->hub, nd_mono_now().ns);
+    outlive_the_shim(l);
+    while (hub_is_needed(&l->hub) && hub_is_there(&l->hub)) {
+        int64_t wait_ns = ND_MIN(hub_wait_ns(&l->hub, nd_mono_now().ns), ND_HELPER_LOOK_NS);
+
+        wait_for(l, fds, 0, wait_ns > 0 ? (int)(wait_ns / ND_MILLISECOND) + 1 : 0);
+        hub_send(&l->hub, nd_mono_now().ns);
+    }
+    hub_close(&l->hub);
+}
+
+static int
+run(struct logger *l)
+{
+    l->streams[0] = (struct stream){.name = "stdout", .fd = l->setup.streams[0]};
+    l->streams[1] = (struct stream){.name = "stderr", .fd = l->setup.streams[1]};
+    if (l->setup.streams[1] < 0)
+        hub_end(&l->hub, ND_WIRE_STDERR);
+    while (turn(l))
+        continue;
+    if (l->has_log)
+        finish_log(l);
+    linger(l);
+    return 0;
+}
+
+static void
+open_all(struct logger *l)
+{
+    l->has_log = l->setup.state_dir[0] != '\0';
+    l->file.fd = -1;
+    if (l->has_log)
+        nd_log_file_open(&l->file,
+                         &(struct nd_log_file_options){.path = l->setup.log_path,
+                                                       .max_bytes = l->setup.config.max_bytes,
+                                                       .max_files = l->setup.config.max_files});
+    hub_open(&l->hub, l->setup.streams_dir, l->setup.terminal);
+}
+
+static void
+say_ready(int fd)
 {
     /* The byte or the end of the pipe: whichever this shim waits for. */
-    while (write(5, "1", 1) < 0 && errno == EINTR)
+    while (write(fd, "1", 1) < 0 && errno == EINTR)
         continue;
-    close(5);
+    close(fd);
 }
 
 int
@@ -267,24 +413,46 @@ nd_logger_main(const char *store)
 
     if (!setup_logger(&l->setup, store, l->out, sizeof(l->out)))
         return 2;
-    l->streams[0] = (struct stream){.name = "stdout", .fd = 3};
-    l->streams[1] = (struct stream){.name = "stderr", .fd = 4};
-    if (l->setup.terminal) {
-        close(4);
-        l->streams[1].fd = -1;
-    }
-    nd_log_file_open(&l->file,
-                     &(struct nd_log_file_options){.path = l->setup.log_path,
-                                                   .max_bytes = l->setup.config.max_bytes,
-                                                   .max_files = l->setup.config.max_files});
-    say_ready();
-    while (turn(l))
-        continue;
+    open_all(l);
+    say_ready(l->setup.ready_fd);
+    return run(l);
+}
 
-    /* The lock goes first: closing the log wakes its followers, who then look at the lock. */
-    nd_log_file_settle(&l->file);
-    if (l->setup.lock_fd >= 0)
-        close(l->setup.lock_fd);
-    nd_log_file_close(&l->file);
-    return 0;
+/* The parent: whether the child got ready. */
+static int
+wait_until_ready(int fd)
+{
+    char byte;
+    ssize_t n;
+
+    do
+        n = read(fd, &byte, 1);
+    while (n < 0 && errno == EINTR);
+    return n == 1 ? 0 : 1;
+}
+
+int
+nd_relay_main(int argc, char **argv)
+{
+    struct logger *l = &the_logger;
+    int ready[2];
+    pid_t pid;
+
+    if (pipe2(ready, O_CLOEXEC) < 0)
+        return 1;
+    pid = fork();
+    if (pid < 0)
+        return 1;
+    if (pid > 0) {
+        close(ready[1]);
+        return wait_until_ready(ready[0]);
+    }
+    close(ready[0]);
+    if (!setup_relay(&l->setup, argc, argv, l->out, sizeof(l->out)))
+        return 2;
+    open_all(l);
+    if (l->hub.listener < 0)
+        return 2;
+    say_ready(ready[1]);
+    return run(l);
 }

@@ -22,6 +22,12 @@ run_logger(int argc, char **argv)
 }
 
 static int
+run_relay(int argc, char **argv)
+{
+    return nd_relay_main(argc, argv);
+}
+
+static int
 run_version(int argc, char **argv)
 {
     (void)argc;
@@ -35,6 +41,8 @@ static int print_usage(int argc, char **argv);
 static const struct mode modes[] = {
     {ND_LOGGER_MODE, run_logger, "<data store>",
      "write a container's output to its log; started by containerd's shim"},
+    {ND_RELAY_MODE, run_relay, "<folder> tty|pipes [<data store> <namespace> <container>]",
+     "keep the standard streams of a process; started by the daemon"},
     {"--version", run_version, "", "print the version"},
     {"--help", print_usage, "", "print this"},
 };

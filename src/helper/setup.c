@@ -14,6 +14,10 @@
  * the last that the kernel picks when memory is short, and does not mind SIGTERM: that only says that
  * the task is being deleted, while the end of the streams, or of the container (init_watch.c), says that
  * everything was read.
+ *
+ * The daemon starts a helper where the shim cannot: for a process with standard input but without a
+ * terminal, and for commands that run in a container. It finds FIFOs in its folder instead of pipes in its
+ * descriptors, and the rest is the same.
  */
 
 #include "setup.h"
@@ -72,10 +76,22 @@ stand_alone(void)
     (void)setsid(); /* fails when we lead a group already, which does as well */
     umask(0077);
     lower_oom_score();
+}
+
+static void
+adopt_pipes(struct setup *setup)
+{
     for (int fd = 3; fd <= 5; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(3, F_SETPIPE_SZ, ND_LOGGER_PIPE_BYTES);
     fcntl(4, F_SETPIPE_SZ, ND_LOGGER_PIPE_BYTES);
+    setup->streams[0] = 3;
+    setup->streams[1] = 4;
+    setup->ready_fd = 5;
+    if (setup->terminal) {
+        close(4); /* may stay open until the task is deleted */
+        setup->streams[1] = -1;
+    }
 }
 
 /* Up to `size` - 1 bytes of a file and a NUL; -1 when it cannot be read. */
@@ -166,29 +182,12 @@ take_lock(const struct setup *setup)
     return fd;
 }
 
-bool
-setup_logger(struct setup *setup, const char *store, char *scratch, size_t scratch_size)
+/* Paths, configuration and lock of a container's log. */
+static bool
+find_log(struct setup *setup, const char *id, char *scratch, size_t scratch_size)
 {
-    /* NOLINTBEGIN(concurrency-mt-unsafe): there is one thread */
-    const char *id = getenv("CONTAINER_ID"), *ns = getenv("CONTAINER_NAMESPACE");
-    /* NOLINTEND(concurrency-mt-unsafe) */
     int len;
 
-    if (store == NULL || store[0] != '/' || !is_component(id) || !is_component(ns) ||
-        fcntl(3, F_GETFD) < 0)
-        return false;
-    len =
-        snprintf(setup->state_dir, sizeof(setup->state_dir), "%s/containers/%s/%s", store, ns, id);
-    if (len < 0 || (size_t)len >= sizeof(setup->state_dir))
-        return false;
-
-    stand_alone();
-    setup->terminal = bundle_has_terminal(scratch, scratch_size);
-    setup->init = (struct init_watch){.bundle = -1, .fd = -1};
-    if (!setup->terminal)
-        init_watch_begin(&setup->init);
-    if (chdir("/") < 0)
-        errno = 0; /* only so that the bundle can be removed */
     read_config(setup, scratch, scratch_size);
     len =
         snprintf(setup->log_path, sizeof(setup->log_path), "%s/%s-json.log", setup->state_dir, id);
@@ -200,4 +199,77 @@ setup_logger(struct setup *setup, const char *store, char *scratch, size_t scrat
     }
     setup->lock_fd = take_lock(setup);
     return true;
+}
+
+static bool
+find_folders(struct setup *setup, const char *store, const char *ns, const char *id)
+{
+    int len;
+
+    if (store == NULL || store[0] != '/' || !is_component(id) || !is_component(ns))
+        return false;
+    len =
+        snprintf(setup->state_dir, sizeof(setup->state_dir), "%s/containers/%s/%s", store, ns, id);
+    if (len < 0 || (size_t)len >= sizeof(setup->state_dir))
+        return false;
+    len = snprintf(setup->streams_dir, sizeof(setup->streams_dir), "%s/streams", setup->state_dir);
+    return len >= 0 && (size_t)len < sizeof(setup->streams_dir);
+}
+
+bool
+setup_logger(struct setup *setup, const char *store, char *scratch, size_t scratch_size)
+{
+    /* NOLINTBEGIN(concurrency-mt-unsafe): there is one thread */
+    const char *id = getenv("CONTAINER_ID"), *ns = getenv("CONTAINER_NAMESPACE");
+    /* NOLINTEND(concurrency-mt-unsafe) */
+
+    if (!find_folders(setup, store, ns, id) || fcntl(3, F_GETFD) < 0)
+        return false;
+    stand_alone();
+    setup->by_shim = true;
+    setup->terminal = bundle_has_terminal(scratch, scratch_size);
+    adopt_pipes(setup);
+    setup->init = (struct init_watch){.bundle = -1, .fd = -1};
+    if (!setup->terminal)
+        init_watch_begin(&setup->init);
+    if (chdir("/") < 0)
+        errno = 0; /* only so that the bundle can be removed */
+    return find_log(setup, id, scratch, scratch_size);
+}
+
+/* Without a writer a FIFO is silent; it ends when its last writer has gone. */
+static int
+open_output(const char *folder, const char *name)
+{
+    char path[ND_LOGGER_PATH_MAX + 16];
+    ND_AUTO(nd_closep) int fd = -1;
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+        return -1;
+    return ND_TAKE_FD(fd);
+}
+
+bool
+setup_relay(struct setup *setup, int argc, char **argv, char *scratch, size_t scratch_size)
+{
+    const char *folder = argc > 3 ? argv[2] : "";
+
+    if ((argc != 4 && argc != 7) || folder[0] != '/' ||
+        strlen(folder) >= sizeof(setup->streams_dir))
+        return false;
+    if (argc == 7 && !find_folders(setup, argv[4], argv[5], argv[6]))
+        return false;
+    stand_alone();
+    snprintf(setup->streams_dir, sizeof(setup->streams_dir), "%s", folder);
+    setup->terminal = strcmp(argv[3], "tty") == 0;
+    setup->lock_fd = setup->ready_fd = -1;
+    setup->init = (struct init_watch){.bundle = -1, .fd = -1};
+    setup->streams[0] = open_output(folder, "stdout");
+    setup->streams[1] = setup->terminal ? -1 : open_output(folder, "stderr");
+    if (setup->streams[0] < 0 || (setup->streams[1] < 0 && !setup->terminal))
+        return false;
+    return argc == 4 || find_log(setup, argv[6], scratch, scratch_size);
 }

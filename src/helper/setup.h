@@ -9,18 +9,25 @@
 #include "init_watch.h"
 
 struct setup {
-    char state_dir[ND_LOGGER_PATH_MAX];
+    char state_dir[ND_LOGGER_PATH_MAX]; /* of the container; "": there is no log */
     char log_path[ND_LOGGER_PATH_MAX];
+    char streams_dir[ND_LOGGER_PATH_MAX]; /* where people attach */
     struct nd_logger_config config;
-    bool terminal; /* everything comes on descriptor 3; 4 may stay open until the task is deleted */
-    int lock_fd;   /* -1: could not be taken */
-    struct init_watch init; /* without a terminal; with one the stream ends with the container */
+    bool terminal;  /* everything comes on the first stream */
+    bool by_shim;   /* pipes of the shim's, which waits for our end; else FIFOs of the daemon's */
+    int streams[2]; /* what to read; -1: nothing */
+    int ready_fd;   /* to be written to and closed */
+    int lock_fd;    /* -1: could not be taken, or there is no log */
+    struct init_watch init; /* by the shim and without a terminal; else the streams end */
 };
 
 /*
- * Detach from the shim's session and signals, find the paths, read the configuration, take the lock.
- * `scratch` is used and left. False: the surroundings are not those of a log writer.
+ * As the shim starts us: detach from its session and signals, find the paths, read the configuration,
+ * take the lock. `scratch` is used and left. False: the surroundings are not those of a log writer.
  */
 bool setup_logger(struct setup *setup, const char *store, char *scratch, size_t scratch_size);
+
+/* As the daemon starts us, detached already; see ND_RELAY_MODE. */
+bool setup_relay(struct setup *setup, int argc, char **argv, char *scratch, size_t scratch_size);
 
 #endif

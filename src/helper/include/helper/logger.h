@@ -1,7 +1,7 @@
 #ifndef HELPER_LOGGER_H
 #define HELPER_LOGGER_H
 
-/* The log writer of one container: descriptors 3 and 4 to the json-file log. */
+/* What reads the output of one process, for its log and for those who attach. */
 
 #include "base/defs.h"
 
@@ -16,5 +16,18 @@
  * Follows: containerd's logging binaries; nerdctl's log file and lock.
  */
 int nd_logger_main(const char *store);
+
+/*
+ * argv[1] when the daemon starts us, and the arguments that follow: the folder with the FIFOs "stdout",
+ * "stderr" and perhaps "stdin", in which the socket is made; "tty" or "pipes"; and for a container with a
+ * log the data store, the namespace and the id.
+ */
+#define ND_RELAY_MODE "relay"
+
+/*
+ * Detach, and return once people can attach; what goes on until the streams have ended is a process of its
+ * own. Returns the exit status: 0 when it goes on.
+ */
+int nd_relay_main(int argc, char **argv);
 
 #endif
