@@ -49,13 +49,7 @@ open_start(struct session *s)
 }
 
 static struct nd_error *
-only_signals(void)
-{
-    return nd_error_field("request", "only signals may follow the first message");
-}
-
-static struct nd_error *
-next_start_signal(struct session *s, const char **ret)
+next_start(struct session *s, struct heard *ret)
 {
     const Pb__ContainerServiceStartRequest *req = NULL;
 
@@ -63,9 +57,12 @@ next_start_signal(struct session *s, const char **ret)
     if (req == NULL)
         return NULL;
     ND_TRY(nd_known_fields_check(req));
-    if (req->request_case != PB__CONTAINER_SERVICE_START_REQUEST__REQUEST_SIGNAL)
-        return only_signals();
-    *ret = req->signal;
+    if (req->request_case == PB__CONTAINER_SERVICE_START_REQUEST__REQUEST_SIGNAL)
+        ret->signal = req->signal;
+    else if (req->request_case == PB__CONTAINER_SERVICE_START_REQUEST__REQUEST_CONTROL)
+        ret->control = req->control;
+    else
+        return nd_session_unexpected();
     return NULL;
 }
 
@@ -86,6 +83,9 @@ send_start(struct session *s, const struct told *told)
     } else if (told->output != NULL) {
         rsp.response_case = PB__CONTAINER_SERVICE_START_RESPONSE__RESPONSE_OUTPUT;
         rsp.output = told->output;
+    } else if (told->event != NULL) {
+        rsp.response_case = PB__CONTAINER_SERVICE_START_RESPONSE__RESPONSE_EVENT;
+        rsp.event = told->event;
     } else {
         rsp.response_case = PB__CONTAINER_SERVICE_START_RESPONSE__RESPONSE_EXIT;
         rsp.exit = told->exit;
@@ -94,7 +94,7 @@ send_start(struct session *s, const struct told *told)
 }
 
 static const struct session_kind start_kind = {
-    .open = open_start, .next_signal = next_start_signal, .engine = start, .send = send_start};
+    .open = open_start, .next = next_start, .engine = start, .send = send_start};
 
 static struct nd_error *
 container_start(struct nd_call *call, const void *in, void *out)
@@ -121,7 +121,7 @@ open_run(struct session *s)
 }
 
 static struct nd_error *
-next_run_signal(struct session *s, const char **ret)
+next_run(struct session *s, struct heard *ret)
 {
     const Pb__ContainerServiceRunRequest *req = NULL;
 
@@ -129,9 +129,12 @@ next_run_signal(struct session *s, const char **ret)
     if (req == NULL)
         return NULL;
     ND_TRY(nd_known_fields_check(req));
-    if (req->request_case != PB__CONTAINER_SERVICE_RUN_REQUEST__REQUEST_SIGNAL)
-        return only_signals();
-    *ret = req->signal;
+    if (req->request_case == PB__CONTAINER_SERVICE_RUN_REQUEST__REQUEST_SIGNAL)
+        ret->signal = req->signal;
+    else if (req->request_case == PB__CONTAINER_SERVICE_RUN_REQUEST__REQUEST_CONTROL)
+        ret->control = req->control;
+    else
+        return nd_session_unexpected();
     return NULL;
 }
 
@@ -154,6 +157,9 @@ send_run(struct session *s, const struct told *told)
     } else if (told->output != NULL) {
         rsp.response_case = PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_OUTPUT;
         rsp.output = told->output;
+    } else if (told->event != NULL) {
+        rsp.response_case = PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_EVENT;
+        rsp.event = told->event;
     } else {
         rsp.response_case = PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_EXIT;
         rsp.exit = told->exit;
@@ -183,11 +189,8 @@ remove_now(struct session *s)
                 ND_KV("error", err));
 }
 
-static const struct session_kind run_kind = {.open = open_run,
-                                             .next_signal = next_run_signal,
-                                             .engine = run,
-                                             .send = send_run,
-                                             .after = remove_now};
+static const struct session_kind run_kind = {
+    .open = open_run, .next = next_run, .engine = run, .send = send_run, .after = remove_now};
 
 static struct nd_error *
 container_run(struct nd_call *call, const void *in, void *out)
@@ -241,11 +244,15 @@ ND_UNARY(container_inspect, nd_container_inspect, containers)
 ND_UNARY(container_stop, nd_container_stop, containers)
 ND_UNARY(container_kill, nd_container_kill, containers)
 ND_UNARY(container_remove, nd_container_remove, containers)
+ND_UNARY(container_resize, nd_container_resize, containers)
 
 const struct nd_method_handler nd_container_handlers[] = {
     {"Create", container_create},
     {"Start", container_start},
     {"Run", container_run},
+    {"Attach", nd_handle_container_attach},
+    {"Exec", nd_handle_container_exec},
+    {"Resize", container_resize},
     {"Logs", container_logs},
     {"List", container_list},
     {"Inspect", container_inspect},

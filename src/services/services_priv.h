@@ -13,6 +13,9 @@ extern const struct nd_method_handler nd_image_handlers[];
 extern const struct nd_method_handler nd_namespace_handlers[];
 extern const struct nd_method_handler nd_system_handlers[];
 
+/* Handlers in other files than the table that they stand in. */
+nd_handler nd_handle_container_attach, nd_handle_container_exec;
+
 /* The nd_services of a call. */
 static inline struct nd_services *
 nd_services_of(struct nd_call *call)

@@ -1,12 +1,13 @@
 /*
- * A conversation about one container.
+ * A conversation about one process.
  *
  *      client ── options ──▶ engine ──▶ id, output ..., exit ──▶ client
- *             ── signal ... ──▶ reader ──▶ container
+ *             ── signal, control ... ──▶ reader ──▶ process
  *
- * While one fiber runs the engine and sends what it tells, a second one reads what else the client says. That
- * is signals, which wait until the container runs. The end of the client's messages means nothing; a client
- * that is gone cancels both fibers.
+ * While one fiber runs the engine and sends what it tells, a second one reads what else the client says. A
+ * signal waits until the process runs, what is for its streams until the client is attached. The end of the
+ * client's messages means nothing, so that a connection that is cut is never taken for an end of input; a
+ * client that is gone cancels both fibers.
  */
 
 #include "codec/pb.h"
@@ -30,20 +31,41 @@ tell_started(void *arg, const char *id, char *const *warnings, size_t n_warnings
     const struct told told = {.id = id, .warnings = warnings, .n_warnings = n_warnings};
 
     s->container = nd_arena_strdup(nd_call_arena(s->call), id);
-    nd_cond_broadcast(&s->running);
+    nd_cond_broadcast(&s->changed);
     return s->kind->send(s, &told);
 }
 
 static struct nd_error *
-tell_output(void *arg, Pb__OutputStream stream, struct nd_str bytes)
+tell_output(void *arg, const struct nd_container_output *piece)
 {
     struct session *s = arg;
     Pb__Output output = PB__OUTPUT__INIT;
     const struct told told = {.output = &output};
 
-    output.stream = stream;
-    output.data = nd_bytes(bytes);
+    output.stream = piece->stream;
+    output.offset = piece->offset;
+    output.data = nd_bytes(piece->bytes);
     return s->kind->send(s, &told);
+}
+
+static struct nd_error *
+tell_event(void *arg, const Pb__StreamEvent *event)
+{
+    struct session *s = arg;
+    const struct told told = {.event = (Pb__StreamEvent *)event};
+
+    return s->kind->send(s, &told);
+}
+
+static void
+on_attached(void *arg, struct nd_attachment *attachment)
+{
+    struct session *s = arg;
+
+    s->attachment = attachment;
+    s->was_attached = s->was_attached || attachment != NULL;
+    s->is_alone = attachment == NULL;
+    nd_cond_broadcast(&s->changed);
 }
 
 /* The engine is through with success: nobody needs the reader any more. */
@@ -58,8 +80,11 @@ static struct nd_error *
 run_engine(void *arg)
 {
     struct session *s = arg;
-    const struct nd_container_feed feed = {
-        .started = tell_started, .output = tell_output, .arg = s};
+    const struct nd_container_feed feed = {.started = tell_started,
+                                           .output = tell_output,
+                                           .event = tell_event,
+                                           .attached = on_attached,
+                                           .arg = s};
     struct told told = {0};
 
     ND_TRY(s->kind->engine(s, &feed, &told.exit));
@@ -72,26 +97,59 @@ run_engine(void *arg)
     return NULL;
 }
 
+static struct nd_error *
+wait_for_attachment(struct session *s)
+{
+    while (s->attachment == NULL && !s->is_alone)
+        ND_TRY(nd_cond_wait(&s->changed));
+    return NULL;
+}
+
 /* Pass a signal on, as soon as there is somebody to receive it. */
 static struct nd_error *
 forward_signal(struct session *s, const char *signal)
 {
     while (s->container == NULL)
-        ND_TRY(nd_cond_wait(&s->running));
-    return nd_container_signal(s->containers, s->ns, s->container, signal);
+        ND_TRY(nd_cond_wait(&s->changed));
+    if (!s->kind->is_command)
+        return nd_container_signal(s->containers, s->ns, s->container, signal);
+    ND_TRY(wait_for_attachment(s));
+    return s->attachment != NULL ? nd_attachment_signal(s->attachment, signal) : NULL;
 }
 
 static struct nd_error *
-read_signals(struct session *s)
+forward_control(struct session *s, const Pb__StreamControl *control)
+{
+    ND_TRY(wait_for_attachment(s));
+    if (s->attachment != NULL)
+        return nd_attachment_control(s->attachment, control);
+    if (s->was_attached || control->control_case != PB__STREAM_CONTROL__CONTROL_INPUT)
+        return NULL; /* too late, or of no use */
+    return nd_error_reason(
+        nd_error_new(ND_PRECONDITION, "the process has no standard input to write to"),
+        "NO_STANDARD_INPUT");
+}
+
+static struct nd_error *
+read_messages(struct session *s)
 {
     for (;;) {
-        const char *signal = NULL;
+        struct heard heard = {NULL, NULL};
 
-        ND_TRY(s->kind->next_signal(s, &signal));
-        if (signal == NULL)
+        ND_TRY(s->kind->next(s, &heard));
+        if (heard.signal != NULL)
+            ND_TRY(forward_signal(s, heard.signal));
+        else if (heard.control != NULL)
+            ND_TRY(forward_control(s, heard.control));
+        else
             return NULL;
-        ND_TRY(forward_signal(s, signal));
     }
+}
+
+struct nd_error *
+nd_session_unexpected(void)
+{
+    return nd_error_field("request", "only signals and controls may follow the first message");
 }
 
 /* What its failure means: nothing once the engine is through. */
@@ -99,7 +157,7 @@ static struct nd_error *
 run_reader(void *arg)
 {
     struct session *s = arg;
-    struct nd_error *err = read_signals(s);
+    struct nd_error *err = read_messages(s);
 
     if (!s->done)
         return err;

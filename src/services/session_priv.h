@@ -2,24 +2,31 @@
 #define SERVICES_SESSION_PRIV_H
 
 /*
- * A conversation about one container: Start and Run, and what else runs an engine's long function for a client
+ * A conversation about one process: Start, Run, Attach and Exec, and what else runs an engine's long function for a client
  * who may say something meanwhile. The messages of each are of types of their own; a session_kind knows them.
  */
 
-#include "container/lifecycle.h"
+#include "container/attach.h"
 #include "fiber/group.h"
 #include "fiber/sync.h"
 
 #include "services_priv.h"
 
-/* What the client is told; one of the three. */
+/* What the client is told; one of the four. */
 struct told {
     const char *id; /* it runs now */
     char *const *warnings;
     size_t n_warnings;
 
     Pb__Output *output;
+    Pb__StreamEvent *event;
     Pb__ExitStatus *exit; /* it has ended; comes last */
+};
+
+/* What the client says after its first message; neither: it says no more. */
+struct heard {
+    const char *signal;
+    const Pb__StreamControl *control;
 };
 
 struct session;
@@ -27,14 +34,15 @@ struct session;
 struct session_kind {
     /* Receive the first message and leave a copy of its options in the session. */
     struct nd_error *(*open)(struct session *s);
-    /* Receive the next one, a signal; NULL: the client says no more. Valid until the next call. */
-    struct nd_error *(*next_signal)(struct session *s, const char **ret);
+    /* Receive the next one. Valid until the next call. */
+    struct nd_error *(*next)(struct session *s, struct heard *ret);
     /* The engine's function. */
     struct nd_error *(*engine)(struct session *s, const struct nd_container_feed *feed,
                                Pb__ExitStatus **ret);
     struct nd_error *(*send)(struct session *s, const struct told *told);
     /* After the last message, before the end of the stream; may be NULL. */
     void (*after)(struct session *s);
+    bool is_command; /* signals are for a command in the container */
 };
 
 struct session {
@@ -45,8 +53,11 @@ struct session {
     const void *options; /* of the first message; the call's */
 
     struct nd_group *group;
-    char *container; /* id, once it runs; in the call's arena */
-    struct nd_cond running;
+    char *container; /* id, or that of a command, once it runs; in the call's arena */
+    struct nd_attachment *attachment;
+    bool is_alone;     /* there is no attachment, or no longer */
+    bool was_attached; /* there was one */
+    struct nd_cond changed;
     bool done; /* the engine has finished: the reader ends without an error */
 };
 
@@ -56,5 +67,8 @@ struct nd_error *nd_session_hold(struct nd_call *call,
 
 /* Keep the options of the first message: the next message takes its place. */
 struct nd_error *nd_session_keep(struct session *s, const void *options) ND_CHECK_RESULT;
+
+/* What may follow the first message did not. */
+struct nd_error *nd_session_unexpected(void) ND_NEW_ERROR;
 
 #endif

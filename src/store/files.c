@@ -31,6 +31,7 @@
 #include "files_priv.h"
 
 #define READ_MORE        ((size_t)4096)
+#define REMOVE_TRIES     8u /* of a directory that is filled again */
 #define TREE_DEPTH_MAX   100u
 #define MARKER_BASE_LEN  16
 #define MARKER_HASH_LEN  8
@@ -219,10 +220,17 @@ remove_entry(int dir, const char *name, dev_t dev, unsigned depth)
         return EPERM;
     if (st.st_dev != dev)
         return EBUSY; /* a mount: its content is not ours to remove */
-    errnum = remove_entries(dir, name, dev, depth);
-    if (errnum != 0)
-        return errnum;
-    return unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;
+    /* A helper that is being started may put something into it meanwhile. */
+    for (unsigned i = 0; i < REMOVE_TRIES; i++) {
+        errnum = remove_entries(dir, name, dev, depth);
+        if (errnum != 0)
+            return errnum;
+        if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            return 0;
+        if (errno != ENOTEMPTY && errno != EEXIST)
+            return errno;
+    }
+    return ENOTEMPTY;
 }
 
 /* What is in the directory `name` of `parent`. */

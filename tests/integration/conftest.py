@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 
+import grpc
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -104,6 +105,37 @@ def ready(ns, images):
     """A namespace that has the busybox image as "busybox:latest"."""
     ns.load(images.busybox)
     return ns
+
+
+@pytest.fixture
+def own(api_modules, images):
+    """A host, an API in a namespace, the image loaded; wiped and checked at the end."""
+    machine = host.Host(BUILD, prefix="ndr")
+    machine.start()
+    api = stubs.Api(api_modules, machine.daemon.target)
+    ns = api.namespace(f"r{RUN}-{next(COUNTER)}")
+    ns.box = machine
+    ns.load(images.busybox)
+    yield ns
+    if machine.containerd.process is None or machine.containerd.process.poll() is not None:
+        machine.containerd.start()
+    if machine.daemon.process is None:
+        machine.daemon.start()
+    host.wait_until(lambda: can_list(ns), 10, "recovered")
+    ns.clear()
+    left = leaks.of_namespace(machine, ns.name)
+    host.remove_namespace_cgroups(ns.name)
+    api.close()
+    left += machine.close()
+    assert not left, "; ".join(left)
+
+
+def can_list(ns):
+    try:
+        ns.call(ns.api.system.Ping, ns.m.system.SystemServicePingRequest())
+        return True
+    except grpc.RpcError:
+        return False
 
 
 @pytest.hookimpl(hookwrapper=True)

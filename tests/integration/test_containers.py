@@ -91,14 +91,6 @@ class TestRun:
         assert ready.wait(done.id)[0].exit.code == 0
         assert ready.logs(done.id) == (b"tty\r\nerr\r\nxterm\r\n", b"")
 
-    @pytest.mark.parametrize("config", [{"tty": True}, {"interactive": True}])
-    def test_attached_terminal_is_refused_by_name(self, ready, config):
-        """Not in this version; a flag is never ignored."""
-        request = ready.run_request("true", **config)
-        failure = ready.failure(ready.api.container.Run, iter([request]))
-        assert failure.code == grpc.StatusCode.UNIMPLEMENTED
-        assert next(iter(config)) in failure.message
-
     def test_many_at_once(self, ready):
         def one(i):
             return ready.run(*SHELL, f"echo {i}; exit {i}")

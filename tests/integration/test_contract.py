@@ -298,7 +298,8 @@ class TestFiles:
         """What nerdctl's hook would have written is there, by whoever did it."""
         before = {p.name for p in made.state.iterdir()}
         made.ns.start(made.id)
-        assert {p.name for p in made.state.iterdir()} == before | {"lifecycle.json", "logger-lock"}
+        assert {p.name for p in made.state.iterdir()} == before | {"lifecycle.json", "logger-lock",
+                                                                     "streams"}
         lifecycle = json.loads((made.state / "lifecycle.json").read_text())
         assert set(lifecycle) == {"started_at", "create_error"}
         assert lifecycle["create_error"] is False

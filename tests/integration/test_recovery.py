@@ -19,37 +19,6 @@ import stubs
 FOREVER = ("sleep", "100000")
 
 
-@pytest.fixture
-def own(api_modules, images):
-    """A host, an API in a namespace, the image loaded; wiped and checked at the end."""
-    machine = host.Host(conftest.BUILD, prefix="ndr")
-    machine.start()
-    api = stubs.Api(api_modules, machine.daemon.target)
-    ns = api.namespace(f"r{conftest.RUN}-{next(conftest.COUNTER)}")
-    ns.box = machine
-    ns.load(images.busybox)
-    yield ns
-    if machine.containerd.process is None or machine.containerd.process.poll() is not None:
-        machine.containerd.start()
-    if machine.daemon.process is None:
-        machine.daemon.start()
-    host.wait_until(lambda: can_list(ns), 10, "recovered")
-    ns.clear()
-    left = leaks.of_namespace(machine, ns.name)
-    host.remove_namespace_cgroups(ns.name)
-    api.close()
-    left += machine.close()
-    assert not left, "; ".join(left)
-
-
-def can_list(ns):
-    try:
-        ns.call(ns.api.system.Ping, ns.m.system.SystemServicePingRequest())
-        return True
-    except grpc.RpcError:
-        return False
-
-
 def big_archive(images):
     return archives.docker(archives.Image(images.layer, archives.tar(("big", bytes(20 << 20)))), "big:1")
 
@@ -108,10 +77,10 @@ class TestContainerdStopped:
         running = own.run(*FOREVER, detach=True, name="survivor").id
         for _ in range(3):
             own.box.containerd.kill()
-            host.wait_until(lambda: not can_list(own), 10, "the loss is noticed")
+            host.wait_until(lambda: not conftest.can_list(own), 10, "the loss is noticed")
             own.box.containerd.start()
             begin = time.monotonic()
-            host.wait_until(lambda: can_list(own), 10, "recovery")
+            host.wait_until(lambda: conftest.can_list(own), 10, "recovery")
             assert time.monotonic() - begin < 2
             assert own.state("survivor") == own.m.container.CONTAINER_STATE_RUNNING
         assert own.inspect(running).container.pid > 0
@@ -120,11 +89,11 @@ class TestContainerdStopped:
         """However long the backoff has grown."""
         own.box.containerd.stop()
         for _ in range(20):
-            assert not can_list(own)
+            assert not conftest.can_list(own)
             time.sleep(0.3)
         own.box.containerd.start()
         begin = time.monotonic()
-        host.wait_until(lambda: can_list(own), 10, "recovery")
+        host.wait_until(lambda: conftest.can_list(own), 10, "recovery")
         assert time.monotonic() - begin < 2
 
     def test_events_go_on_after_a_gap(self, own):
@@ -132,7 +101,7 @@ class TestContainerdStopped:
         events.initial_metadata()
         own.box.containerd.kill()
         own.box.containerd.start()
-        host.wait_until(lambda: can_list(own), 10, "recovery")
+        host.wait_until(lambda: conftest.can_list(own), 10, "recovery")
         topics = []
         found = threading.Event()
 
@@ -156,7 +125,7 @@ class TestContainerdStopped:
             waiting = pool.submit(lambda: own.wait(done.id))
             own.box.containerd.kill()
             own.box.containerd.start()
-            host.wait_until(lambda: can_list(own), 10, "recovery")
+            host.wait_until(lambda: conftest.can_list(own), 10, "recovery")
             own.kill(done.id, "TERM")
             try:
                 replies = waiting.result(30)
@@ -164,7 +133,7 @@ class TestContainerdStopped:
             except grpc.RpcError as error:
                 # Honest too: the wait is over, and asking again gives the code.
                 assert error.code() == grpc.StatusCode.UNAVAILABLE
-                host.wait_until(lambda: can_list(own), 10, "recovery")
+                host.wait_until(lambda: conftest.can_list(own), 10, "recovery")
                 assert own.wait(done.id)[0].exit.code == 5
 
     def test_logs_follow_survives_the_outage(self, own):
@@ -195,7 +164,7 @@ class TestContainerdStopped:
                 watch.reach(moment, lambda: pool.submit(try_load, own, data))
                 own.box.containerd.kill()
             own.box.containerd.start()
-            host.wait_until(lambda: can_list(own), 10, "recovery")
+            host.wait_until(lambda: conftest.can_list(own), 10, "recovery")
             for image in own.images():
                 if "big" in image.name:
                     own.remove_image(image.name)
@@ -252,7 +221,7 @@ class TestContainerdStopped:
         for thread in threads:
             thread.join(60)
             assert not thread.is_alive()
-        host.wait_until(lambda: can_list(own), 10, "recovery")
+        host.wait_until(lambda: conftest.can_list(own), 10, "recovery")
         assert outcomes[-1] == 0
         assert set(outcomes) <= {0, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND,
                                  grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL,
@@ -267,7 +236,7 @@ class TestDaemonKilled:
         for _ in range(3):
             own.box.daemon.kill()
             own.box.daemon.start()
-        host.wait_until(lambda: can_list(own), 10, "connected again")
+        host.wait_until(lambda: conftest.can_list(own), 10, "connected again")
         assert own.wait("survivor")[0].exit.code == 0
         assert own.logs(done.id)[0] == "".join(f"{i}\n" for i in range(100)).encode()
 
@@ -278,7 +247,7 @@ class TestDaemonKilled:
         own.box.daemon.kill()
         host.wait_until(lambda: not host.is_running(pid), 10, "ended")
         own.box.daemon.start()
-        host.wait_until(lambda: can_list(own), 10, "connected again")
+        host.wait_until(lambda: conftest.can_list(own), 10, "connected again")
         host.wait_until(lambda: not own.list(all=True), 10, "removed")
 
     def test_killed_while_creating(self, own):
@@ -289,7 +258,7 @@ class TestDaemonKilled:
                 watch.reach(moment, lambda: [pool.submit(self.try_run, own) for _ in range(4)])
                 own.box.daemon.kill()
             own.box.daemon.start()
-        host.wait_until(lambda: can_list(own), 10, "recovery")
+        host.wait_until(lambda: conftest.can_list(own), 10, "recovery")
         for container in own.list(all=True):
             own.remove(container.id, force=True)
         assert own.list(all=True) == []
@@ -308,7 +277,7 @@ class TestDaemonKilled:
                 watch.reach(moment, lambda: pool.submit(try_load, own, data))
                 own.box.daemon.kill()
             own.box.daemon.start()
-        host.wait_until(lambda: can_list(own), 10, "recovery")
+        host.wait_until(lambda: conftest.can_list(own), 10, "recovery")
         own.load(data)
         assert own.run("true", image="big:1").code == 0
 

@@ -17,6 +17,7 @@
 #include "containerd/events.h"
 #include "containerd/namespaces.pb-c.h"
 
+#include "exec_priv.h"
 #include "labels_priv.h"
 #include "remove_priv.h"
 #include "users_priv.h"
@@ -46,6 +47,7 @@ nd_containers_free(struct nd_containers *cs)
     nd_map_free(cs->holds);
     nd_map_free(cs->removals);
     nd_accounts_free(cs->accounts);
+    nd_free(cs->finished);
     nd_free(cs);
 }
 
@@ -159,6 +161,9 @@ follow_events(struct nd_containers *cs, int64_t *retry_ns)
     ND_TRY(nd_ctrd_events_open(nd_host_ctrd(cs->host), filters, &events));
     ND_TRY(nd_containers_store(cs, &store)); /* so that the first call finds it open */
     ND_TRY(look_around(cs));
+    if (!cs->swept)
+        ND_TRY(nd_exec_sweep(cs));
+    cs->swept = true;
     *retry_ns = RETRY_MIN_NS;
     for (;;) {
         const Ct__Envelope *event;

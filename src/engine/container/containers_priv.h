@@ -26,6 +26,9 @@ struct nd_containers {
     uint64_t changes; /* how often a lock was given back: something may have been changed before */
     struct nd_group *background; /* of nd_containers_watch(); NULL while that does not run */
     struct accounts *accounts;
+    struct finished *finished; /* finished.c */
+    size_t n_execs;            /* commands that are not forgotten yet */
+    bool swept;                /* commands of a daemon that has died were looked for */
 };
 
 /*

@@ -235,6 +235,8 @@ set_own_labels(struct creation *c)
     for (size_t i = 0; i < c->plan->n_mounts; i++)
         nd_pairs_set(&c->labels, nd_arena_printf(c->arena, LABEL_MOUNTS ".%zu", i),
                      mount_json(c, &c->plan->mounts[i]));
+    if (config->interactive)
+        nd_pairs_set(&c->labels, LABEL_INTERACTIVE, "true");
     if (config->privileged)
         nd_pairs_set(&c->labels, LABEL_PRIVILEGED, "true");
     if (c->user_text[0] != '\0')

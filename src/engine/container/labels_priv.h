@@ -29,6 +29,9 @@
 
 #define LABEL_ANONYMOUS_VOLUMES "nerdctl/anonymous-volumes"
 
+/* Ours: its standard input is kept open. */
+#define LABEL_INTERACTIVE "nerdctl-grpc/interactive"
+
 #define LABEL_RESTART_POLICY "containerd.io/restart.policy"
 #define LABEL_RESTART_STATUS "containerd.io/restart.status"
 #define LABEL_RESTART_COUNT  "containerd.io/restart.count"

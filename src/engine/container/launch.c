@@ -35,6 +35,8 @@ create_task(struct launch *l)
 {
     CtTasks__CreateRequest req = CT_TASKS__CREATE_REQUEST__INIT;
     CtTasks__CreateResponse *rsp;
+    struct task_streams streams;
+    struct nd_error *err;
 
     if (l->mounts.n == 0)
         ND_TRY(nd_snapshot_mounts(l->cs, l->ns, l->snapshotter, l->snapshot_key, l->arena,
@@ -43,13 +45,16 @@ create_task(struct launch *l)
     req.n_rootfs = l->mounts.n;
     req.rootfs = l->mounts.at;
     req.terminal = l->tty;
-    if (nd_launch_has_log(l)) {
-        req.stdout = (char *)l->log_uri;
-        req.stderr = l->tty ? (char *)"" : (char *)l->log_uri;
-    }
+    ND_TRY(nd_launch_streams(l, &streams));
+    req.stdin = (char *)streams.stdin;
+    req.stdout = (char *)streams.stdout;
+    req.stderr = (char *)streams.stderr;
     nd_doing("create task");
-    return nd_ctrd_call(nd_host_ctrd(l->cs->host), (struct nd_ctrd_scope){.ns = l->ns},
-                        CT_TASKS_CREATE, &req, l->arena, &rsp);
+    err = nd_ctrd_call(nd_host_ctrd(l->cs->host), (struct nd_ctrd_scope){.ns = l->ns},
+                       CT_TASKS_CREATE, &req, l->arena, &rsp);
+    if (err != NULL)
+        nd_launch_streams_undo(l);
+    return err;
 }
 
 static struct nd_error *
@@ -144,7 +149,8 @@ launch_shielded(struct launch *l)
     }
     if (err != NULL)
         return note_failure(l, nd_start_error(err));
-    if (l->exit != NULL)
+    err = nd_launch_streams_ready(l);
+    if (err == NULL && l->exit != NULL)
         err = nd_exit_watch_begin(l->exit, l->group);
     if (err == NULL)
         err = start_and_mark(l);
@@ -221,6 +227,7 @@ nd_launch_from_record(struct nd_containers *cs, const char *ns, const record *re
     l.snapshotter = rec->snapshotter;
     l.snapshot_key = rec->snapshot_key;
     l.log_uri = uri != NULL ? uri : "";
+    l.interactive = nd_container_record_label_is(rec, LABEL_INTERACTIVE, "true");
     l.has_hooks = nd_json_find(spec, "hooks") != NULL;
     l.mark_started = !nd_container_record_label_is(rec, LABEL_STOPPED, "false");
     l.mark_running = nd_container_record_label(rec, LABEL_RESTART_POLICY) != NULL;

@@ -5,6 +5,7 @@
 
 #include "store/state.h"
 
+#include "attachment_priv.h"
 #include "containers_priv.h"
 #include "exit_priv.h"
 
@@ -19,6 +20,7 @@ struct launch {
     struct nd_state *state;
     const char *log_uri; /* "" and "none": no output is kept */
     bool tty;
+    bool interactive;  /* it has standard input */
     bool has_hooks;    /* the spec's own: they write lifecycle.json and take the name */
     bool own_name;     /* the name is ours already */
     bool mark_started; /* the label explicitly-stopped must be written */
@@ -30,6 +32,8 @@ struct launch {
     /* An attached start: told of the end. Its wait is under way before the process runs. */
     struct exit_watch *exit;
     struct nd_group *group;
+    struct nd_attachment *attachment; /* opened before the process runs; NULL: none */
+    const char *folder;               /* of its streams; set by the launch */
 };
 
 /*
@@ -42,6 +46,29 @@ struct nd_error *nd_launch(struct launch *l) ND_CHECK_RESULT;
 
 /* Whether its output is kept, so that it can be read. Context: any. */
 bool nd_launch_has_log(const struct launch *l);
+
+/*
+ * The ways of a task's streams (streams.c): "binary" starts the helper through the shim, FIFOs are held by a
+ * helper of ours, for a process with standard input but without a terminal.
+ */
+struct task_streams {
+    const char *stdin, *stdout, *stderr;
+};
+
+/* The folder of its streams, in the arena of the launch. Context: any. */
+const char *nd_launch_folder(const struct launch *l);
+
+/* Before Tasks.Create: FIFOs and helper where they are needed. */
+struct nd_error *nd_launch_streams(struct launch *l, struct task_streams *ret) ND_CHECK_RESULT;
+
+/* After it, before Tasks.Start: nobody else finds the FIFOs, and the client is attached. */
+struct nd_error *nd_launch_streams_ready(struct launch *l) ND_CHECK_RESULT;
+
+/* It was not created: nobody comes. */
+void nd_launch_streams_undo(struct launch *l);
+
+/* Whether output reaches an attached client by its streams and not by its log. Context: any. */
+bool nd_launch_has_streams(const struct launch *l);
 
 /* Fill in from a record. Fails: ND_UNIMPLEMENTED for what only nerdctl can start. */
 struct nd_error *nd_launch_from_record(struct nd_containers *cs, const char *ns, const record *rec,

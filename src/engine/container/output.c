@@ -187,10 +187,11 @@ static struct nd_error *
 feed_output(void *arg, Pb__OutputStream stream, struct nd_str bytes)
 {
     struct follower *f = arg;
+    const struct nd_container_output output = {.stream = stream, .bytes = bytes};
 
     while (!f->told)
         ND_TRY(nd_cond_wait(&f->changed));
-    return f->feed->output(f->feed->arg, stream, bytes);
+    return f->feed->output(f->feed->arg, &output);
 }
 
 /* The reader does without when this fails, and tells of what it misses. */

@@ -131,8 +131,5 @@ nd_plan_process(struct plan *plan)
     ND_TRY(check_program(c, &total));
     ND_TRY(check_env(c, &total));
     ND_TRY(check_identity(plan));
-    ND_TRY(check_end(c));
-    if (c->interactive)
-        return nd_not_yet("interactive", "standard input is not part of this version");
-    return NULL;
+    return check_end(c);
 }

@@ -31,6 +31,7 @@ launch_from_creation(const struct creation *c, struct launch *ret)
         .state = c->state,
         .log_uri = c->log_uri,
         .tty = c->plan->config->tty,
+        .interactive = c->plan->config->interactive,
         .own_name = true,
         .shareable_shm = c->plan->ipc == PLAN_IPC_SHAREABLE,
         .shm_size = c->plan->config->shm_size,
@@ -67,8 +68,8 @@ undo_launch(void *arg)
 
 /* Create and launch under one lock. */
 static struct nd_error *
-create_and_launch(struct creation *c, bool attach, const struct nd_container_feed *feed,
-                  struct attached *attached)
+create_and_launch(struct creation *c, bool attach, const Pb__StreamOptions *stream,
+                  const struct nd_container_feed *feed, struct attached *attached)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
     ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
@@ -81,7 +82,7 @@ create_and_launch(struct creation *c, bool attach, const struct nd_container_fee
     launch_from_creation(c, l);
     nd_change_undo(&change, &step);
     if (attach)
-        err = nd_attach(attached, l, (struct nd_wall){0, 0}, feed);
+        err = nd_attach(attached, l, (struct nd_wall){0, 0}, stream, feed);
     if (err == NULL)
         err = nd_launch(l);
     if (err != NULL)
@@ -99,11 +100,7 @@ make_plan(struct creation *c, const Pb__RunOptions *options)
     struct nd_error *err = nd_plan_make(options->config, nd_host_facts(c->cs->host),
                                         nd_host_settings(c->cs->host), c->arena, &c->plan);
 
-    if (err == NULL && !options->detach && c->plan->config->tty)
-        err = nd_error_hint(nd_not_yet("config.tty", "attaching to a terminal (tty) is not part of "
-                                                     "this version"),
-                            "detach");
-    if (err == NULL && !options->detach && c->plan->log_none)
+    if (err == NULL && !options->detach && c->plan->log_none && !c->plan->config->interactive)
         nd_plan_warn(c->plan, "the output is neither kept nor shown: the log driver is none");
     if (err != NULL && nd_error_get_field(err) != NULL)
         return nd_error_in_field(err, "options");
@@ -124,13 +121,15 @@ nd_container_run(struct nd_containers *cs, const char *ns, const Pb__RunOptions 
     if (feed == NULL)
         feed = &silent;
     ND_TRY(make_plan(c, options));
-    ND_TRY(create_and_launch(c, !options->detach, feed, &attached));
+    ND_TRY(create_and_launch(c, !options->detach, options->stream, feed, &attached));
     if (feed->started != NULL)
         ND_TRY(feed->started(feed->arg, c->id, c->plan->warnings, c->plan->n_warnings));
     *ret_exit = NULL;
     if (options->detach)
         return NULL;
     ND_TRY(nd_attached_join(&attached, &end));
+    if (nd_attached_has_left(&attached))
+        return NULL;
     if (c->plan->config->auto_remove)
         nd_remove_later(cs, ns, c->id);
     *ret_exit = nd_exit_status(&end, arena);

@@ -12,7 +12,6 @@
 #include "changes_priv.h"
 #include "launch_priv.h"
 #include "output_priv.h"
-#include "plan_priv.h"
 #include "remove_priv.h"
 #include "start_priv.h"
 
@@ -64,21 +63,52 @@ nd_exit_status(const struct task_exit *exit, struct nd_arena *arena)
 void
 nd_attached_fini(struct attached *a)
 {
+    nd_attachment_fini(&a->streams);
     nd_group_end(a->group);
     nd_exit_watch_fini(&a->exit);
     nd_follower_fini(&a->follower);
     nd_hold_unusep(&a->use);
 }
 
+bool
+nd_attached_has_left(const struct attached *a)
+{
+    return a->has_streams && a->streams.detached;
+}
+
+/* Who starts a process in the foreground may hold it up as long as he is there. */
+static void
+prepare_streams(struct attached *a, struct launch *l, const Pb__StreamOptions *options,
+                const struct nd_container_feed *feed)
+{
+    a->has_streams = true;
+    a->streams = (struct nd_attachment){
+        .process = {.cs = l->cs, .ns = l->ns, .id = l->id, .exec_id = ""},
+        .feed = feed,
+        .options = options,
+        .takes_input = l->interactive,
+        .hold_ms = ND_SESSION_HOLD_MS,
+        .patience_ms = ND_WIRE_FOR_EVER,
+    };
+    l->attachment = &a->streams;
+}
+
 struct nd_error *
 nd_attach(struct attached *a, struct launch *l, struct nd_wall since,
-          const struct nd_container_feed *feed)
+          const Pb__StreamOptions *options, const struct nd_container_feed *feed)
 {
+    a->feed = feed;
     a->group = nd_group_begin("attached", 0);
     a->use = nd_hold_use(l->cs, l->ns, l->id);
     a->exit = (struct exit_watch){.cs = l->cs, .ns = l->ns, .id = l->id};
     l->exit = &a->exit;
     l->group = a->group;
+    if (options != NULL && options->session_id[0] != '\0')
+        return nd_error_field("stream.session_id", "is for Attach: this is the beginning");
+    if (feed->output != NULL && nd_launch_has_streams(l)) {
+        prepare_streams(a, l, options, feed);
+        return NULL;
+    }
     if (feed->output == NULL || !nd_launch_has_log(l))
         return NULL;
     a->follows = true;
@@ -90,11 +120,22 @@ nd_attach(struct attached *a, struct launch *l, struct nd_wall since,
 struct nd_error *
 nd_attached_join(struct attached *a, struct task_exit *ret)
 {
+    if (a->has_streams) {
+        ND_TRY(nd_attachment_begin(&a->streams));
+        ND_TRY(nd_attachment_pump(&a->streams));
+        if (a->streams.detached)
+            return NULL;
+    } else if (a->feed->attached != NULL) {
+        a->feed->attached(a->feed->arg, NULL);
+    }
     if (a->follows) {
         nd_follower_told(&a->follower);
         ND_TRY(nd_follower_join(&a->follower));
     }
-    return nd_exit_watch_join(&a->exit, ret);
+    ND_TRY(nd_exit_watch_join(&a->exit, ret));
+    if (a->has_streams)
+        nd_attachment_finish(&a->streams, ret);
+    return NULL;
 }
 
 /* A start while it goes on. */
@@ -130,15 +171,15 @@ start_or_join(struct starting *s)
     struct nd_wall since = nd_wall_now();
     bool running;
 
-    if (s->options->attach && l->tty)
-        return nd_not_yet("attach", "attaching to a terminal (tty) is not part of this version");
     ND_TRY(clear_task(l->cs, l->ns, l->id, l->arena, &running));
     if (s->options->attach)
-        ND_TRY(nd_attach(&s->attached, l, since, s->feed));
+        ND_TRY(nd_attach(&s->attached, l, since, s->options->stream, s->feed));
     if (!running) {
         ND_TRY(launch(l));
         nd_info("container started", ND_KV("container", l->id));
     } else if (s->options->attach) {
+        if (s->attached.has_streams)
+            ND_TRY(nd_attachment_open(&s->attached.streams, nd_launch_folder(l), ND_WIRE_NOW));
         ND_TRY(nd_exit_watch_begin(&s->attached.exit, s->attached.group));
     }
     if (s->attached.follows)
@@ -183,6 +224,8 @@ nd_container_start(struct nd_containers *cs, const char *ns, const Pb__StartOpti
     if (!options->attach)
         return NULL;
     ND_TRY(nd_attached_join(&s.attached, &end));
+    if (nd_attached_has_left(&s.attached))
+        return NULL;
     *ret_exit = nd_exit_status(&end, arena);
     return NULL;
 }

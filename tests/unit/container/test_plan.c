@@ -30,7 +30,6 @@ CHANGE(no_user) { c->user = (char *)":5"; }
 CHANGE(no_group) { c->user = (char *)"5:"; }
 CHANGE(space_user) { c->user = (char *)"a b"; }
 CHANGE(empty_group) { TEXTS(group_add, (char *)"5", (char *)""); }
-CHANGE(interactive) { c->interactive = true; }
 CHANGE(long_host) { c->hostname = long_text(ND_HOSTNAME_MAX_BYTES + 1); }
 CHANGE(space_host) { c->hostname = (char *)"a b"; }
 CHANGE(dash_host) { c->hostname = (char *)"-a"; }
@@ -219,7 +218,7 @@ static const struct {
     W(bare_env, I, "env[1]"), W(nameless_env, I, "env[0]"), W(many_env, I, "env"),
     W(relative_dir, I, "working_dir"), W(dotdot_dir, I, "working_dir"),
     W(two_colons, I, "user"), W(no_user, I, "user"), W(no_group, I, "user"), W(space_user, I, "user"),
-    W(empty_group, I, "group_add[1]"), W(interactive, U, "interactive"),
+    W(empty_group, I, "group_add[1]"), 
     W(long_host, I, "hostname"), W(space_host, I, "hostname"), W(dash_host, I, "hostname"),
     W(newline_domain, I, "domainname"), W(host_in_host_uts, I, "hostname"),
     W(domain_in_host_uts, I, "domainname"),

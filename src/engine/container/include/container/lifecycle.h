@@ -11,6 +11,15 @@
 #include "container/containers.h"
 #include "nerdctl/v1/container.pb-c.h"
 
+struct nd_attachment; /* container/attach.h */
+
+/* A piece of output: at most ND_OUTPUT_MAX_BYTES, borrowed for the call. */
+struct nd_container_output {
+    Pb__OutputStream stream;
+    uint64_t offset; /* 0 without a session */
+    struct nd_str bytes;
+};
+
 /*
  * What a long call tells while it runs. Each member may be NULL. An error that one returns ends the
  * call with it (the client is gone); a container that was started goes on running then.
@@ -19,8 +28,11 @@ struct nd_container_feed {
     /* It runs now; comes before its first output. `warnings` is what the user should know. */
     struct nd_error *(*started)(void *arg, const char *id, char *const *warnings,
                                 size_t n_warnings);
-    /* At most ND_OUTPUT_MAX_BYTES, borrowed for the call. */
-    struct nd_error *(*output)(void *arg, Pb__OutputStream stream, struct nd_str bytes);
+    struct nd_error *(*output)(void *arg, const struct nd_container_output *output);
+    /* About the session with its standard streams, when there is one; borrowed for the call. */
+    struct nd_error *(*event)(void *arg, const Pb__StreamEvent *event);
+    /* From now on the client may say something; NULL: no longer. Does not suspend. */
+    void (*attached)(void *arg, struct nd_attachment *attachment);
     void *arg;
 };
 

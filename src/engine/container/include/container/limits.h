@@ -27,7 +27,14 @@
 #define ND_HOSTNAME_MAX_BYTES     64u             /* the kernel's */
 #define ND_STOP_TIMEOUT_MAX_S     (365 * 24 * 3600)
 
-#define ND_OUTPUT_MAX_BYTES    (64u * 1024u)   /* of one piece of output */
+#define ND_OUTPUT_MAX_BYTES    (64u * 1024u)    /* of one piece of output */
+#define ND_INPUT_MAX_BYTES     (256u * 1024u)   /* of standard input on its way, for each client */
+#define ND_HEARTBEAT_NS        (10 * ND_SECOND) /* after so long without anything else */
+/* How long a session is kept whose client is gone, and how long one may hold up a process: who started it
+ * as long as it is there, others for a while. */
+#define ND_SESSION_HOLD_MS     30000u
+#define ND_SESSION_PATIENCE_MS 30000u
+#define ND_EXEC_MAX_RUNNING    1024u           /* commands in all containers at once */
 #define ND_LOGGER_WAIT_NS      (5 * ND_SECOND) /* for the last byte of a container that has ended */
 #define ND_WAIT_MAX_CONTAINERS 1024u
 #define ND_LIST_MAX_FILTERS    256u

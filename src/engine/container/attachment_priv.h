@@ -1,0 +1,79 @@
+#ifndef CONTAINER_ATTACHMENT_PRIV_H
+#define CONTAINER_ATTACHMENT_PRIV_H
+
+/* The engine's side of being attached. Context of all: fiber. */
+
+#include "base/buf.h"
+#include "container/attach.h"
+#include "container/limits.h"
+#include "fiber/group.h"
+#include "stream/relay.h"
+
+#include "task_io_priv.h"
+
+/*
+ * In the caller's storage:
+ *     ND_AUTO(nd_attachment_fini) struct nd_attachment a = {...};
+ * and opened, begun, pumped, in this order.
+ */
+struct nd_attachment {
+    /* Set by the caller; all borrowed. */
+    struct process_name process;
+    const struct nd_container_feed *feed;
+    const Pb__StreamOptions *options; /* NULL: the defaults */
+    bool takes_input;
+    uint32_t hold_ms, patience_ms;
+
+    struct nd_relay *relay; /* NULL until opened */
+    uint8_t session[ND_WIRE_SESSION];
+    uint64_t at[ND_WIRE_STREAMS];    /* of the next byte for the client */
+    uint64_t acked[ND_WIRE_STREAMS]; /* by the client, where it acknowledges */
+    bool ended[ND_WIRE_STREAMS];
+    bool is_over;  /* and has arrived */
+    bool is_away;  /* the helper has gone */
+    bool detached; /* by the client's wish */
+    bool closing;
+    unsigned users;          /* fibers in nd_attachment_control() */
+    struct nd_fiber *pumper; /* while it pumps */
+    struct nd_group *group;  /* of the fibers beside the pump */
+    struct nd_error *err;    /* of one of them */
+
+    struct nd_buf input;     /* came from the client, to be sent */
+    uint64_t sent, received; /* of input: to the helper, from the client */
+    uint64_t taken;
+    bool input_ends, end_sent, input_closed;
+    struct nd_cond changed;
+
+    struct nd_mutex feeding; /* one message to the client at a time */
+    int64_t fed_ns;          /* when the last one went */
+};
+
+/*
+ * Connect to the helper in `folder`. `from` says where outputs begin unless the options name a session.
+ * Fails: ND_NOT_FOUND (no helper; reason SESSION_NOT_FOUND when a session was asked for), ND_EXHAUSTED,
+ *        ND_INVALID about "stream.session_id".
+ */
+struct nd_error *nd_attachment_open(struct nd_attachment *a, const char *folder,
+                                    uint64_t from) ND_CHECK_RESULT;
+
+/* The process runs and the client knows: tell of the session, take what the client says. */
+struct nd_error *nd_attachment_begin(struct nd_attachment *a) ND_CHECK_RESULT;
+
+/* Everything to the client, until all output has ended and has arrived, or it detached. */
+struct nd_error *nd_attachment_pump(struct nd_attachment *a) ND_CHECK_RESULT;
+
+/* The name of a session as clients write it. Fails: ND_INVALID about "stream.session_id". */
+struct nd_error *nd_session_parse(const char *text, uint8_t ret[ND_WIRE_SESSION]) ND_CHECK_RESULT;
+
+/*
+ * The exit code of a session that is over, for a client that was cut off in that moment: it is remembered
+ * for a while, and told when everything else has arrived. False: nothing is known of it.
+ */
+void nd_attachment_finish(struct nd_attachment *a, const struct task_exit *exit);
+bool nd_session_find_finished(struct nd_containers *cs, const Pb__StreamOptions *options,
+                              struct task_exit *ret);
+
+/* Let go: a session that has not ended is held for a while. */
+void nd_attachment_fini(struct nd_attachment *a);
+
+#endif

@@ -1,0 +1,283 @@
+/*
+ * `exec`: a command in a container that runs.
+ *
+ *   look ─▶ FIFOs ─▶ helper ─▶ Tasks.Exec ─▶ attach ─▶ Tasks.Start ─┬─▶ streams, exit code  (the call)
+ *                                                                 └─▶ reaping             (background)
+ *
+ * The command belongs to nobody's call: its helper holds its streams, and the background forgets it when it
+ * has ended and nobody wants its output any more. So a client may vanish at any moment and come back by
+ * the name of its session; what it has not acknowledged is still there, and the command waits.
+ */
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "container/attach.h"
+#include "store/state.h"
+#include "stream/folder.h"
+
+#include "attachment_priv.h"
+#include "exec_priv.h"
+#include "launch_priv.h"
+#include "start_priv.h"
+
+/* A command and the call about it. */
+struct exec {
+    struct nd_containers *cs;
+    const char *ns;
+    const Pb__ExecOptions *options;
+    const struct nd_container_feed *feed;
+    struct nd_arena *arena;
+    const record *rec;
+    struct nd_state *state;
+    struct process_name process;
+    char id[33];
+    const char *folder;
+    struct nd_buf spec;
+
+    /* The wait for its end, under way before anybody can forget it. */
+    struct nd_group *group;
+    struct task_exit exit;
+    bool ended;
+    struct nd_error *err;
+    struct nd_cond changed;
+
+    struct nd_attachment attachment;
+};
+
+static void
+fini_exec(struct exec *e)
+{
+    nd_attachment_fini(&e->attachment);
+    nd_group_end(e->group);
+    nd_error_free(ND_TAKE(e->err));
+    nd_state_free(e->state);
+    nd_buf_fini(&e->spec);
+}
+
+const char *
+nd_exec_folder(const char *state_path, const char *exec_id, struct nd_arena *arena)
+{
+    return nd_arena_printf(arena, "%s/exec/%s", state_path, exec_id);
+}
+
+static struct nd_error *
+check_task(const struct exec *e, uint32_t *ret_pid)
+{
+    struct nd_error *err;
+    task *t;
+
+    ND_TRY(nd_task_get(e->cs, e->ns, e->rec->id, e->arena, &t));
+    if (t != NULL && t->status == CT_TASKS__STATUS__RUNNING) {
+        *ret_pid = t->pid;
+        return NULL;
+    }
+    if (t != NULL &&
+        (t->status == CT_TASKS__STATUS__PAUSED || t->status == CT_TASKS__STATUS__PAUSING)) {
+        err = nd_error_new(ND_PRECONDITION, "container %.12s is paused", e->rec->id);
+        return nd_error_hint(nd_error_reason(err, "CONTAINER_PAUSED"), "unpause it");
+    }
+    err = nd_error_new(ND_PRECONDITION, "container %.12s is not running", e->rec->id);
+    return nd_error_hint(nd_error_reason(err, "CONTAINER_NOT_RUNNING"), "start it first");
+}
+
+static struct nd_error *
+run_wait(void *arg)
+{
+    struct exec *e = arg;
+
+    e->err = nd_exec_wait(&e->process, &e->exit);
+    e->ended = true;
+    nd_cond_broadcast(&e->changed);
+    return NULL; /* whoever joins gets the error */
+}
+
+static struct nd_error *
+begin_wait(struct exec *e)
+{
+    e->group = nd_group_begin("exec", 0);
+    return nd_group_spawn(e->group, run_wait, e);
+}
+
+static struct nd_error *
+make_streams(struct exec *e)
+{
+    const struct nd_streams_helper helper = {
+        .program = nd_host_settings(e->cs->host)->helper_path,
+        .folder = e->folder,
+        .tty = e->options->tty,
+    };
+    const char *above = nd_arena_printf(e->arena, "%s/exec", nd_state_path(e->state));
+
+    if (mkdir(above, 0700) < 0 && errno != EEXIST)
+        return nd_error_errno(errno, "make %s", above);
+    ND_TRY(nd_streams_folder_make(e->folder, (e->options->interactive ? ND_FIFO_STDIN : 0u) |
+                                                 ND_FIFO_STDOUT |
+                                                 (e->options->tty ? 0u : ND_FIFO_STDERR)));
+    return nd_streams_helper_start(&helper);
+}
+
+static struct nd_error *
+register_command(struct exec *e)
+{
+    const struct exec_io io = {
+        .stdin = e->options->interactive ? nd_arena_printf(e->arena, "%s/stdin", e->folder) : "",
+        .stdout = nd_arena_printf(e->arena, "%s/stdout", e->folder),
+        .stderr = e->options->tty ? "" : nd_arena_printf(e->arena, "%s/stderr", e->folder),
+        .tty = e->options->tty,
+        .spec = nd_buf_str(&e->spec),
+    };
+
+    return nd_exec_register(&e->process, &io);
+}
+
+static struct nd_error *
+open_attachment(struct exec *e)
+{
+    e->attachment = (struct nd_attachment){
+        .process = e->process,
+        .feed = e->feed,
+        .options = e->options->stream,
+        .takes_input = true,
+        .hold_ms = ND_SESSION_HOLD_MS,
+        .patience_ms = ND_WIRE_FOR_EVER,
+    };
+    return nd_attachment_open(&e->attachment, e->folder, 0);
+}
+
+/* Registered, and not begun: the wait can be asked for, and the client is attached. */
+static struct nd_error *
+start_command(struct exec *e)
+{
+    struct nd_error *err;
+
+    if (!e->options->detach) {
+        ND_TRY(open_attachment(e));
+        ND_TRY(begin_wait(e));
+    }
+    err = nd_exec_start(&e->process);
+    nd_streams_folder_hide(e->folder);
+    return err != NULL ? nd_start_error(err) : NULL;
+}
+
+/* From nothing to a command that runs; whatever fails takes back what was done. */
+static struct nd_error *
+launch(struct exec *e)
+{
+    bool registered = false;
+    struct nd_error *err = make_streams(e);
+
+    if (err == NULL) {
+        err = register_command(e);
+        registered = err == NULL;
+    }
+    if (registered)
+        err = start_command(e);
+    if (err == NULL)
+        return NULL;
+    nd_streams_helper_end(e->folder, true);
+    e->attachment.detached = true; /* there is nothing to come back to */
+    if (registered)
+        nd_error_free(nd_exec_delete(&e->process));
+    nd_streams_folder_remove(e->folder);
+    return err;
+}
+
+/* A new command. */
+static struct nd_error *
+begin_command(struct exec *e)
+{
+    uint32_t pid = 0;
+
+    ND_TRY(check_task(e, &pid));
+    e->spec = ND_BUF_INIT(ND_EXEC_SPEC_MAX);
+    ND_TRY(nd_exec_process(e->cs, e->options, e->rec, pid, e->arena, &e->spec));
+    if (e->cs->n_execs >= ND_EXEC_MAX_RUNNING)
+        return nd_error_reason(
+            nd_error_new(ND_EXHAUSTED, "more than %u commands run already", ND_EXEC_MAX_RUNNING),
+            "TOO_MANY_COMMANDS");
+    nd_random_hex(e->id, (sizeof(e->id) - 1) / 2);
+    e->folder = nd_exec_folder(nd_state_path(e->state), e->id, e->arena);
+    ND_TRY(nd_ctx_check());
+    ND_SHIELDED(ND_TASK_CREATE_NS);
+    ND_TRY(launch(e));
+    if (!nd_exec_reap_later(e->cs, e->ns, e->rec->id, e->id, e->folder))
+        nd_warn("nobody forgets a command", ND_KV("container", (const char *)e->rec->id),
+                ND_KV("command", (const char *)e->id));
+    return NULL;
+}
+
+static bool
+is_id(const char *text)
+{
+    return strlen(text) == 32 && strspn(text, "0123456789abcdef") == 32;
+}
+
+/* One that runs already, or has just ended. */
+static struct nd_error *
+resume_command(struct exec *e)
+{
+    if (!is_id(e->options->exec_id))
+        return nd_error_field("exec_id", "is no command's");
+    memcpy(e->id, e->options->exec_id, sizeof(e->id));
+    e->folder = nd_exec_folder(nd_state_path(e->state), e->id, e->arena);
+    ND_TRY(begin_wait(e));
+    return open_attachment(e);
+}
+
+static struct nd_error *
+begin(struct exec *e)
+{
+    const Pb__StreamOptions *stream = e->options->stream;
+    struct nd_store *store;
+    record *rec;
+
+    ND_TRY(nd_container_find(e->cs, e->ns, e->options->container, e->arena, &rec));
+    e->rec = rec;
+    ND_TRY(nd_containers_store(e->cs, &store));
+    ND_TRY(nd_state_new(store, e->ns, rec->id, &e->state));
+    e->process = (struct process_name){.cs = e->cs, .ns = e->ns, .id = rec->id, .exec_id = e->id};
+    if (stream != NULL && stream->session_id[0] != '\0')
+        return resume_command(e);
+    if (e->options->exec_id[0] != '\0')
+        return nd_error_field("exec_id", "needs a session_id");
+    return begin_command(e);
+}
+
+static struct nd_error *
+join(struct exec *e, Pb__ExitStatus **ret)
+{
+    while (!e->ended)
+        ND_TRY(nd_cond_wait(&e->changed));
+    if (e->err != NULL)
+        return ND_TAKE(e->err);
+    nd_attachment_finish(&e->attachment, &e->exit);
+    *ret = nd_exit_status(&e->exit, e->arena);
+    return NULL;
+}
+
+struct nd_error *
+nd_container_exec(struct nd_containers *cs, const char *ns, const Pb__ExecOptions *options,
+                  const struct nd_container_feed *feed, struct nd_arena *arena,
+                  Pb__ExitStatus **ret_exit)
+{
+    ND_AUTO(fini_exec)
+    struct exec e = {.cs = cs, .ns = ns, .options = options, .feed = feed, .arena = arena};
+
+    *ret_exit = NULL;
+    if (nd_session_find_finished(cs, options->stream, &e.exit)) {
+        *ret_exit = nd_exit_status(&e.exit, arena);
+        return feed->started(feed->arg, options->exec_id, NULL, 0);
+    }
+    ND_TRY(begin(&e));
+    ND_TRY(feed->started(feed->arg, e.id, NULL, 0));
+    if (options->detach)
+        return NULL;
+    ND_TRY(nd_attachment_begin(&e.attachment));
+    ND_TRY(nd_attachment_pump(&e.attachment));
+    if (e.attachment.detached)
+        return NULL;
+    return join(&e, ret_exit);
+}
