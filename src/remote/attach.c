@@ -1,14 +1,17 @@
 /*
- * A container in the foreground.
+ * A process in the foreground.
  *
- * Two fibers share the call: one receives and writes what comes, one waits for our signals and sends
- * them. The receiver decides when it is over; the other is cancelled then. A signal that arrives before
- * the container runs means "stop preparing": the call is cancelled, and the daemon undoes what it began.
+ * One fiber receives and writes what comes, one waits for our signals, and where input is wanted one reads
+ * it and one sends it (attach_input.c). The receiver decides when it is over; the others are cancelled
+ * then. A signal that arrives before the process runs means "stop preparing": the call is cancelled, and the
+ * daemon undoes what it began.
  *
- *     signals -----> call -----> daemon
- *                     |
- *     stdout <---- receiver <--- daemon
- *     stderr <-------'
+ *     stdin, signals --> call --> daemon
+ *                         |
+ *     stdout, stderr <-- receiver <--- daemon
+ *
+ * With a session the connection may break: the receiver connects again and says how far everything came,
+ * so that nothing is lost and nothing comes twice.
  */
 
 #include "attach.h"
@@ -16,15 +19,19 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "fiber/group.h"
+#include "base/alloc.h"
 #include "fiber/process.h"
 
+#include "attach_session.h"
 #include "logline.h"
+#include "terminal.h"
 #include "writer.h"
 
 #define FORCED_AFTER        3 /* interrupts */
 #define FORCED_EXIT_CODE    1
 #define SEND_SIGNAL_TIMEOUT (5 * ND_SECOND)
+#define RESUME_NS           (30 * ND_SECOND) /* as long as the daemon holds a session */
+#define RESUME_PAUSE_NS     (200 * ND_MILLISECOND)
 
 static const struct {
     int number;
@@ -34,43 +41,127 @@ static const struct {
     {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"}, {SIGALRM, "ALRM"}, {SIGWINCH, "WINCH"},
 };
 
-struct session {
-    struct nd_attach *attach;
-    struct nd_client_call *call;
-    struct nd_fiber *receiver; /* valid until it is done */
-    bool receiver_done;
-    struct nd_group *signals;
-    struct nd_error *err; /* the receiver's */
-    unsigned interrupts;
-};
-
-static struct nd_error *
-write_output(const struct nd_attach *attach, const Pb__Output *output)
+struct nd_error *
+nd_attach_say(struct session *session, const union nd_attach_message *message)
 {
-    bool is_error = output->stream == PB__OUTPUT_STREAM__OUTPUT_STREAM_STDERR;
+    ND_AUTO(nd_mutex_unlockp) struct nd_mutex *lock = NULL;
 
-    if (is_error ? attach->no_stderr : attach->no_stdout)
-        return NULL;
-    return nd_write_all(is_error ? STDERR_FILENO : STDOUT_FILENO,
-                        nd_str_n(output->data.data, output->data.len));
+    ND_TRY(nd_mutex_lock(&session->talking));
+    lock = &session->talking;
+    return nd_client_call_send(session->call, message);
+}
+
+struct nd_error *
+nd_attach_control(struct session *session, Pb__StreamControl *control)
+{
+    union nd_attach_message message;
+
+    session->kind->make_control(&message, control);
+    return nd_attach_say(session, &message);
+}
+
+/* What is said on a call that is over is said to nobody; the receiver knows what that means. Takes `err`. */
+static struct nd_error *
+unless_over(struct nd_error *err)
+{
+    if (nd_error_code(err) != ND_ABORTED && nd_error_code(err) != ND_UNAVAILABLE)
+        return err;
+    nd_error_free(err);
+    return NULL;
 }
 
 static struct nd_error *
-handle_event(struct nd_attach *attach, const struct nd_attach_event *event)
+acknowledge(struct session *session, const Pb__Output *output, bool is_error)
 {
+    Pb__StreamControl control = PB__STREAM_CONTROL__INIT;
+    Pb__Acknowledgement ack = PB__ACKNOWLEDGEMENT__INIT;
+
+    if (session->name == NULL)
+        return NULL;
+    session->at[is_error] = output->offset + output->data.len;
+    ack.stream = output->stream;
+    ack.offset = session->at[is_error];
+    control.control_case = PB__STREAM_CONTROL__CONTROL_ACKNOWLEDGEMENT;
+    control.acknowledgement = &ack;
+    return unless_over(nd_attach_control(session, &control));
+}
+
+static struct nd_error *
+write_output(struct session *session, const Pb__Output *output)
+{
+    const struct nd_attach *attach = session->attach;
+    bool is_error = output->stream == PB__OUTPUT_STREAM__OUTPUT_STREAM_STDERR;
+
+    if (!(is_error ? attach->no_stderr : attach->no_stdout))
+        ND_TRY(nd_write_all(is_error ? STDERR_FILENO : STDOUT_FILENO,
+                            nd_str_n(output->data.data, output->data.len)));
+    return acknowledge(session, output, is_error);
+}
+
+static struct nd_error *
+take_session(struct session *session, const Pb__StreamSession *told)
+{
+    struct nd_arena *arena = session->attach->cli->arena;
+
+    session->tty = told->tty;
+    session->at[0] = told->stdout_offset;
+    session->at[1] = told->stderr_offset;
+    if (told->id[0] != '\0' && session->name == NULL)
+        session->name = nd_arena_strdup(arena, told->id);
+    if (session->name == NULL || !session->attach->stdin_wanted)
+        return NULL;
+    return nd_attach_input_begin(session, told);
+}
+
+static struct nd_error *
+take_stream_event(struct session *session, const Pb__StreamEvent *event)
+{
+    switch (event->event_case) {
+    case PB__STREAM_EVENT__EVENT_SESSION:
+        return take_session(session, event->session);
+    case PB__STREAM_EVENT__EVENT_GAP:
+        nd_line(ND_LINE_WARN, "%llu bytes of output are lost: they were not read in time",
+                (unsigned long long)event->gap->length);
+        session->at[event->gap->stream == PB__OUTPUT_STREAM__OUTPUT_STREAM_STDERR] =
+            event->gap->offset;
+        return NULL;
+    case PB__STREAM_EVENT__EVENT_INPUT_TAKEN:
+        nd_attach_input_taken(session, event->input_taken);
+        return NULL;
+    default: /* heartbeats; newer daemons may say more than we understand */
+        return NULL;
+    }
+}
+
+static struct nd_error *
+take_id(struct session *session, const char *id)
+{
+    struct nd_attach *attach = session->attach;
+
+    if (attach->is_running)
+        return NULL; /* said again after the connection broke */
+    attach->is_running = true;
+    session->id = nd_arena_strdup(attach->cli->arena, id);
+    return attach->started != NULL ? attach->started(attach, id) : NULL;
+}
+
+static struct nd_error *
+handle_event(struct session *session, const struct nd_attach_event *event)
+{
+    struct nd_attach *attach = session->attach;
+
     if (event->progress != NULL && !attach->quiet)
         nd_progress_show(event->progress);
-    if (event->container_id != NULL || event->output != NULL || event->exit != NULL)
+    if (event->id != NULL || event->output != NULL || event->exit != NULL)
         nd_progress_clear();
     for (size_t i = 0; i < event->n_warnings; i++)
         nd_line(ND_LINE_WARN, "%s", event->warnings[i]);
-    if (event->container_id != NULL) {
-        attach->is_running = true;
-        if (attach->started != NULL)
-            ND_TRY(attach->started(attach, event->container_id));
-    }
+    if (event->id != NULL)
+        ND_TRY(take_id(session, event->id));
+    if (event->stream != NULL)
+        ND_TRY(take_stream_event(session, event->stream));
     if (event->output != NULL)
-        ND_TRY(write_output(attach, event->output));
+        ND_TRY(write_output(session, event->output));
     if (event->exit != NULL) {
         attach->has_ended = true;
         attach->exit_code = (int)(event->exit->code & 0xff);
@@ -94,10 +185,10 @@ receive_one(struct session *session, struct nd_arena *arena, const void **ret)
     return NULL;
 }
 
+/* One call to its end. */
 static struct nd_error *
-receive(struct session *session)
+receive_call(struct session *session)
 {
-    struct nd_attach *attach = session->attach;
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
 
     for (;;) {
@@ -107,11 +198,102 @@ receive(struct session *session)
         nd_arena_reset(arena);
         ND_TRY(receive_one(session, arena, &reply));
         if (reply == NULL)
-            break;
-        attach->read(reply, &event);
-        ND_TRY(handle_event(attach, &event));
+            return NULL;
+        session->resume_until_ns = 0;
+        session->kind->read(reply, &event);
+        ND_TRY(handle_event(session, &event));
     }
-    if (attach->has_ended || (attach->is_running && attach->detach))
+}
+
+/* The call with its first message; the only one when nobody waits for the process. */
+static struct nd_error *
+begin_call(struct session *session, const void *first)
+{
+    struct nd_cli *cli = session->attach->cli;
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+
+    ND_TRY(nd_client_call_begin(cli->channel, session->kind->method, &cli->options, &call));
+    ND_TRY(nd_client_call_send(call, first));
+    if (session->attach->detach)
+        ND_TRY(nd_client_call_finish_sending(call));
+    nd_client_call_end(session->call);
+    session->call = ND_TAKE(call);
+    return NULL;
+}
+
+/* Go on with the session: in a command, or in a container's first process. */
+static struct nd_error *
+begin_again(struct session *session)
+{
+    ND_AUTO(nd_mutex_unlockp) struct nd_mutex *lock = NULL;
+    union nd_attach_message first;
+    Pb__AttachOptions attach = PB__ATTACH_OPTIONS__INIT;
+    Pb__ExecOptions exec = PB__EXEC_OPTIONS__INIT;
+    Pb__StreamOptions stream = *session->attach->stream;
+
+    stream.session_id = session->name;
+    stream.stdout_offset = session->at[0];
+    stream.stderr_offset = session->at[1];
+    if (session->attach->container != NULL) {
+        session->kind = nd_attach_kind_exec();
+        exec.container = (char *)session->attach->container;
+        exec.exec_id = session->id;
+        exec.stream = &stream;
+        pb__container_service_exec_request__init(&first.exec);
+        first.exec.request_case = PB__CONTAINER_SERVICE_EXEC_REQUEST__REQUEST_OPTIONS;
+        first.exec.options = &exec;
+    } else {
+        session->kind = nd_attach_kind_attach();
+        attach.container = session->id;
+        attach.stream = &stream;
+        pb__container_service_attach_request__init(&first.attach);
+        first.attach.request_case = PB__CONTAINER_SERVICE_ATTACH_REQUEST__REQUEST_OPTIONS;
+        first.attach.options = &attach;
+    }
+    ND_TRY(nd_mutex_lock(&session->talking));
+    lock = &session->talking;
+    ND_TRY(nd_channel_connect(session->attach->cli->channel));
+    return begin_call(session, &first);
+}
+
+/* Takes `err`, with which a call ended, and returns NULL when another one goes on. */
+static struct nd_error *
+resume(struct session *session, struct nd_error *err)
+{
+    if (nd_error_code(err) != ND_UNAVAILABLE || session->name == NULL || session->attach->has_ended)
+        return err;
+    if (session->resume_until_ns == 0)
+        session->resume_until_ns = nd_loop_now().ns + RESUME_NS;
+    for (;;) {
+        struct nd_error *again = nd_fiber_sleep(RESUME_PAUSE_NS);
+
+        if (again == NULL)
+            again = begin_again(session);
+        if (again == NULL) {
+            nd_error_free(err);
+            return NULL;
+        }
+        if (nd_error_code(again) == ND_CANCELLED || nd_loop_now().ns >= session->resume_until_ns) {
+            nd_error_free(again);
+            return err;
+        }
+        nd_error_free(again);
+    }
+}
+
+static struct nd_error *
+receive(struct session *session)
+{
+    struct nd_attach *attach = session->attach;
+
+    for (;;) {
+        struct nd_error *err = receive_call(session);
+
+        if (err == NULL)
+            break;
+        ND_TRY(resume(session, err));
+    }
+    if (attach->has_ended || attach->has_left || (attach->is_running && attach->detach))
         return NULL;
     return nd_error_new(ND_INTERNAL, "the daemon ended the call without saying how it went");
 }
@@ -123,8 +305,7 @@ run_receiver(void *arg)
 
     session->err = receive(session);
     session->receiver_done = true;
-    if (session->signals != NULL)
-        nd_group_cancel(session->signals);
+    nd_group_cancel(session->beside);
     return NULL;
 }
 
@@ -138,19 +319,29 @@ stop_receiver(struct session *session)
 static struct nd_error *
 send_signal(struct session *session, const char *name)
 {
-    union {
-        Pb__ContainerServiceRunRequest run;
-        Pb__ContainerServiceStartRequest start;
-    } message;
+    union nd_attach_message message;
     struct nd_error *err;
     ND_DEADLINE_IN(SEND_SIGNAL_TIMEOUT);
 
-    session->attach->make_signal(&message, (char *)name);
-    err = nd_client_call_send(session->call, &message);
+    session->kind->make_signal(&message, (char *)name);
+    err = nd_attach_say(session, &message);
     if (err != NULL && !session->receiver_done)
         nd_line(ND_LINE_WARN, "signal %s was not passed on: %s", name, nd_error_message(err));
     nd_error_free(err);
     return nd_ctx_check();
+}
+
+static struct nd_error *
+send_size(struct session *session)
+{
+    Pb__StreamControl control = PB__STREAM_CONTROL__INIT;
+    Pb__TerminalSize size;
+
+    if (!nd_terminal_size(&size))
+        return NULL;
+    control.control_case = PB__STREAM_CONTROL__CONTROL_RESIZE;
+    control.resize = &size;
+    return unless_over(nd_attach_control(session, &control));
 }
 
 static bool
@@ -159,7 +350,16 @@ is_interrupt(int signo)
     return signo == SIGINT || signo == SIGTERM;
 }
 
-/* One signal of ours; false when we are to end without waiting for the container. */
+/* Before there is a process signals mean us; also where the terminal's keys are the process's. */
+static bool
+is_for_us(const struct session *session, int signo)
+{
+    if (signo == SIGWINCH || signo == SIGUSR1 || signo == SIGUSR2)
+        return false;
+    return !session->attach->is_running || session->is_raw;
+}
+
+/* One signal of ours; false when we are to end without waiting for the process. */
 static struct nd_error *
 handle_signal(struct session *session, int signo, bool *ret_go_on)
 {
@@ -167,13 +367,15 @@ handle_signal(struct session *session, int signo, bool *ret_go_on)
 
     *ret_go_on = true;
     session->interrupts += is_interrupt(signo);
-    if (!session->attach->is_running) {
-        if (signo == SIGWINCH || signo == SIGUSR1 || signo == SIGUSR2)
-            return NULL;
+    if (is_for_us(session, signo)) {
         cli->interrupted = true;
         *ret_go_on = false;
         return NULL;
     }
+    if (!session->attach->is_running)
+        return NULL;
+    if (session->tty && signo == SIGWINCH)
+        return send_size(session);
     if (is_interrupt(signo) && session->interrupts >= FORCED_AFTER) {
         nd_line(ND_LINE_ERROR,
                 "got %d SIGTERM/SIGINTs, forcefully exiting; the container may still "
@@ -184,24 +386,26 @@ handle_signal(struct session *session, int signo, bool *ret_go_on)
         return NULL;
     }
     for (size_t i = 0; i < ND_LEN(proxied); i++) {
-        if (proxied[i].number == signo)
+        if (proxied[i].number == signo && session->attach->sig_proxy)
             return send_signal(session, proxied[i].name);
     }
     return NULL;
 }
 
+/* Without sig-proxy all but the size of the terminal do what they always do. */
 static struct nd_error *
 watch_signals(void *arg)
 {
     struct session *session = arg;
     ND_AUTO(nd_signals_closep) struct nd_signals *signals = NULL;
-    int numbers[ND_LEN(proxied)];
+    int numbers[ND_LEN(proxied)] = {SIGWINCH};
+    size_t n = session->attach->sig_proxy ? ND_LEN(proxied) : 1;
     bool go_on = true;
     int signo;
 
-    for (size_t i = 0; i < ND_LEN(proxied); i++)
+    for (size_t i = 0; i < ND_LEN(proxied) && session->attach->sig_proxy; i++)
         numbers[i] = proxied[i].number;
-    ND_TRY(nd_signals_open(numbers, ND_LEN(numbers), &signals));
+    ND_TRY(nd_signals_open(numbers, n, &signals));
     while (go_on) {
         ND_TRY(nd_signals_next(signals, &signo));
         ND_TRY(handle_signal(session, signo, &go_on));
@@ -210,19 +414,10 @@ watch_signals(void *arg)
     return NULL;
 }
 
-/* The call with its first message; the only one when nobody waits for the container. */
-static struct nd_error *
-begin_call(const struct nd_attach *attach, struct nd_client_call **ret)
+static void
+end_call(struct session **session)
 {
-    struct nd_cli *cli = attach->cli;
-    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
-
-    ND_TRY(nd_client_call_begin(cli->channel, attach->method, &cli->options, &call));
-    ND_TRY(nd_client_call_send(call, attach->options));
-    if (attach->detach)
-        ND_TRY(nd_client_call_finish_sending(call));
-    *ret = ND_TAKE(call);
-    return NULL;
+    nd_client_call_end(ND_TAKE((*session)->call));
 }
 
 static struct nd_error *
@@ -230,33 +425,76 @@ run_session(void *arg)
 {
     struct session *session = arg;
     struct nd_attach *attach = session->attach;
-    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+    ND_AUTO(end_call) struct session *owner = session;
     ND_AUTO(nd_group_endp) struct nd_group *receivers = nd_group_begin("attach", 0);
-    ND_AUTO(nd_group_endp) struct nd_group *signals = nd_group_begin_independent("signals", 0);
+    ND_AUTO(nd_group_endp) struct nd_group *beside = nd_group_begin_independent("beside", 0);
 
-    ND_TRY(begin_call(attach, &call));
-    session->call = call;
-    session->signals = signals;
+    ND_TRY(begin_call(session, attach->options));
+    session->beside = beside;
     ND_TRY(nd_group_spawn_handle(receivers, run_receiver, session, &session->receiver));
-    if (attach->sig_proxy && !attach->detach)
-        ND_TRY(nd_group_spawn(signals, watch_signals, session));
+    if (!attach->detach)
+        ND_TRY(nd_group_spawn(beside, watch_signals, session));
     ND_TRY(nd_group_wait(receivers));
-    nd_group_cancel(signals);
-    ND_TRY(nd_group_wait(signals));
+    nd_group_cancel(beside);
+    ND_TRY(nd_group_wait(beside));
     return ND_TAKE(session->err);
 }
 
 struct nd_error *
 nd_attach_run(struct nd_attach *attach)
 {
-    struct session session = {.attach = attach};
+    struct session session = {
+        .attach = attach, .kind = attach->kind, .kept = ND_BUF_INIT(ND_ATTACH_INPUT_MAX)};
     struct nd_error *err = nd_cli_call(attach->cli, run_session, &session);
 
+    nd_terminal_restore();
     nd_progress_clear();
+    nd_buf_fini(&session.kept);
     nd_error_free(session.err);
+    if (attach->has_left)
+        nd_line(ND_LINE_INFO, "read detach keys");
     if (attach->cli->is_lost && attach->is_running)
         err = nd_error_hint(err,
                             "the container goes on: 'nerdctl-remote ps' and 'nerdctl-remote logs "
                             "-f' find it once the daemon is back");
     return err;
+}
+
+Pb__StreamOptions *
+nd_attach_stream(struct nd_arena *arena)
+{
+    Pb__StreamOptions *stream = nd_arena_new_object(arena, Pb__StreamOptions);
+    Pb__TerminalSize *size = nd_arena_new_object(arena, Pb__TerminalSize);
+
+    pb__stream_options__init(stream);
+    stream->acknowledge = true;
+    if (nd_terminal_size(size))
+        stream->terminal_size = size;
+    return stream;
+}
+
+struct nd_error *
+nd_attach_check_terminal(bool tty, bool interactive)
+{
+    if (!tty || !interactive || nd_terminal_is_input())
+        return NULL;
+    return nd_error_hint(nd_error_new(ND_INVALID, "the input device is not a TTY"),
+                         "leave -t away when input does not come from a terminal");
+}
+
+int
+nd_attach_exit_code(const struct nd_error *err, int fallback)
+{
+    for (size_t i = 0; i < nd_error_n_meta(err); i++) {
+        struct nd_str value = nd_str(nd_error_meta_value(err, i));
+        ND_AUTO(nd_error_freep) struct nd_error *bad = NULL;
+        uint64_t code = 0;
+
+        if (strcmp(nd_error_meta_key(err, i), "exit_code") != 0)
+            continue;
+        bad = nd_parse_u64(value, 255, &code);
+        if (bad == NULL)
+            return (int)code;
+    }
+    return fallback;
 }

@@ -64,17 +64,6 @@ warn_of_dead_flags(const struct nd_cli *cli)
 }
 
 static struct nd_error *
-no_input(const char *what)
-{
-    return nd_error_hint(
-        nd_error_new(ND_UNIMPLEMENTED,
-                     "flag %s is not supported by this version of the daemon's API yet: it has no "
-                     "way to send standard input",
-                     what),
-        "leave it away");
-}
-
-static struct nd_error *
 check_run_flags(const struct nd_cli *cli)
 {
     const struct nd_flags *f = cli->flags;
@@ -85,54 +74,18 @@ check_run_flags(const struct nd_cli *cli)
         return nd_error_new(ND_INVALID, "incompatible flags -d and -a");
     if (interactive && detach && !nd_flag_bool(f, "tty"))
         return nd_error_new(ND_INVALID, "flags -i and -d need -t too");
-    if (interactive && !detach)
-        return no_input("--interactive");
+    if (!detach)
+        ND_TRY(nd_attach_check_terminal(nd_flag_bool(f, "tty"), interactive));
     for (size_t i = 0; i < attach->n; i++) {
         struct nd_str stream = attach->items[i];
 
-        if (nd_str_eq_nocase(stream, ND_STR("stdin")))
-            return no_input("--attach stdin");
-        if (!nd_str_eq_nocase(stream, ND_STR("stdout")) &&
+        if (!nd_str_eq_nocase(stream, ND_STR("stdin")) &&
+            !nd_str_eq_nocase(stream, ND_STR("stdout")) &&
             !nd_str_eq_nocase(stream, ND_STR("stderr")))
             return nd_error_new(ND_INVALID, "invalid stream specified with -a flag: %.*s",
                                 ND_STR_ARG(stream));
     }
     return NULL;
-}
-
-static void
-make_signal(void *dst, char *signal)
-{
-    Pb__ContainerServiceRunRequest *request = dst;
-
-    pb__container_service_run_request__init(request);
-    request->request_case = PB__CONTAINER_SERVICE_RUN_REQUEST__REQUEST_SIGNAL;
-    request->signal = signal;
-}
-
-static void
-read_reply(const void *reply, struct nd_attach_event *event)
-{
-    const Pb__ContainerServiceRunResponse *r = reply;
-
-    event->warnings = r->warnings;
-    event->n_warnings = r->n_warnings;
-    switch (r->response_case) {
-    case PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_PROGRESS:
-        event->progress = r->progress;
-        break;
-    case PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_CONTAINER_ID:
-        event->container_id = r->container_id;
-        break;
-    case PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_OUTPUT:
-        event->output = r->output;
-        break;
-    case PB__CONTAINER_SERVICE_RUN_RESPONSE__RESPONSE_EXIT:
-        event->exit = r->exit;
-        break;
-    default: /* newer daemons may say more than we understand */
-        break;
-    }
 }
 
 static struct nd_error *
@@ -147,37 +100,22 @@ started(struct nd_attach *attach, const char *id)
     return nd_cli_flush(cli);
 }
 
-/* -a names the outputs that are wanted; without it both are. */
+/* -a names the streams that are wanted; without it both outputs are, and input with -i. */
 static void
 choose_outputs(const struct nd_cli *cli, struct nd_attach *attach)
 {
     const struct nd_texts *streams = nd_flag_list(cli->flags, "attach");
 
+    attach->stdin_wanted = nd_flag_bool(cli->flags, "interactive") && !attach->detach;
     attach->no_stdout = attach->no_stderr = streams->n > 0;
     for (size_t i = 0; i < streams->n; i++) {
         if (nd_str_eq_nocase(streams->items[i], ND_STR("stdout")))
             attach->no_stdout = false;
-        else
+        else if (nd_str_eq_nocase(streams->items[i], ND_STR("stderr")))
             attach->no_stderr = false;
+        else
+            attach->stdin_wanted = !attach->detach;
     }
-}
-
-/* The daemon says which exit code a container gets that could not be started. */
-static int
-exit_code_of(const struct nd_error *err)
-{
-    for (size_t i = 0; i < nd_error_n_meta(err); i++) {
-        struct nd_str value = nd_str(nd_error_meta_value(err, i));
-        ND_AUTO(nd_error_freep) struct nd_error *bad = NULL;
-        uint64_t code = 0;
-
-        if (strcmp(nd_error_meta_key(err, i), "exit_code") != 0)
-            continue;
-        bad = nd_parse_u64(value, 255, &code);
-        if (bad == NULL)
-            return (int)code;
-    }
-    return 125;
 }
 
 static struct nd_error *
@@ -187,10 +125,9 @@ run(struct nd_cli *cli)
     Pb__RunOptions options = PB__RUN_OPTIONS__INIT;
     struct nd_attach attach = {
         .cli = cli,
-        .method = PB_CONTAINER_SERVICE_RUN,
+        .kind = nd_attach_kind_run(),
         .options = &first,
-        .make_signal = make_signal,
-        .read = read_reply,
+        .stream = nd_attach_stream(cli->arena),
         .started = started,
         .detach = nd_flag_bool(cli->flags, "detach"),
         .sig_proxy = nd_flag_bool(cli->flags, "sig-proxy"),
@@ -200,10 +137,13 @@ run(struct nd_cli *cli)
 
     ND_TRY(check_run_flags(cli));
     ND_TRY(check_cidfile(cli));
+    ND_TRY(nd_detach_keys_parse(nd_flag_text(cli->flags, "detach-keys"), &attach.keys));
     ND_TRY(nd_container_config(cli->arena, cli->flags, &cli->args, &options.config));
     warn_of_dead_flags(cli);
     choose_outputs(cli, &attach);
+    options.config->interactive = options.config->interactive || attach.stdin_wanted;
     options.detach = attach.detach;
+    options.stream = attach.detach ? NULL : attach.stream;
     first.request_case = PB__CONTAINER_SERVICE_RUN_REQUEST__REQUEST_OPTIONS;
     first.options = &options;
     err = nd_attach_run(&attach);
@@ -211,7 +151,7 @@ run(struct nd_cli *cli)
         nd_error_free(err);
         return NULL;
     }
-    cli->exit_code = err != NULL ? exit_code_of(err) : attach.exit_code;
+    cli->exit_code = err != NULL ? nd_attach_exit_code(err, 125) : attach.exit_code;
     return err == NULL ? NULL : nd_container_config_explain(err);
 }
 

@@ -10,40 +10,10 @@ static const struct nd_flag flags[] = {
      NULL},
     {"checkpoint-dir", '\0', ND_FLAG_STRING, "", "Where checkpoints are", ND_FLAG_UNSUPPORTED,
      NULL},
-    {"detach-keys", '\0', ND_FLAG_STRING, "ctrl-p,ctrl-q", "Keys that detach the terminal",
-     ND_FLAG_UNSUPPORTED, NULL},
-    {"interactive", 'i', ND_FLAG_BOOL, "", "Connect standard input", ND_FLAG_UNSUPPORTED, NULL},
+    {"detach-keys", '\0', ND_FLAG_STRING, "ctrl-p,ctrl-q", "Keys that detach the terminal", 0,
+     NULL},
+    {"interactive", 'i', ND_FLAG_BOOL, "", "Connect standard input", 0, NULL},
 };
-
-static void
-make_signal(void *dst, char *signal)
-{
-    Pb__ContainerServiceStartRequest *request = dst;
-
-    pb__container_service_start_request__init(request);
-    request->request_case = PB__CONTAINER_SERVICE_START_REQUEST__REQUEST_SIGNAL;
-    request->signal = signal;
-}
-
-static void
-read_reply(const void *reply, struct nd_attach_event *event)
-{
-    const Pb__ContainerServiceStartResponse *r = reply;
-
-    switch (r->response_case) {
-    case PB__CONTAINER_SERVICE_START_RESPONSE__RESPONSE_CONTAINER_ID:
-        event->container_id = r->container_id;
-        break;
-    case PB__CONTAINER_SERVICE_START_RESPONSE__RESPONSE_OUTPUT:
-        event->output = r->output;
-        break;
-    case PB__CONTAINER_SERVICE_START_RESPONSE__RESPONSE_EXIT:
-        event->exit = r->exit;
-        break;
-    default: /* newer daemons may say more than we understand */
-        break;
-    }
-}
 
 static void
 make_request(const char *name, bool attach, Pb__StartOptions *options,
@@ -85,17 +55,19 @@ start_attached(struct nd_cli *cli)
     Pb__StartOptions options;
     struct nd_attach attach = {
         .cli = cli,
-        .method = PB_CONTAINER_SERVICE_START,
+        .kind = nd_attach_kind_start(),
         .options = &first,
-        .make_signal = make_signal,
-        .read = read_reply,
+        .stream = nd_attach_stream(cli->arena),
+        .stdin_wanted = nd_flag_bool(cli->flags, "interactive"),
         .sig_proxy = true,
     };
     struct nd_error *err;
 
     if (cli->args.n != 1)
         return nd_error_new(ND_INVALID, "you cannot start and attach multiple containers at once");
+    ND_TRY(nd_detach_keys_parse(nd_flag_text(cli->flags, "detach-keys"), &attach.keys));
     make_request(nd_cli_arg(cli, 0), true, &options, &first);
+    options.stream = attach.stream;
     err = nd_attach_run(&attach);
     if (cli->exit_code != 0) { /* forced by the user, who was told */
         nd_error_free(err);
@@ -108,7 +80,7 @@ start_attached(struct nd_cli *cli)
 static struct nd_error *
 run(struct nd_cli *cli)
 {
-    if (nd_flag_bool(cli->flags, "attach"))
+    if (nd_flag_bool(cli->flags, "attach") || nd_flag_bool(cli->flags, "interactive"))
         return start_attached(cli);
     return nd_targets_run(cli, start_one, NULL);
 }

@@ -12,7 +12,6 @@
 
 /* Commands of nerdctl that have no RPC in this version of the API: refused by name, not "unknown". */
 static const char *const planned[] = {
-    "attach",
     "build",
     "builder",
     "checkpoint",
@@ -21,7 +20,6 @@ static const char *const planned[] = {
     "compose",
     "cp",
     "diff",
-    "exec",
     "export",
     "history",
     "healthcheck",
@@ -45,11 +43,9 @@ static const char *const planned[] = {
     "update",
     "volume",
     "apparmor",
-    "container attach",
     "container commit",
     "container cp",
     "container diff",
-    "container exec",
     "container export",
     "container healthcheck",
     "container pause",

@@ -507,6 +507,18 @@ set_pull(struct builder *b)
 }
 
 struct nd_error *
+nd_container_env(struct nd_arena *arena, const struct nd_flags *flags, char ***ret, size_t *ret_n)
+{
+    Pb__ContainerConfig config = PB__CONTAINER_CONFIG__INIT;
+    struct builder b = {arena, flags, &config};
+
+    ND_TRY(set_env(&b));
+    *ret = config.env;
+    *ret_n = config.n_env;
+    return NULL;
+}
+
+struct nd_error *
 nd_container_config(struct nd_arena *arena, const struct nd_flags *flags,
                     const struct nd_texts *args, Pb__ContainerConfig **ret)
 {

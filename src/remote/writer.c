@@ -19,9 +19,12 @@
 
 #include "fiber/stream.h"
 
+#include "terminal.h"
+
 void
 nd_die_of_closed_pipe(void)
 {
+    nd_terminal_restore();
     (void)signal(SIGPIPE, SIG_DFL);
     (void)raise(SIGPIPE);
 }

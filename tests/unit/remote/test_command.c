@@ -103,7 +103,7 @@ words_lead_to_commands(void **state)
         else
             assert_string_equal(c->path, cases[i].path);
     }
-    assert_true(nd_command_is_planned(ND_STR("exec")));
+    assert_true(nd_command_is_planned(ND_STR("build")));
     assert_true(nd_command_is_planned(ND_STR("image pull")));
     assert_false(nd_command_is_planned(ND_STR("nonsense")));
 }

@@ -18,6 +18,10 @@ struct nd_error *nd_container_config(struct nd_arena *arena, const struct nd_fla
                                      const struct nd_texts *args,
                                      Pb__ContainerConfig **ret) ND_CHECK_RESULT;
 
+/* The part of it that --env and --env-file are. */
+struct nd_error *nd_container_env(struct nd_arena *arena, const struct nd_flags *flags, char ***ret,
+                                  size_t *ret_n) ND_CHECK_RESULT;
+
 /*
  * The daemon's complaint about a field of the configuration, said about the flag: "config.add_hosts[0]:
  * ..." becomes "--add-host: ...". Takes `err` and returns it, or another one in its place.

@@ -1,0 +1,281 @@
+"""nerdctl-remote with input and terminals: run -i -t, start -a -i, attach, exec."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import threading
+import time
+
+import pytest
+
+import host
+
+NET = ("--network", "none")
+
+
+@pytest.fixture
+def cli(ready):
+    def run(*args, **options):
+        return ready.box.daemon.cli(*args, namespace=ready.name, **options)
+    return run
+
+
+@pytest.fixture
+def command(ready):
+    """The program's words, in the test's namespace."""
+    return [str(ready.box.daemon.remote), "-H", ready.box.daemon.target, "--namespace", ready.name]
+
+
+class Terminal:
+    """A program with a terminal of its own, typed into and read from."""
+
+    def __init__(self, words, width=80, height=24):
+        self.seen = b""
+        self.master, slave = pty.openpty()
+        self.resize(width, height, signal_it=False)
+        self.before = termios.tcgetattr(slave)
+        self.slave = slave
+        self.process = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave,
+                                        start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+
+    def resize(self, width, height, signal_it=True):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        if signal_it:
+            self.process.send_signal(signal.SIGWINCH)
+
+    def type(self, keys):
+        os.write(self.master, keys)
+        return self
+
+    def until(self, pattern, seconds=30):
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.seen):
+            left = end - time.monotonic()
+            assert left > 0, f"no {pattern!r} in {self.seen[-500:]!r}"
+            if select.select([self.master], [], [], min(left, 1))[0]:
+                with contextlib.suppress(OSError):
+                    self.seen += os.read(self.master, 65536)
+            elif self.process.poll() is not None:
+                assert re.search(pattern, self.seen), f"ended: {self.seen[-500:]!r}"
+        return self
+
+    def end(self, seconds=30):
+        """Its exit code; the terminal must be as it was."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < end, f"does not end: {self.seen[-500:]!r}"
+            if select.select([self.master], [], [], 0.05)[0]:
+                self.seen += os.read(self.master, 65536)
+        while select.select([self.master], [], [], 0)[0]:
+            self.seen += os.read(self.master, 65536)
+        assert termios.tcgetattr(self.slave) == self.before, "the terminal is not as it was"
+        os.close(self.slave)
+        os.close(self.master)
+        return self.process.returncode
+
+
+def test_input_from_a_pipe(cli):
+    done = cli("run", "-i", "--rm", *NET, "busybox", "cat", input="hello\n", stdin=None)
+    assert (done.stdout, done.returncode) == ("hello\n", 0)
+
+
+def test_input_from_a_file_and_from_nothing(cli, tmp_path):
+    path = tmp_path / "in"
+    path.write_bytes(b"x" * 100_000)
+    with open(path, "rb") as file:
+        done = cli("run", "-i", "--rm", *NET, "busybox", "wc", "-c", stdin=file)
+    assert done.stdout.split() == ["100000"]
+    done = cli("run", "-i", "--rm", *NET, "busybox", "wc", "-c")
+    assert done.stdout.split() == ["0"]
+
+
+def test_a_process_that_does_not_read_ends_all_the_same(cli):
+    done = cli("run", "-i", "--rm", *NET, "busybox", "sh", "-c", "exit 3", input="x" * 1_000_000,
+               stdin=None)
+    assert done.returncode == 3
+
+
+def test_exec(cli):
+    cli("run", "-d", "--name", "box", *NET, "-e", "A=1", "busybox", "sleep", "1000", check=True)
+    done = cli("exec", "box", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (done.stdout, done.stderr, done.returncode) == ("out\n", "err\n", 7)
+    done = cli("exec", "-i", "-w", "/tmp", "-u", "7:8", "-e", "B=2", "box", "sh", "-c",
+               "pwd; id -u; id -g; echo $A$B; cat", input="input\n", stdin=None)
+    assert done.stdout == "/tmp\n7\n8\n12\ninput\n"
+    assert cli("exec", "-d", "box", "sleep", "100").returncode == 0
+
+
+@pytest.mark.parametrize("words, code", [
+    (["box", "no-such-program"], 127), (["box", "/etc"], 126), (["nobody", "id"], 1),
+    (["-t", "-i", "box", "id"], 1), (["-d", "-i", "box", "id"], 1),
+])
+def test_exec_that_fails(cli, words, code):
+    cli("run", "-d", "--name", "box", *NET, "busybox", "sleep", "1000", check=True)
+    done = cli("exec", *words)
+    assert done.returncode == code
+    assert "level=fatal" in done.stderr
+
+
+def test_64_mib_through_exec(cli, command, ready):
+    cli("run", "-d", "--name", "box", *NET, "busybox", "sleep", "1000", check=True)
+    data = os.urandom(1 << 20) * 64
+    done = subprocess.run([*command, "exec", "-i", "box", "cat"], input=data, capture_output=True,
+                          timeout=100, check=True)
+    assert len(done.stdout) == len(data)
+    assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(data).digest()
+
+
+def test_a_shell_in_a_terminal(command):
+    shell = Terminal([*command, "run", "-it", "--rm", *NET, "busybox", "sh"], 91, 33)
+    shell.until(rb"# ").type(b"stty size; tty\r").until(rb"33 91\r\n(/dev/\S+)")
+    shell.resize(100, 40)
+    shell.type(b"while [ \"$(stty size)\" != '40 100' ]; do sleep 0.05; done; echo re''sized\r")
+    shell.until(rb"resized")
+    shell.type(b"sh -c 'echo st''arted; sleep 1000'\r").until(rb"\nstarted").type(b"\x03")
+    shell.until(rb"\^C(?s:.*)# ").type(b"exit 9\r")
+    assert shell.end() == 9
+
+
+def test_detach_keys_and_attach(command, cli):
+    shell = Terminal([*command, "run", "-it", "--name", "box", *NET, "busybox", "sh"])
+    shell.until(rb"# ").type(b"A=kept\r").until(rb"kept\r\n(?s:.*)# ").type(b"\x10\x11")
+    assert shell.end() == 0
+    shell = Terminal([*command, "attach", "--detach-keys", "ctrl-a,d", "box"])
+    shell.type(b"echo is $A\r").until(rb"is kept").type(b"\x01d")
+    assert shell.end() == 0
+    shell = Terminal([*command, "attach", "box"])
+    shell.type(b"\r").until(rb"# ").type(b"exit 4\r")
+    assert shell.end() == 4
+    shell = Terminal([*command, "start", "-ai", "box"])
+    shell.until(rb"# ").type(b"exit 5\r")
+    assert shell.end() == 5
+
+
+def test_exec_in_a_terminal(command, cli):
+    cli("run", "-d", "--name", "box", *NET, "busybox", "sleep", "1000", check=True)
+    shell = Terminal([*command, "exec", "-it", "box", "sh"], 70, 20)
+    shell.until(rb"# ").type(b"stty size; echo $TERM\r").until(rb"20 70\r\nxterm").type(b"exit 2\r")
+    assert shell.end() == 2
+
+
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGHUP])
+def test_the_terminal_is_put_back_when_we_are_ended(command, signo):
+    shell = Terminal([*command, "run", "-it", "--name", "box", *NET, "busybox", "sh"])
+    shell.until(rb"# ")
+    shell.process.send_signal(signo)
+    assert shell.end() != 0
+
+
+def test_start_attached_with_input(cli):
+    cli("create", "-i", "--name", "box", *NET, "busybox", "sh", "-c", "cat; exit 6", check=True)
+    done = cli("start", "-a", "-i", "box", input="again\n", stdin=None)
+    assert (done.stdout, done.returncode) == ("again\n", 6)
+
+
+def is_helper_of(pid, ns, name):
+    wanted = next(c.id for c in ns.list() if c.name == name)
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/environ", "rb") as environ:
+            return wanted.encode() in environ.read()
+    return False
+
+
+def sockets_of(pid):
+    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_attach_to_a_detached_container(cli, command, ready):
+    cli("run", "-d", "--name", "box", *NET, "busybox", "sh", "-c",
+        "while [ ! -e /tmp/go ]; do sleep 0.1; done; echo out; echo err >&2; exit 8", check=True)
+    child = subprocess.Popen([*command, "attach", "box"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    helper = next(pid for pid, words in host.processes_of(ready.box.folder).items()
+                  if "_NERDCTL_INTERNAL_LOGGING" in words and is_helper_of(pid, ready, "box"))
+    host.wait_until(lambda: sockets_of(helper) > 1, 20, "attached")
+    cli("exec", "box", "touch", "/tmp/go", check=True)
+    out, err = child.communicate(timeout=30)
+    assert (out, err, child.returncode) == (b"out\n", b"err\n", 8)
+
+
+class Proxy:
+    """Between client and daemon: cuts what goes through it."""
+
+    def __init__(self, path, target):
+        import socket
+        self.socket = socket
+        self.target = target
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.pairs = []
+        self.cuts = 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                daemon = self.socket.socket(self.socket.AF_UNIX)
+                daemon.connect(self.target)
+                pair = (client, daemon)
+                self.pairs.append(pair)
+                for one, other in (pair, pair[::-1]):
+                    threading.Thread(target=self.copy, args=(one, other), daemon=True).start()
+
+    def copy(self, one, other):
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+        self.close((one, other))
+
+    def close(self, pair):
+        for end in pair:
+            with contextlib.suppress(OSError):
+                end.shutdown(self.socket.SHUT_RDWR)
+            end.close()
+
+    def cut(self):
+        pairs, self.pairs = self.pairs, []
+        for pair in pairs:
+            self.close(pair)
+        self.cuts += 1
+
+    def stop(self):
+        self.listener.close()
+        self.cut()
+
+
+def test_a_connection_that_is_cut_again_and_again_loses_nothing(cli, ready):
+    """Input and output of a command, while the connection is cut every moment."""
+    cli("run", "-d", "--name", "box", *NET, "busybox", "sleep", "1000", check=True)
+    path = f"/tmp/nd-proxy-{os.getpid()}.sock"
+    proxy = Proxy(path, str(ready.box.daemon.socket))
+    data = os.urandom(1 << 20) * 24
+    try:
+        child = subprocess.Popen([ready.box.daemon.remote, "-H", f"unix://{path}", "--namespace",
+                                  ready.name, "exec", "-i", "box", "cat"], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        got = []
+        reader = threading.Thread(target=lambda: got.append(child.stdout.read()))
+        reader.start()
+        for start in range(0, len(data), 4 << 20):
+            child.stdin.write(data[start:start + (4 << 20)])
+            proxy.cut()
+        child.stdin.close()
+        assert child.wait(100) == 0, child.stderr.read()
+        reader.join()
+    finally:
+        proxy.stop()
+        os.unlink(path)
+    assert proxy.cuts > 5
+    assert hashlib.sha256(got[0]).digest() == hashlib.sha256(data).digest()
