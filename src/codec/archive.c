@@ -33,8 +33,12 @@ struct nd_archive {
     struct nd_archive_limits limits;
     uint64_t n_entries;
     uint64_t bytes_in;
-    uint64_t bytes_out;   /* holes count as the zeros that they stand for */
-    uint64_t content_end; /* how far the entry's content was read, holes included */
+    struct nd_str pending; /* of the source, not handed on yet */
+    size_t piece_bytes;    /* handed on at once; 0: not known yet */
+    bool in_header;
+    uint64_t header_start; /* in what is unpacked */
+    uint64_t bytes_out;    /* holes count as the zeros that they stand for */
+    uint64_t content_end;  /* how far the entry's content was read, holes included */
     bool at_end;
     bool in_content; /* the entry's content has not been read to its end */
     struct nd_archive_entry entry;
@@ -43,6 +47,49 @@ struct nd_archive {
     struct nd_archive_xattr xattrs[ND_ARCHIVE_MAX_XATTRS];
 };
 
+/*
+ * libarchive builds a list of a sparse file's holes while it reads the entry's header, without a limit: a few
+ * kilobytes of input could make it take gigabytes. So what is compressed is handed on in small pieces, and with
+ * each the header is looked at.
+ */
+#define PLAIN_PIECE  ((size_t)64 * 1024)
+#define PACKED_PIECE ((size_t)512)
+
+static void
+choose_piece(struct nd_archive *a)
+{
+    bool packed = nd_str_starts(a->pending, nd_str_n("\x1f\x8b", 2)) ||
+                  nd_str_starts(a->pending, nd_str_n("\x28\xb5\x2f\xfd", 4)) || a->pending.len < 4;
+
+    a->piece_bytes = packed ? PACKED_PIECE : PLAIN_PIECE;
+}
+
+static struct nd_error *
+check_header(const struct nd_archive *a)
+{
+    la_int64_t position = archive_filter_bytes(a->reader, 0);
+
+    if (!a->in_header || position < 0 ||
+        (uint64_t)position - a->header_start <= ND_ARCHIVE_MAX_HEADER)
+        return NULL;
+    return nd_error_new(ND_EXHAUSTED, "the header of an entry is longer than %llu bytes",
+                        (unsigned long long)ND_ARCHIVE_MAX_HEADER);
+}
+
+/* The next piece of the source. */
+static struct nd_error *
+next_piece(struct nd_archive *a, struct nd_str *ret)
+{
+    ND_TRY(check_header(a));
+    if (a->pending.len == 0)
+        ND_TRY(a->source(a->source_arg, &a->pending));
+    if (a->piece_bytes == 0)
+        choose_piece(a);
+    *ret = nd_str_sub(a->pending, 0, a->piece_bytes);
+    a->pending = nd_str_from(a->pending, ret->len);
+    return NULL;
+}
+
 static ssize_t
 on_read(struct archive *reader, void *arg, const void **ret)
 {
@@ -50,7 +97,7 @@ on_read(struct archive *reader, void *arg, const void **ret)
     struct nd_str bytes = ND_STR_NONE;
 
     if (a->source_err == NULL)
-        a->source_err = a->source(a->source_arg, &bytes);
+        a->source_err = next_piece(a, &bytes);
     if (a->source_err != NULL) {
         archive_set_error(reader, EIO, "no input");
         return ARCHIVE_FATAL;
@@ -122,6 +169,8 @@ nd_archive_open(nd_archive_source *source, void *arg, const struct nd_archive_li
     uselocale(before);
     if (result != ARCHIVE_OK)
         return failure(a, "open archive");
+    if (archive_filter_count(a->reader) > 2) /* tar itself counts */
+        return nd_error_new(ND_INVALID, "open archive: it is compressed more than once");
     *ret = ND_TAKE(a);
     return NULL;
 }
@@ -385,7 +434,10 @@ nd_archive_next(struct nd_archive *archive, const struct nd_archive_entry **ret)
         return NULL;
     }
     before = uselocale(archive->locale);
+    archive->header_start = (uint64_t)ND_MAX(archive_filter_bytes(archive->reader, 0), 0);
+    archive->in_header = true;
     result = archive_read_next_header(archive->reader, &from);
+    archive->in_header = false;
     if (result == ARCHIVE_OK)
         err = read_entry(archive, from);
     uselocale(before);

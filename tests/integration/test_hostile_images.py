@@ -1,9 +1,11 @@
 """What a stranger's image may try beside being broken: to grow, to multiply, to pose as another, to spoil
 the list for everybody."""
 
+import gzip
 import json
 import os
 import subprocess
+import tarfile
 
 import grpc
 import pytest
@@ -45,6 +47,59 @@ class TestHoles:
     def test_in_a_layer(self, ns, images, sparse, form):
         data = docker(Image(images.layer, sparse(form)), "evil:1")
         assert "grows" in refused(ns, data).message
+
+
+def pax(**records):
+    out = b""
+    for key, value in records.items():
+        body = f" {key.replace('_', '.')}={value}\n"
+        length = len(body) + 1
+        while length != len(body) + len(str(length)):
+            length = len(body) + len(str(length))
+        out += f"{length}{body}".encode()
+    return out
+
+
+def with_map_of_holes(n):
+    """A file whose map has n empty pieces: libarchive keeps a list of them."""
+    content = f"{n}\n".encode() + b"0\n0\n" * n
+    records = pax(GNU_sparse_major=1, GNU_sparse_minor=0, GNU_sparse_name="hole", GNU_sparse_realsize=1000)
+    out = b""
+    for kind, name, data in ((b"x", "PaxHeader", records), (b"0", "hole", content)):
+        entry = tarfile.TarInfo(name)
+        entry.type = kind
+        entry.size = len(data)
+        out += entry.tobuf(format=tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+    return out + bytes(1024)
+
+
+class TestMapOfHoles:
+    """It is read with the header, before anything is known of the entry."""
+
+    @pytest.mark.parametrize("pack", [bytes, gzip.compress, archives.zstd])
+    def test_as_archive(self, ns, pack):
+        assert "header of an entry is longer" in refused(ns, pack(with_map_of_holes(2_000_000))).message
+
+    def test_in_a_layer(self, ns, images):
+        data = docker(Image(images.layer, with_map_of_holes(2_000_000)), "evil:1")
+        assert "header of an entry is longer" in refused(ns, data).message
+
+    def test_honest_maps_are_fine(self, ns, images, tmp_path):
+        with open(tmp_path / "holes", "wb") as f:
+            for i in range(200):
+                f.seek(i << 18)
+                f.write(b"data")
+        layer = subprocess.run(["tar", "-c", "--sparse", "--format=pax", "holes"], cwd=tmp_path,
+                               capture_output=True, check=True).stdout
+        assert len(layer) < 2 << 20
+        ns.load(docker(Image(images.layer, layer), "good:1"))
+        assert ns.run("sh", "-c", "wc -c </holes", image="good:1").stdout.strip() == b"52166660"
+
+
+def test_compressed_twice(ns, images):
+    """A thousand times a thousand: one compression is what image tools make."""
+    assert "more than once" in refused(ns, gzip.compress(gzip.compress(images.docker()))).message
+    assert "more than once" in refused(ns, archives.zstd(gzip.compress(images.docker()))).message
 
 
 def multiplied(images, width, depth):

@@ -17,12 +17,14 @@
 
 /* Archives */
 #define ND_ARCHIVE_MAX_ENTRIES ((uint64_t)4 << 20)
-#define ND_ARCHIVE_MAX_NAME    ((size_t)4096)       /* bytes of a name or link target */
-#define ND_ARCHIVE_MAX_XATTRS  ((size_t)256)        /* of one entry */
-#define ND_ARCHIVE_MAX_XATTR   ((size_t)64 << 10)   /* bytes of one value, as the kernel has it */
-#define ND_ARCHIVE_MAX_SMALL   ((uint64_t)8 << 20)  /* bytes of an entry read whole into memory */
-#define ND_ARCHIVE_MAX_BYTES   ((uint64_t)1 << 40)  /* of all contents together */
-#define ND_ARCHIVE_MAX_RATIO   ((uint64_t)1100)     /* bytes out per byte in: gzip cannot do more */
-#define ND_ARCHIVE_RATIO_FREE  ((uint64_t)64 << 20) /* bytes out before the ratio is looked at */
+#define ND_ARCHIVE_MAX_NAME    ((size_t)4096)      /* bytes of a name or link target */
+#define ND_ARCHIVE_MAX_XATTRS  ((size_t)256)       /* of one entry */
+#define ND_ARCHIVE_MAX_XATTR   ((size_t)64 << 10)  /* bytes of one value, as the kernel has it */
+#define ND_ARCHIVE_MAX_SMALL   ((uint64_t)8 << 20) /* bytes of an entry read whole into memory */
+#define ND_ARCHIVE_MAX_BYTES   ((uint64_t)1 << 40) /* of all contents together */
+#define ND_ARCHIVE_MAX_RATIO   ((uint64_t)1100)    /* bytes out per byte in: gzip cannot do more */
+#define ND_ARCHIVE_MAX_HEADER \
+    ((uint64_t)4 << 20) /* bytes of all headers of one entry, maps of holes included */
+#define ND_ARCHIVE_RATIO_FREE ((uint64_t)64 << 20) /* bytes out before the ratio is looked at */
 
 #endif
