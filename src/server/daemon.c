@@ -32,6 +32,7 @@
 #include "host/host.h"
 #include "image/images.h"
 #include "interceptors/interceptors.h"
+#include "operation/operations.h"
 #include "operation/recovery.h"
 #include "services/services.h"
 #include "services/version.h"
@@ -283,6 +284,7 @@ nd_daemon_run(void *options)
     };
     ND_AUTO(nd_host_freep) struct nd_host *host = NULL;
     ND_AUTO(nd_containers_freep) struct nd_containers *containers = NULL;
+    ND_AUTO(nd_operations_freep) struct nd_operations *operations = NULL;
     ND_AUTO(nd_recovery_freep) struct nd_recovery *recovery = NULL;
     ND_AUTO(nd_health_freep) struct nd_health *health = nd_health_new();
     ND_AUTO(nd_reflection_freep) struct nd_reflection *reflection = NULL;
@@ -291,11 +293,13 @@ nd_daemon_run(void *options)
 
     ND_TRY(make_host(o, &host));
     ND_TRY(nd_containers_new(host, &containers));
+    ND_TRY(nd_operations_new(host, &operations));
     recovery = d.recovery = nd_recovery_new(host);
     nd_containers_recover_by(containers, recovery);
     nd_images_recover_by(host, recovery);
     ND_TRY(nd_reflection_new(&descriptors, 1, &reflection));
-    d.services = (struct nd_services){.host = host, .containers = containers};
+    d.services =
+        (struct nd_services){.host = host, .containers = containers, .operations = operations};
     ND_TRY(offer_services(&d, reflection));
     return serve(&d);
 }

@@ -10,9 +10,8 @@ static const struct {
     const struct nd_service_desc *desc;
     const struct nd_method_handler *handlers;
 } services[] = {
-    {&pb_container_service, nd_container_handlers},
-    {&pb_image_service, nd_image_handlers},
-    {&pb_namespace_service, nd_namespace_handlers},
+    {&pb_container_service, nd_container_handlers}, {&pb_image_service, nd_image_handlers},
+    {&pb_namespace_service, nd_namespace_handlers}, {&pb_operation_service, nd_operation_handlers},
     {&pb_system_service, nd_system_handlers},
 };
 
@@ -27,11 +26,8 @@ const char *const *
 nd_services_names(void)
 {
     static const char *const names[] = {
-        "nerdctl.v1.ContainerService",
-        "nerdctl.v1.ImageService",
-        "nerdctl.v1.NamespaceService",
-        "nerdctl.v1.SystemService",
-        NULL,
+        "nerdctl.v1.ContainerService", "nerdctl.v1.ImageService",  "nerdctl.v1.NamespaceService",
+        "nerdctl.v1.OperationService", "nerdctl.v1.SystemService", NULL,
     };
 
     return names;

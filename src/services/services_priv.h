@@ -11,6 +11,7 @@
 extern const struct nd_method_handler nd_container_handlers[];
 extern const struct nd_method_handler nd_image_handlers[];
 extern const struct nd_method_handler nd_namespace_handlers[];
+extern const struct nd_method_handler nd_operation_handlers[];
 extern const struct nd_method_handler nd_system_handlers[];
 
 /* Handlers in other files than the table that they stand in. */

@@ -15,6 +15,7 @@ import leaks
 import stubs
 
 SERVICES = {"nerdctl.v1.ContainerService", "nerdctl.v1.ImageService", "nerdctl.v1.NamespaceService",
+            "nerdctl.v1.OperationService",
             "nerdctl.v1.SystemService"}
 
 

@@ -13,7 +13,7 @@ CALL_SECONDS = 60
 CHUNK = 256 * 1024
 
 PROTOS = ("nerdctl/v1/common", "nerdctl/v1/container", "nerdctl/v1/error", "nerdctl/v1/image",
-          "nerdctl/v1/namespace", "nerdctl/v1/system", "google/rpc/status",
+          "nerdctl/v1/namespace", "nerdctl/v1/operation", "nerdctl/v1/system", "google/rpc/status",
           "google/rpc/error_details")
 # Of the standard services; by path, because "grpc" is somebody else's Python package.
 STANDARD = ("grpc/health/v1/health", "grpc/reflection/v1/reflection")
@@ -104,6 +104,7 @@ class Api:
         self.container = modules.container_grpc.ContainerServiceStub(self.channel)
         self.image = modules.image_grpc.ImageServiceStub(self.channel)
         self.namespaces = modules.namespace_grpc.NamespaceServiceStub(self.channel)
+        self.operation = modules.operation_grpc.OperationServiceStub(self.channel)
         self.system = modules.system_grpc.SystemServiceStub(self.channel)
         self.health = Health(modules.health, self.channel)
 

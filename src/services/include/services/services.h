@@ -11,11 +11,13 @@
 
 struct nd_host;
 struct nd_containers;
+struct nd_operations;
 
 /* What the handlers work on; borrowed by them, must outlive the server. */
 struct nd_services {
     struct nd_host *host;
     struct nd_containers *containers;
+    struct nd_operations *operations;
 };
 
 /* Offer all services of nerdctl.v1. Context: fiber. */
