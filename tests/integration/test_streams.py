@@ -131,6 +131,59 @@ def test_input_for_a_container_without_is_refused(ready):
     assert ready.api.read_failure(error.value).reason == "NO_STANDARD_INPUT"
 
 
+def test_without_a_helper_the_log_is_followed(ready):
+    """As with a container that another program started: no session, no input, and it is said."""
+    made = ready.run("sh", "-c", "echo before; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo after; exit 2",
+                     detach=True, name="foreign")
+    while ready.logs("foreign")[0] != b"before\n":
+        pass
+    next(ready.box.folder.glob(f"data/*/containers/{ready.name}/{made.id}/streams/socket")).unlink()
+    going = streams.attach(ready, "foreign").until(lambda s: s.session is not None)
+    assert going.session.source == ready.m.container.OUTPUT_SOURCE_LOG
+    assert not going.session.id and not going.session.stdin
+    streams.execute(ready, "foreign", "touch", "/tmp/go").end()
+    going.end()
+    assert (going.stdout, going.code) == (b"after\n", 2)
+
+
+@pytest.mark.parametrize("stream, field", [
+    ({"session_id": "no session"}, "stream.session_id"),
+    ({"session_id": "0" * 31 + "g"}, "stream.session_id"),
+])
+def test_wrong_sessions_are_named(ready, stream, field):
+    ready.run("sleep", "1000", detach=True, name="some")
+    with pytest.raises(grpc.RpcError) as error:
+        streams.attach(ready, "some", stream=stream).end()
+    failure = ready.api.read_failure(error.value)
+    assert failure.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert field in failure.fields
+
+
+def test_a_session_of_somebody_else_s_container_is_none(ready):
+    going = streams.run(ready, "cat", interactive=True, name="mine")
+    going.until(lambda s: s.session is not None)
+    ready.run("cat", interactive=True, detach=True, name="other")
+    with pytest.raises(grpc.RpcError) as error:
+        streams.attach(ready, "other", stream={"session_id": going.session.id}).end()
+    assert ready.api.read_failure(error.value).reason == "SESSION_NOT_FOUND"
+    going.cut()
+
+
+def test_messages_out_of_place_are_refused(ready):
+    m = ready.m.container
+    ready.run("sleep", "1000", detach=True, name="some")
+    requests = [
+        [m.ContainerServiceAttachRequest(signal="TERM")],
+        [m.ContainerServiceAttachRequest()],
+        [],
+        [m.ContainerServiceAttachRequest(options=m.AttachOptions(container="some"))] * 2,
+    ]
+    for messages in requests:
+        with pytest.raises(grpc.RpcError) as error:
+            list(ready.call(ready.api.container.Attach, iter(messages)))
+        assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_attach_needs_a_container_that_runs(ready):
     ready.create("true", name="idle")
     with pytest.raises(grpc.RpcError) as error:
