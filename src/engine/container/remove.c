@@ -1,8 +1,11 @@
 /*
  * Removing a container.
  *
- *   intent ─▶ process ends ─▶ task ─┬─▶ snapshot
- *                                   └─▶ shared memory ─▶ name ─▶ hosts file ─▶ state folder ─▶ record
+ *   intent ─▶ process ends ─┬─▶ task ───────────────┬─▶ snapshot
+ *                           └─▶ name ─▶ hosts file ─┴─▶ shared memory ─▶ state folder ─▶ record
+ *
+ * Deleting the task takes longest. Name and hosts file need not wait for it, unless the spec has hooks: nerdctl's
+ * free them themselves when the task goes.
  *
  * Nobody can take a removal back, so it rolls forward: every step is fine with what is gone already, and
  * the record, by which the container is found, goes after all that is found by it. (A snapshot without its
@@ -38,6 +41,7 @@ struct removal {
     struct nd_store *store;
     struct nd_state *state;
     struct warnings *warnings;
+    bool freed; /* name and hosts file have gone */
 };
 
 static void
@@ -150,16 +154,13 @@ has_shm(struct removal *r)
     return nd_str_eqz(nd_json_string(nd_json_find(ipc, "mode")), "shareable");
 }
 
-/* What nerdctl keeps of it on disk. A name that has another owner by now is left to that one. */
+/* A name that has another owner by now is left to that one. */
 static void
-remove_files(struct removal *r)
+free_name_and_hosts(struct removal *r)
 {
     const char *name = nd_container_record_name(r->rec);
-    const char *dir = nd_container_record_label(r->rec, LABEL_STATE_DIR);
     struct nd_error *err;
 
-    if (has_shm(r))
-        warn(r, "unmount shared memory", nd_shm_unmount(nd_state_path(r->state)));
     if (name[0] != '\0') {
         err = nd_name_release(r->store, r->ns, name, r->rec->id);
         if (nd_error_code(err) == ND_PRECONDITION || nd_error_code(err) == ND_INVALID) {
@@ -169,6 +170,19 @@ remove_files(struct removal *r)
         warn(r, "release the name", err);
     }
     warn(r, "remove the hosts file", nd_hosts_remove(r->store, r->ns, r->rec->id));
+    r->freed = true;
+}
+
+/* What nerdctl keeps of it on disk. */
+static void
+remove_files(struct removal *r)
+{
+    const char *dir = nd_container_record_label(r->rec, LABEL_STATE_DIR);
+
+    if (!r->freed)
+        free_name_and_hosts(r);
+    if (has_shm(r))
+        warn(r, "unmount shared memory", nd_shm_unmount(nd_state_path(r->state)));
     warn(r, "remove the state folder", nd_state_remove(r->state));
     if (dir != NULL && strcmp(dir, nd_state_path(r->state)) != 0 && !r->strict)
         warn(r, "remove the state folder",
@@ -205,6 +219,39 @@ remove_what_is_left(struct removal *r)
     return nd_group_wait(both);
 }
 
+static bool
+may_have_hooks(const record *rec)
+{
+    return rec->spec == NULL || nd_str_search(nd_str_n(rec->spec->value.data, rec->spec->value.len),
+                                              ND_STR("\"hooks\"")) != SIZE_MAX;
+}
+
+static struct nd_error *
+delete_task(void *arg)
+{
+    struct removal *r = arg;
+
+    return nd_task_end(r->cs, r->ns, r->rec->id, NULL);
+}
+
+static struct nd_error *
+free_beside(void *arg)
+{
+    free_name_and_hosts(arg);
+    return NULL;
+}
+
+/* One that has ended, and whose end nobody else has to do with. */
+static struct nd_error *
+delete_task_and_free(struct removal *r)
+{
+    ND_AUTO(nd_group_endp) struct nd_group *both = nd_group_begin("delete task", 0);
+
+    ND_TRY(nd_group_spawn(both, delete_task, r));
+    ND_TRY(nd_group_spawn(both, free_beside, r));
+    return nd_group_wait(both);
+}
+
 static struct nd_error *
 remove_shielded(struct removal *r, const task *t)
 {
@@ -212,7 +259,10 @@ remove_shielded(struct removal *r, const task *t)
 
     ND_TRY(nd_state_lock_operation(r->state, &lock));
     ND_TRY(stop_restarts(r));
-    ND_TRY(nd_task_end(r->cs, r->ns, r->rec->id, t));
+    if (nd_task_is_alive(t) || may_have_hooks(r->rec))
+        ND_TRY(nd_task_end(r->cs, r->ns, r->rec->id, t));
+    else
+        ND_TRY(delete_task_and_free(r));
     nd_store_lock_release(ND_TAKE(lock)); /* it lies in the folder that goes now */
     return remove_what_is_left(r);
 }
