@@ -9,6 +9,7 @@
 #include "container/query.h"
 #include "interceptors/interceptors.h"
 
+#include "operation_priv.h"
 #include "session_priv.h"
 
 /* Create */
@@ -18,20 +19,52 @@ container_create(struct nd_call *call, const void *in, void *out)
 {
     const Pb__ContainerServiceCreateRequest *req = in;
     Pb__ContainerServiceCreateResponse rsp = PB__CONTAINER_SERVICE_CREATE_RESPONSE__INIT;
-    struct nd_container_created created;
+    ND_AUTO(nd_request_leave) struct nd_request request = ND_REQUEST_INIT;
+    struct nd_container_created created = {0};
+    ProtobufCMessage *before;
+    struct nd_error *err;
     const char *ns;
 
     (void)out;
     ND_TRY(nd_services_namespace(call, &ns));
     if (req->config == NULL)
         return nd_error_field("config", "is missing");
-    ND_TRY(nd_container_create(nd_services_of(call)->containers, ns, req->config,
-                               nd_call_arena(call), &created));
+    ND_TRY(nd_services_request(call, ns, req->request_id, req, &request));
+    if (request.is_repeated) {
+        ND_TRY(nd_services_repeat(call, &request, rsp.base.descriptor, &before));
+        return nd_call_send(call, before);
+    }
+    err = nd_container_create(nd_services_of(call)->containers, ns, req->config,
+                              nd_call_arena(call), &created);
     rsp.response_case = PB__CONTAINER_SERVICE_CREATE_RESPONSE__RESPONSE_CONTAINER_ID;
     rsp.container_id = nd_text(created.id);
     rsp.warnings = created.warnings;
     rsp.n_warnings = created.n_warnings;
+    ND_TRY(nd_request_end(&request, err, &rsp));
     return nd_call_send(call, &rsp);
+}
+
+/* Remove */
+
+static struct nd_error *
+container_remove(struct nd_call *call, const void *in, void *out)
+{
+    const Pb__ContainerServiceRemoveRequest *req = in;
+    Pb__ContainerServiceRemoveResponse *rsp = out;
+    ND_AUTO(nd_request_leave) struct nd_request request = ND_REQUEST_INIT;
+    ProtobufCMessage *before;
+    struct nd_error *err;
+    const char *ns;
+
+    ND_TRY(nd_services_namespace(call, &ns));
+    ND_TRY(nd_services_request(call, ns, req->request_id, req, &request));
+    if (request.is_repeated) {
+        ND_TRY(nd_services_repeat(call, &request, rsp->base.descriptor, &before));
+        *rsp = *(Pb__ContainerServiceRemoveResponse *)before;
+        return NULL;
+    }
+    err = nd_container_remove(nd_services_of(call)->containers, ns, req, nd_call_arena(call), rsp);
+    return nd_request_end(&request, err, rsp);
 }
 
 /* Start */
@@ -243,7 +276,6 @@ ND_UNARY(container_list, nd_containers_list, containers)
 ND_UNARY(container_inspect, nd_container_inspect, containers)
 ND_UNARY(container_stop, nd_container_stop, containers)
 ND_UNARY(container_kill, nd_container_kill, containers)
-ND_UNARY(container_remove, nd_container_remove, containers)
 ND_UNARY(container_resize, nd_container_resize, containers)
 
 const struct nd_method_handler nd_container_handlers[] = {

@@ -2,6 +2,7 @@
  * nerdctl.v1.OperationService, and how the long calls of other services become operations.
  */
 
+#include "codec/pb.h"
 #include "operation/operations.h"
 
 #include "operation_priv.h"
@@ -33,6 +34,29 @@ nd_services_operation(struct nd_call *call, const char *ns, struct nd_operation 
     ND_TRY(nd_call_send_header(call));
     *ret = ND_TAKE(op);
     return NULL;
+}
+
+struct nd_error *
+nd_services_request(struct nd_call *call, const char *ns, const char *id, const void *message,
+                    struct nd_request *ret)
+{
+    const struct nd_request_spec spec = {.method = nd_call_method(call)->path,
+                                         .ns = ns,
+                                         .owner = owner_of(call),
+                                         .id = id,
+                                         .message = message};
+
+    return nd_request_begin(nd_services_of(call)->operations, &spec, nd_call_arena(call), ret);
+}
+
+struct nd_error *
+nd_services_repeat(struct nd_call *call, const struct nd_request *request,
+                   const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret)
+{
+    if (strcmp(request->outcome.result_type, type->name) != 0)
+        return nd_error_new(ND_INTERNAL, "the answer that is remembered is a %s",
+                            request->outcome.result_type);
+    return nd_pb_decode(type, request->outcome.result, nd_call_arena(call), ret);
 }
 
 static struct nd_error *

@@ -8,6 +8,7 @@ import os
 import pathlib
 import sys
 
+import grpc
 import pytest
 
 import crash
@@ -40,3 +41,20 @@ def test_no_step_leaves_anything(bench, images, number):
     operation = crash.operations(crash_steps.archive_of(images))[number]
     wrong = crash_steps.try_operation(bench, operation, EVERY, crash_steps.chance_of(os.getpid()))
     assert not wrong, "\n".join(str(case) for case in wrong)
+
+
+@pytest.mark.parametrize("point", ["change.ready#1", "containers.v1.Containers/Create done#1",
+                                   "change.settle#1", "change.settled#1"])
+def test_create_that_was_cut_off_and_is_sent_again_is_one_container(bench, point):
+    """The answer and the end of the change are one commit."""
+    before = bench.look()
+    request = bench.ns.create_request("true", name="again")
+    request.request_id = f"crash-{point}".replace(" ", "-")
+    bench.ns.fault = f"{point}=kill"
+    with pytest.raises(grpc.RpcError):
+        list(bench.ns.call(bench.api.container.Create, request))
+    bench.restart()
+    reply = list(bench.ns.call(bench.api.container.Create, request))[-1]
+    assert [c.id for c in bench.ns.list(all=True)] == [reply.container_id]
+    bench.ns.remove(reply.container_id)
+    assert bench.settle(before) == ""

@@ -333,8 +333,21 @@ class Bench:
             self.disarm()
             return
         case.fired = True
-        daemon.process = None
-        daemon.start()
+        self.restart()
+
+    def restart(self):
+        """After it was killed, until the connection to it works again."""
+        self.box.daemon.process.wait(10)
+        self.box.daemon.process = None
+        self.box.daemon.start()
+        host.wait_until(self.answers, 10, "connected again")
+
+    def answers(self):
+        try:
+            self.ns.list()
+            return True
+        except grpc.RpcError:
+            return False
 
     def disarm(self):
         self.ns.fault = ""

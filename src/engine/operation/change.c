@@ -15,6 +15,7 @@
 
 #include "base/fault.h"
 #include "fiber/fiber.h"
+#include "operation/request.h"
 
 struct nd_error *
 nd_change_begin(struct nd_host *host, const struct nd_change_spec *spec, struct nd_change *ret)
@@ -56,9 +57,14 @@ nd_change_undo(struct nd_change *change, struct nd_undo_step *step)
 void
 nd_change_settle(struct nd_change *change)
 {
+    struct nd_kept_intents *kept = nd_ctx_get(ND_CTX_OPERATION);
+
     nd_error_free(ND_FAULT("change.settle"));
     nd_undo_disarm(&change->undo);
-    nd_intent_drop(ND_TAKE(change->intent), !change->forward);
+    if (kept != NULL && kept->n < ND_LEN(kept->at))
+        kept->at[kept->n++] = ND_TAKE(change->intent); /* goes with the answer */
+    else
+        nd_intent_drop(ND_TAKE(change->intent), !change->forward);
     nd_error_free(ND_FAULT("change.settled"));
 }
 

@@ -22,8 +22,8 @@
 
 #define TRIM_EVERY 64u /* operations */
 
-static int64_t
-now_ms(void)
+int64_t
+nd_operations_now_ms(void)
 {
     struct nd_wall now = nd_wall_now();
 
@@ -35,8 +35,8 @@ nd_operations_new(struct nd_host *host, struct nd_operations **ret)
 {
     struct nd_operations *ops;
 
-    ND_TRY(nd_outcomes_abort_running(nd_host_ledger(host), now_ms()));
-    ND_TRY(nd_outcomes_trim(nd_host_ledger(host), now_ms()));
+    ND_TRY(nd_outcomes_abort_running(nd_host_ledger(host), nd_operations_now_ms()));
+    ND_TRY(nd_outcomes_trim(nd_host_ledger(host), nd_operations_now_ms()));
     ops = nd_new(struct nd_operations);
     ops->host = host;
     ops->running = nd_map_new();
@@ -103,14 +103,14 @@ nd_operation_begin(struct nd_operations *ops, const struct nd_operation_spec *sp
     if (nd_map_count(ops->running) >= ND_OPERATIONS_MAX_RUNNING)
         return nd_error_new(ND_EXHAUSTED, "%u operations run already", ND_OPERATIONS_MAX_RUNNING);
     if (++ops->n_begun % TRIM_EVERY == 0)
-        ND_TRY(nd_outcomes_trim(nd_host_ledger(ops->host), now_ms()));
+        ND_TRY(nd_outcomes_trim(nd_host_ledger(ops->host), nd_operations_now_ms()));
     op = nd_new(struct nd_operation);
     op->ops = ops;
     op->refs = 1;
     op->method = spec->method;
     op->ns = nd_strdup(spec->ns);
     op->owner = nd_strdup(spec->owner);
-    op->begun_ms = now_ms();
+    op->begun_ms = nd_operations_now_ms();
     nd_random_hex(op->id, OPERATION_ID_BYTES);
     outcome = nd_operation_outcome(op);
     err = nd_outcome_put(nd_host_ledger(ops->host), &outcome);
@@ -235,7 +235,7 @@ write_end(struct nd_operation *op, const struct nd_error *err, const ProtobufCMe
     ND_AUTO(nd_error_freep) struct nd_error *failure = NULL;
 
     o.state = err == NULL ? ND_OUTCOME_SUCCEEDED : ND_OUTCOME_FAILED;
-    o.ended_ms = now_ms();
+    o.ended_ms = nd_operations_now_ms();
     o.code = nd_error_code(err);
     o.message = nd_error_message(err);
     o.reason = nd_error_get_reason(err) != NULL ? nd_error_get_reason(err) : "";

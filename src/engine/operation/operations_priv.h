@@ -39,6 +39,9 @@ struct nd_operations {
     uint64_t n_begun;
 };
 
+/* Wall-clock time, since 1970. */
+int64_t nd_operations_now_ms(void);
+
 void nd_operation_unref(struct nd_operation *op);
 
 /* As it is remembered, without an end. Texts are borrowed from it. */

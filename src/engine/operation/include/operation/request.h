@@ -1,0 +1,63 @@
+#ifndef OPERATION_REQUEST_H
+#define OPERATION_REQUEST_H
+
+/*
+ * Requests that may be repeated: a client that got no answer sends the same one again, with the same
+ * request id, and gets the answer that it missed; the thing is done once.
+ *
+ *     ND_AUTO(nd_request_leave) struct nd_request request = ND_REQUEST_INIT;
+ *
+ *     ND_TRY(nd_request_begin(operations, &spec, arena, &request));
+ *     if (request.is_repeated)
+ *         return answer(request.outcome.result);
+ *     err = work();
+ *     return nd_request_end(&request, err, &reply);
+ *
+ * Only success is remembered: after a failure the same id tries again. The ends of the changes that were
+ * made in between are committed together with the answer, so that a daemon which dies between the two has
+ * neither.
+ */
+
+#include "operation/operations.h"
+#include "state/intents.h"
+#include "state/outcomes.h"
+
+#define ND_REQUEST_ID_MAX 128u /* characters: printable ASCII without the space */
+
+struct nd_request_spec {
+    const char *method; /* static text */
+    const char *ns;
+    const char *owner;
+    const char *id;      /* "" is none: nothing is remembered */
+    const void *message; /* the request: another one with this id is refused */
+};
+
+/* Intents of changes that are done, to be dropped with the answer. */
+struct nd_kept_intents {
+    struct nd_intent *at[4];
+    size_t n;
+};
+
+struct nd_request {
+    bool is_repeated;          /* it was done: see `outcome` */
+    struct nd_outcome outcome; /* in the arena */
+    struct nd_operations *ops; /* private from here on; NULL: without an id */
+    struct nd_host_lock *lock;
+    struct nd_kept_intents kept;
+};
+#define ND_REQUEST_INIT ((struct nd_request){0})
+
+/*
+ * Waits for one with the same id that is under way.
+ * Fails: ND_INVALID about "request_id": not such an id, or (reason REQUEST_ID_REUSED) used for another
+ *        request; ND_CANCELLED, ND_DEADLINE. Context: fiber, in which the work is done then.
+ */
+struct nd_error *nd_request_begin(struct nd_operations *ops, const struct nd_request_spec *spec,
+                                  struct nd_arena *arena, struct nd_request *ret) ND_CHECK_RESULT;
+
+/* Returns `err`; NULL: `reply` is remembered before this returns. Context: fiber. */
+struct nd_error *nd_request_end(struct nd_request *request, struct nd_error *err,
+                                const void *reply) ND_CHECK_RESULT;
+void nd_request_leave(struct nd_request *request);
+
+#endif

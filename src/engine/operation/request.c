@@ -1,0 +1,159 @@
+/*
+ * Request ids.
+ *
+ * The key is who asks and the id. A lock by that key makes a repeat wait for the one that is under way;
+ * after it the ledger says whether it was done. What was asked is remembered as a digest of the message,
+ * so that an id which is used for something else by mistake is refused and not answered with a lie.
+ *
+ * While the work goes on, changes that are done do not drop their intents but leave them here (through the
+ * fiber's slot), and all go in the commit that writes the answer.
+ */
+
+#include "operation/request.h"
+
+#include "base/log.h"
+#include "base/random.h"
+#include "codec/digest.h"
+#include "codec/pb.h"
+#include "state/limits.h"
+
+#include "operations_priv.h"
+
+#define MESSAGE_MAX ((size_t)64 * 1024 * 1024)
+
+static struct nd_error *
+check_id(const char *id)
+{
+    size_t n = strlen(id);
+
+    for (size_t i = 0; i < n; i++) {
+        if (id[i] <= ' ' || id[i] > '~')
+            return nd_error_field("request_id", "has a character that is not printable ASCII");
+    }
+    if (n > ND_REQUEST_ID_MAX)
+        return nd_error_field("request_id", "is longer than %u characters", ND_REQUEST_ID_MAX);
+    return NULL;
+}
+
+static struct nd_error *
+digest_of(const struct nd_request_spec *spec, struct nd_arena *arena, struct nd_str *ret)
+{
+    ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(MESSAGE_MAX);
+    char hex[2 * ND_HASH_MAX_BYTES + 1];
+
+    nd_buf_printf(&buf, "%s\n%s\n", spec->method, spec->ns);
+    ND_TRY(nd_pb_encode(spec->message, &buf));
+    nd_hash_hex(ND_SHA256, nd_buf_str(&buf), hex);
+    *ret = nd_str(nd_arena_strdup(arena, hex));
+    return NULL;
+}
+
+static struct nd_error *
+is_another(const char *id)
+{
+    struct nd_error *err =
+        nd_error_field("request_id", "\"%s\" was used for another request before", id);
+
+    return nd_error_hint(nd_error_reason(err, "REQUEST_ID_REUSED"),
+                         "a new request needs a new id; a repeated one must be the same");
+}
+
+/* An outcome that is not known yet. */
+static void
+prepare(const struct nd_request_spec *spec, struct nd_str digest, struct nd_arena *arena,
+        struct nd_request *ret)
+{
+    char id[2 * OPERATION_ID_BYTES + 1];
+
+    nd_random_hex(id, OPERATION_ID_BYTES);
+    ret->outcome = (struct nd_outcome){
+        .id = nd_arena_strdup(arena, id),
+        .method = spec->method,
+        .ns = nd_arena_strdup(arena, spec->ns),
+        .owner = nd_arena_strdup(arena, spec->owner),
+        .request = nd_arena_strdup(arena, spec->id),
+        .digest = digest,
+        .object = "",
+        .state = ND_OUTCOME_SUCCEEDED,
+        .begun_ms = nd_operations_now_ms(),
+        .result_type = "",
+        .message = "",
+        .reason = "",
+    };
+    nd_ctx_set(ND_CTX_OPERATION, &ret->kept);
+}
+
+struct nd_error *
+nd_request_begin(struct nd_operations *ops, const struct nd_request_spec *spec,
+                 struct nd_arena *arena, struct nd_request *ret)
+{
+    const char *key = nd_arena_printf(arena, "request %s %s", spec->owner, spec->id);
+    struct nd_error *err;
+    struct nd_str digest;
+
+    if (spec->id[0] == '\0')
+        return NULL;
+    ND_TRY(check_id(spec->id));
+    ND_TRY(digest_of(spec, arena, &digest));
+    ND_TRY(nd_host_lock(ops->host, key, &ret->lock));
+    ret->ops = ops;
+    err = nd_outcome_by_request(nd_host_ledger(ops->host), spec->owner, spec->id, arena,
+                                &ret->outcome);
+    if (nd_error_code(err) == ND_NOT_FOUND) {
+        nd_error_free(err);
+        prepare(spec, digest, arena, ret);
+        return NULL;
+    }
+    ND_TRY(err);
+    if (!nd_str_eq(ret->outcome.digest, digest))
+        return is_another(spec->id);
+    ret->is_repeated = true;
+    return NULL;
+}
+
+/* Dropped, and with them, when there is a reply, what came of it: no suspension in between. */
+static struct nd_error *
+commit(struct nd_request *r, const void *reply)
+{
+    ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(ND_OUTCOME_MAX_RESULT);
+
+    if (reply != NULL) {
+        ND_TRY(nd_pb_encode(reply, &buf));
+        r->outcome.result_type = ((const ProtobufCMessage *)reply)->descriptor->name;
+        r->outcome.result = nd_buf_str(&buf);
+        r->outcome.ended_ms = nd_operations_now_ms();
+    }
+    ND_SHIELDED(ND_LEDGER_WRITE_WAIT_NS);
+    while (r->kept.n > 0) {
+        r->kept.n--;
+        nd_intent_drop(ND_TAKE(r->kept.at[r->kept.n]), reply == NULL);
+    }
+    if (reply == NULL)
+        return NULL;
+    return nd_outcome_put_and_wait(nd_host_ledger(r->ops->host), &r->outcome, false);
+}
+
+struct nd_error *
+nd_request_end(struct nd_request *r, struct nd_error *err, const void *reply)
+{
+    ND_AUTO(nd_error_freep) struct nd_error *failure = NULL;
+
+    if (r->ops == NULL)
+        return err;
+    nd_ctx_set(ND_CTX_OPERATION, NULL);
+    failure = commit(r, err == NULL ? reply : NULL);
+    if (failure != NULL)
+        nd_err("the answer to a request is not remembered",
+               ND_KV("request", (const char *)r->outcome.request), ND_KV("error", failure));
+    return err;
+}
+
+void
+nd_request_leave(struct nd_request *r)
+{
+    if (r->ops == NULL)
+        return;
+    nd_ctx_set(ND_CTX_OPERATION, NULL);
+    nd_error_free(commit(r, NULL));
+    nd_host_unlock(ND_TAKE(r->lock));
+}
