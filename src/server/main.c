@@ -6,10 +6,12 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "fiber/loop.h"
 #include "services/version.h"
@@ -42,6 +44,15 @@ write_log_line(void *arg, enum nd_log_level level, struct nd_str line)
     (void)n;
 }
 
+#ifdef ND_FAULTS
+/* A fault point that is armed from the beginning: what a call cannot reach, the recovery at start. */
+static struct nd_error *
+arm_fault(void)
+{
+    return nd_fault_arm(nd_str(getenv("ND_FAULT")));
+}
+#endif
+
 int
 main(int argc, char **argv)
 {
@@ -66,6 +77,13 @@ main(int argc, char **argv)
     }
     if (options.check_only)
         return 0;
+#ifdef ND_FAULTS
+    err = arm_fault();
+    if (err != NULL) {
+        print_error(err);
+        return 2;
+    }
+#endif
     nd_log_set_sink(write_log_line, NULL);
     nd_log_set_level(options.log_level);
     err = nd_loop_run(nd_daemon_run, &options, NULL);

@@ -58,3 +58,22 @@ def test_create_that_was_cut_off_and_is_sent_again_is_one_container(bench, point
     assert [c.id for c in bench.ns.list(all=True)] == [reply.container_id]
     bench.ns.remove(reply.container_id)
     assert bench.settle(before) == ""
+
+
+RECOVERY_POINTS = ["tasks.v1.Tasks/Get done#1", "tasks.v1.Tasks/Delete#1", "name.release done#1",
+                   "file.remove entry#1", "file.remove entry#3", "snapshots.v1.Snapshots/Remove done#1",
+                   "containers.v1.Containers/Delete#1", "containers.v1.Containers/Delete done#1"]
+
+
+def test_recovery_may_die_too(bench):
+    """At each of its steps in turn, over the same half-made container."""
+    before = bench.look()
+    bench.ns.fault = "tasks.v1.Tasks/Start done#1=kill"
+    with pytest.raises(grpc.RpcError):
+        bench.ns.run(*crash.FOREVER, detach=True, name="half", ipc_mode="shareable")
+    reached = [point for point in RECOVERY_POINTS if bench.restart_and_die(point)]
+    bench.box.daemon.start()
+    host.wait_until(bench.answers, 10, "connected again")
+    assert bench.ns.list(all=True) == []
+    assert bench.settle(before) == ""
+    assert len(reached) > len(RECOVERY_POINTS) // 2, reached

@@ -8,6 +8,7 @@ removes something must be done, and once the operation's own leavings are cleare
 
 import dataclasses
 import itertools
+import os
 
 import grpc
 
@@ -341,6 +342,23 @@ class Bench:
         self.box.daemon.process = None
         self.box.daemon.start()
         host.wait_until(self.answers, 10, "connected again")
+
+    def restart_and_die(self, point):
+        """Its recovery is killed as well; whether it came to that point."""
+        os.environ["ND_FAULT"] = f"{point}=kill"
+        try:
+            self.box.daemon.process.wait(10)
+            self.box.daemon.process = None
+            self.box.daemon.start()
+            self.box.daemon.process.wait(5)
+            return True
+        except host.subprocess.TimeoutExpired:
+            self.box.daemon.kill()
+            return False
+        except host.HostError:
+            return True
+        finally:
+            del os.environ["ND_FAULT"]
 
     def answers(self):
         try:
