@@ -10,6 +10,7 @@ a tenth of the cases, chosen by the seed.
 import argparse
 import pathlib
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -75,6 +76,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="name of an operation")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / "stubs").mkdir()
