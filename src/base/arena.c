@@ -4,7 +4,7 @@
  *     arena ──► newest block ──► ... ──► first block        deferred: newest ──► ... ──► oldest
  *               [header|used|free   ]    [header|used|free]
  *
- * Blocks double from 1 KiB to 256 KiB; what does not fit gets a block of its own size. The first
+ * Blocks double from 512 bytes to 256 KiB; what does not fit gets a block of its own size. The first
  * block is made when it is needed, so an idle arena costs one small object, and the call of a parked
  * stream little more. One block of up to 4 KiB stays on reset, so a stream that resets per message
  * does not go back to the heap each time. The maximum counts
@@ -45,7 +45,7 @@
 #endif
 
 #define ALIGN       alignof(max_align_t)
-#define FIRST_BLOCK ((size_t)1024)
+#define FIRST_BLOCK ((size_t)512)
 #define KEEP_BLOCK  ((size_t)4096)
 #define MAX_BLOCK   ((size_t)256 * 1024)
 
