@@ -42,7 +42,7 @@
 #define ND_HELPER_HOLD_MAX_NS  (5 * ND_MINUTE)      /* of a session whose connection broke */
 #define ND_HELPER_GREETING_NS  (5 * ND_SECOND)      /* from a connection to its HELLO */
 /* Without anybody at the other end of anything: how often its folder is looked for. */
-#define ND_HELPER_LOOK_NS      (500 * ND_MILLISECOND)
+#define ND_HELPER_LOOK_NS      (50 * ND_MILLISECOND)
 /* The same before a first byte of output came: perhaps nothing was ever started. */
 #define ND_HELPER_UNBORN_NS    (10 * ND_SECOND)
 
