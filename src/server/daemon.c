@@ -37,6 +37,7 @@
 #include "services/services.h"
 #include "services/version.h"
 
+#include "memory.h"
 #include "nerdctl_methods.h"
 
 #define CONTAINERD_PATIENCE_NS (1 * ND_SECOND) /* then the log says who is waited for */
@@ -229,6 +230,7 @@ say_ready(void *arg)
     }
     nd_info("ready", ND_KV("version", ND_VERSION),
             ND_KV("containerd", d->options->containerd_address));
+    nd_let_go_of_start();
     return NULL;
 }
 

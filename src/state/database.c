@@ -12,12 +12,8 @@
  * Memory is kept small: a few pages of cache, no lookaside, no memory mapping.
  */
 
-#include <limits.h>
-#include <link.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -194,36 +190,6 @@ migrate(struct database *db, int64_t version)
     (void)snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
                    LEDGER_APPLICATION, SCHEMA_VERSION);
     return execute(db, sql, "bring up to date");
-}
-
-/* A library's code in memory: read-only pages of its file. */
-static int
-let_go_of_code(struct dl_phdr_info *info, size_t size, void *inside)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t wanted = (uintptr_t)inside;
-
-    (void)size;
-    for (size_t i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
-        uintptr_t begin = info->dlpi_addr + segment->p_vaddr;
-        uintptr_t end = begin + segment->p_memsz;
-
-        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0 || wanted < begin ||
-            wanted >= end)
-            continue;
-        begin &= ~(page - 1);
-        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
-        return 1;
-    }
-    return 0;
-}
-
-void
-nd_database_rest(void)
-{
-    (void)sqlite3_release_memory(INT_MAX);
-    (void)dl_iterate_phdr(let_go_of_code, (void *)(uintptr_t)sqlite3_exec);
 }
 
 struct nd_error *

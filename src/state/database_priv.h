@@ -57,12 +57,6 @@ struct nd_error *nd_database_open(const char *path, struct database **ret) ND_CH
 void nd_database_close(struct database *db); /* NULL is fine */
 void nd_database_closep(struct database **db);
 
-/*
- * Opening runs most of SQLite once: the check of the file, the parser of every statement. A daemon that is
- * idle needs none of it: give the pages of its code back. What is used again comes from the page cache.
- */
-void nd_database_rest(void);
-
 /* The statement with its arguments, within the transaction that is open, if one is. */
 struct nd_error *nd_database_run(struct database *db, enum sql sql, const struct sql_arg *args,
                                  size_t n_args,

@@ -29,7 +29,6 @@
 #include "ledger_priv.h"
 
 #define BOOT_ID_SIZE 40
-#define FIRST_RESTS  4u /* a daemon that starts asks so many times */
 
 struct nd_ledger {
     struct database *db;
@@ -37,7 +36,6 @@ struct nd_ledger {
     struct entries queue;
     size_t n_queued;
     bool writing;
-    unsigned n_rests;
     uint64_t next_seq, dead_seq;
     struct left_intents *left;
     struct nd_ledger_stats stats;
@@ -191,8 +189,6 @@ write_queue(void *arg)
         nd_ctx_set((enum nd_ctx_slot)i, NULL);
     while (!TAILQ_EMPTY(&l->queue))
         write_batch(l);
-    if (l->n_rests++ < FIRST_RESTS)
-        nd_database_rest();
     l->writing = false;
     return NULL;
 }
