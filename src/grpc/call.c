@@ -59,6 +59,7 @@ give_credit(struct nd_call *call, size_t n)
     n = ND_MIN(n, call->owed);
     call->owed -= n;
     nd_h2_stream_consume(&call->h2, n);
+    nd_server_call_count_credited(call);
 }
 
 static struct nd_error *
@@ -86,6 +87,7 @@ next_frame(struct nd_call *call, struct nd_str *ret, bool *ret_found)
         }
         if (call->half_closed)
             break;
+        ND_TRY(nd_server_call_check_pending(call));
         ND_TRY(wait_for_bytes(call));
     }
     if (nd_frames_pending(&call->in) != 0)

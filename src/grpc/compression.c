@@ -89,7 +89,10 @@ nd_frames_inflate(struct nd_frames *f, size_t len)
     f->inflating = true;
     err = inflate_all(f, len);
     f->inflating = false;
-    return err != NULL ? inflate_error(f, err) : NULL;
+    if (err == NULL)
+        return NULL;
+    nd_buf_fini(&f->plain);
+    return inflate_error(f, err);
 }
 
 /* --- sending --- */

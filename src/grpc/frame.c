@@ -29,21 +29,30 @@ nd_frames_fini(struct nd_frames *f)
     f->pos = 0;
 }
 
+/* Keep the memory when it is small. */
+static void
+drop_all(struct nd_frames *f)
+{
+    if (f->buf.cap > KEEP_BYTES)
+        nd_buf_fini(&f->buf);
+    nd_buf_clear(&f->buf);
+    f->pos = 0;
+}
+
 void
 nd_frames_release(struct nd_frames *f)
 {
     if (f->plain.ptr != NULL)
         nd_buf_fini(&f->plain);
+    if (f->pos != 0 && f->pos == f->buf.len)
+        drop_all(f);
 }
 
 void
 nd_frames_reuse(struct nd_frames *f)
 {
     nd_frames_release(f);
-    if (f->buf.cap > KEEP_BYTES)
-        nd_buf_fini(&f->buf);
-    nd_buf_clear(&f->buf);
-    f->pos = 0;
+    drop_all(f);
 }
 
 size_t

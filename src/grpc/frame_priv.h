@@ -64,7 +64,7 @@ struct nd_error *nd_frames_next(struct nd_frames *f, struct nd_str *ret,
 /* Whether the message at the front says that it is compressed. */
 bool nd_frames_is_compressed(const struct nd_frames *f);
 
-/* The message taken last has been used: its decompressed form goes. */
+/* The message taken last has been used: its memory goes, if it is large. */
 void nd_frames_release(struct nd_frames *f);
 
 /* The same check of the prefix at the front, without taking anything. */

@@ -14,7 +14,8 @@
  * ends first, what it queued drains and the arena waits for that.
  *
  * The credit of a unary request is given back while it is being collected (the maximum message bounds
- * it); that of a stream when its handler takes the messages.
+ * it); that of a stream when its handler takes the messages. What was received goes when the handler has
+ * returned; small requests stay in the call's arena, which saves an arena of their own.
  */
 
 #include <protobuf-c/protobuf-c.h>
@@ -26,6 +27,8 @@
 #include "server_priv.h"
 
 #define KEEP_CALLS 256u
+#define KEEP_REQUEST_BYTES \
+    4096u /* a longer one does not stay with the call until its answer has left */
 
 struct nd_interceptor_chain {
     struct nd_call *call;
@@ -118,6 +121,15 @@ free_call(struct nd_call *call)
     nd_free(call);
 }
 
+/* Nobody looks at what was received any more; who takes the answer slowly shall not keep it. */
+static void
+drop_received(struct nd_call *call)
+{
+    nd_server_call_drop_input(call);
+    nd_server_call_uncount(call);
+    nd_arena_free(ND_TAKE(call->message_arena));
+}
+
 static void
 unref_call(struct nd_call *call)
 {
@@ -125,12 +137,10 @@ unref_call(struct nd_call *call)
 
     if (--call->refs != 0)
         return;
-    nd_server_call_drop_input(call);
-    nd_server_call_uncount(call);
+    drop_received(call);
     if (--call->conn->n_calls == 0)
         nd_conn_idle(call->conn);
     nd_conn_unref(call->conn);
-    nd_arena_free(call->message_arena);
     if (s->n_free_calls >= KEEP_CALLS) {
         free_call(call);
         return;
@@ -176,6 +186,7 @@ prepare(struct nd_call *call)
     struct nd_str bytes;
     ProtobufCMessage *request;
     bool found;
+    struct nd_arena *arena = call->arena;
 
     if (gives_one_message(call)) {
         call->reply = nd_arena_alloc(call->arena, desc->output->sizeof_message);
@@ -185,7 +196,9 @@ prepare(struct nd_call *call)
         return NULL;
     ND_TRY(nd_server_call_take(call, &bytes, &found));
     ND_INVARIANT(found);
-    ND_TRY(nd_pb_decode(desc->input, bytes, call->arena, &request));
+    if (bytes.len > KEEP_REQUEST_BYTES)
+        arena = call->message_arena = nd_arena_new(0);
+    ND_TRY(nd_pb_decode(desc->input, bytes, arena, &request));
     nd_server_call_drop_input(call);
     call->request = request;
     return NULL;
@@ -222,6 +235,7 @@ run_call(void *arg)
         nd_server_call_finish(call, err);
         watch_draining(call);
     }
+    drop_received(call);
     unref_call(call);
     return NULL;
 }
@@ -378,8 +392,8 @@ check_single(const struct nd_call *call)
  * What clients make us hold before any handler runs has a limit for each and one for all. Small requests
  * are never refused for what others have sent.
  */
-static struct nd_error *
-check_pending(const struct nd_call *call)
+struct nd_error *
+nd_server_call_check_pending(const struct nd_call *call)
 {
     const struct nd_server_options *o = &call->server->options;
 
@@ -403,7 +417,7 @@ collect(struct nd_call *call, struct nd_str bytes)
     call->collected += bytes.len;
     call->conn->pending_bytes += bytes.len;
     call->server->pending_bytes += bytes.len;
-    ND_TRY(check_pending(call));
+    ND_TRY(nd_server_call_check_pending(call));
     return check_single(call);
 }
 
@@ -436,6 +450,7 @@ on_data(struct nd_h2_stream *s, struct nd_str bytes)
         return;
     nd_h2_stream_consume(s, call->owed);
     call->owed = 0;
+    nd_server_call_count_credited(call);
     nd_cond_broadcast(&call->readable);
 }
 

@@ -75,7 +75,8 @@ struct nd_call {
     unsigned refs; /* the session's and the fiber's */
 
     struct nd_arena *arena;
-    struct nd_arena *message_arena; /* streams: of the message received last; NULL before it */
+    struct nd_arena
+        *message_arena; /* streams: of the message received last; also of a large request */
     struct nd_metadata metadata;
     struct nd_metadata headers;
     struct nd_metadata trailers;
@@ -90,7 +91,7 @@ struct nd_call {
     struct nd_fiber *fiber; /* while its function runs */
     struct nd_timer timer;  /* before the handler: the deadline; after it: the draining */
     size_t unsent;          /* draining: at the last look */
-    size_t collected;       /* counted in conn->pending_bytes */
+    size_t collected;       /* counted in conn->pending_bytes: of `in`, what no window bounds */
     size_t inflated;        /* and so is this: of a compressed message */
     int64_t deadline_ns;
 
@@ -192,6 +193,9 @@ void nd_server_call_start(struct nd_call *call);
 /* Forget received bytes. */
 void nd_server_call_drop_input(struct nd_call *call);
 
+/* What clients make us hold has limits. Fails: ND_EXHAUSTED, when this call passes one. */
+struct nd_error *nd_server_call_check_pending(const struct nd_call *call) ND_CHECK_RESULT;
+
 /* Really free what nd_server_call_new() made; they are kept for reuse. */
 void nd_server_free_calls(struct nd_server *s);
 
@@ -203,6 +207,9 @@ void nd_server_free_calls(struct nd_server *s);
  */
 struct nd_error *nd_server_call_take(struct nd_call *call, struct nd_str *ret,
                                      bool *ret_found) ND_CHECK_RESULT;
+
+/* Of a stream: count what was credited before it was taken, after each change of that. */
+void nd_server_call_count_credited(struct nd_call *call);
 
 /* The message taken last is not held any more. */
 void nd_server_call_uncount(struct nd_call *call);

@@ -6,6 +6,9 @@
  * inflated, until the handler is done with it: with the call, or on a stream with the next message. And
  * they are inflated one after the other, in the order of asking; so many at once would be as many
  * buffers before the first of them is counted.
+ *
+ * A stream's unread messages are bounded by its window, and are not counted. But to a reader that waits for
+ * the rest of a larger message credit is given early; what has come that way is counted.
  */
 
 #include "server_priv.h"
@@ -16,6 +19,16 @@ count(struct nd_call *call, size_t inflated)
     call->conn->pending_bytes += inflated - call->inflated;
     call->server->pending_bytes += inflated - call->inflated;
     call->inflated = inflated;
+}
+
+void
+nd_server_call_count_credited(struct nd_call *call)
+{
+    size_t credited = nd_frames_pending(&call->in) - call->owed;
+
+    call->conn->pending_bytes += credited - call->collected;
+    call->server->pending_bytes += credited - call->collected;
+    call->collected = credited;
 }
 
 void

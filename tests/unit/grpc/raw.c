@@ -39,12 +39,15 @@ raw_headers(struct nd_h2_stream *s, bool end)
 static void
 raw_data(struct nd_h2_stream *s, struct nd_str bytes)
 {
-    nd_buf_put(&((struct raw *)s)->body, bytes);
-    nd_h2_stream_consume(s, bytes.len);
+    struct raw *r = (struct raw *)s;
+
+    nd_buf_put(&r->body, bytes);
+    if (!r->unread)
+        nd_h2_stream_consume(s, bytes.len);
 }
 
 static void
-raw_end(struct nd_h2_stream *s)
+raw_nothing(struct nd_h2_stream *s)
 {
     (void)s;
 }
@@ -77,17 +80,15 @@ static const struct nd_h2_stream_ops raw_ops = {
     .on_header = raw_header,
     .on_headers = raw_headers,
     .on_data = raw_data,
-    .on_end = raw_end,
-    .on_writable = raw_end,
+    .on_end = raw_nothing,
+    .on_writable = raw_nothing,
     .on_close = raw_close,
 };
 
 void
-raw_request_limited(struct fixture *f, struct raw *r, uint32_t max_headers,
-                    const struct nd_header *headers, size_t n, struct nd_str body)
+raw_begin(struct fixture *f, struct raw *r, const struct nd_session_options *options,
+          const struct nd_header *headers, size_t n, struct nd_str body)
 {
-    const struct nd_session_options options = {.role = ND_SESSION_CLIENT,
-                                               .max_header_list = max_headers};
     const struct nd_session_handler handler = {
         .arg = r, .on_ready = raw_ready, .on_gone = raw_gone};
     struct nd_stream *mine, *theirs;
@@ -95,16 +96,32 @@ raw_request_limited(struct fixture *f, struct raw *r, uint32_t max_headers,
     *r = (struct raw){.body = ND_BUF_INIT(1u << 24), .fields = ND_BUF_INIT(1u << 20)};
     nd_stream_pair(CAPACITY_LARGE, &mine, &theirs);
     nd_server_adopt(f->server, theirs, NULL);
-    r->session = nd_session_new(mine, &options, &handler);
+    r->session = nd_session_new(mine, options, &handler);
     while (!r->ready)
         expect_ok(nd_fiber_yield());
     nd_h2_stream_init(&r->h2, &raw_ops);
     nd_buf_put(nd_h2_stream_queue(&r->h2), body);
     expect_ok(nd_session_open(r->session, &r->h2, headers, n, true));
+}
+
+void
+raw_end(struct raw *r)
+{
     while (!r->closed)
         expect_ok(nd_fiber_sleep(ND_MILLISECOND));
     nd_session_free(ND_TAKE(r->session));
     nd_h2_stream_fini(&r->h2);
+}
+
+void
+raw_request_limited(struct fixture *f, struct raw *r, uint32_t max_headers,
+                    const struct nd_header *headers, size_t n, struct nd_str body)
+{
+    const struct nd_session_options options = {.role = ND_SESSION_CLIENT,
+                                               .max_header_list = max_headers};
+
+    raw_begin(f, r, &options, headers, n, body);
+    raw_end(r);
 }
 
 void

@@ -12,6 +12,7 @@ struct raw {
     struct nd_session *session;
     bool ready;
     bool closed;
+    bool unread; /* gives no credit for what it receives; to be set behind raw_begin() */
     uint32_t code;
     char status[8]; /* :status */
     char grpc_status[8];
@@ -31,7 +32,12 @@ struct raw {
 /* The headers of a good request, with one changed or added. */
 size_t raw_headers_with(struct nd_header dst[8], const char *name, const char *value);
 
-/* Send it and wait for the end. */
+/* Send it; then wait for the end. */
+void raw_begin(struct fixture *f, struct raw *r, const struct nd_session_options *options,
+               const struct nd_header *headers, size_t n, struct nd_str body);
+void raw_end(struct raw *r);
+
+/* Both. */
 void raw_request(struct fixture *f, struct raw *r, const struct nd_header *headers, size_t n,
                  struct nd_str body);
 

@@ -132,7 +132,7 @@ IN_LOOP(a_bomb_is_stopped_at_the_maximum_message)
         f.encoding = ND_ENCODING_GZIP;
         nd_frames_feed(&f, nd_buf_str(&wire));
         expect_code(nd_frames_next(&f, &bytes, &found), cases[i].code);
-        assert_true(f.plain.cap <= cases[i].max + 1);
+        assert_true(f.plain.cap <= (cases[i].code == ND_OK ? cases[i].max + 1 : 0));
         nd_frames_fini(&f);
         nd_buf_fini(&wire);
     }

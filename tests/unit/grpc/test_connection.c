@@ -1,11 +1,12 @@
 /* Connections that come, go, break, stop and are full. */
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "fixture.h"
+#include "raw.h"
 
 struct job {
     struct fixture *f;
@@ -426,14 +427,15 @@ IN_LOOP(a_crowd_of_connections_leaves_turns_to_others)
 }
 
 /* Send the beginning of a unary request. */
+static uint8_t upload_bytes[1000000];
+
 static struct nd_client_call *
 begin_upload(struct fixture *f, size_t size)
 {
-    static uint8_t bytes[1000000];
     struct nd_client_call *call;
     Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
 
-    req.payload.data = bytes;
+    req.payload.data = upload_bytes;
     req.payload.len = size;
     expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_UNARY, NULL, &call));
     expect_ok(nd_client_call_send(call, &req));
@@ -475,6 +477,83 @@ IN_LOOP(incomplete_requests_of_all_have_a_limit_that_spares_small_ones)
     nd_client_call_end(ND_TAKE(first));
     expect_ok(nd_fiber_sleep(ND_MILLISECOND));
     expect_ok(fixture_echo(f, 900000));
+    return NULL;
+}
+
+/* A stream's reader waits for the rest of a message, with credit for all of it. */
+IN_LOOP(an_incomplete_message_of_a_stream_counts_as_a_request)
+{
+    static const char head[5] = {0, 0, 0x3d, 0x09, 0}; /* 4,000,000 bytes */
+    ND_AUTO(fixture_endp)
+    struct fixture *f =
+        fixture_begin(&(struct fixture_options){.server = {.max_pending_bytes = 1000000}});
+    struct nd_buf body = ND_BUF_INIT(1u << 24);
+    struct nd_header headers[8];
+    size_t n = raw_headers_with(headers, ":path", ECHO_ECHO_SERVICE_CLIENT_STREAM->path);
+    struct raw r;
+
+    nd_buf_put(&body, nd_str_n(head, sizeof(head)));
+    nd_buf_put(&body, nd_str_n(upload_bytes, sizeof(upload_bytes)));
+    nd_buf_put(&body, nd_str_n(upload_bytes, sizeof(upload_bytes)));
+    raw_request(f, &r, headers, n, nd_buf_str(&body));
+    assert_string_equal(r.grpc_status, "8");
+    assert_int_equal(f->echo.ended, 1);
+    raw_fini(&r);
+    nd_buf_fini(&body);
+    expect_ok(fixture_echo(f, 900000));
+    return NULL;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+size_t
+__sanitizer_get_current_allocated_bytes(void); /* NOLINT: of the compiler, which has no header */
+#endif
+
+/* What the program has from the heap. */
+static size_t
+heap_bytes(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return __sanitizer_get_current_allocated_bytes();
+#else
+    struct mallinfo2 info = mallinfo2();
+
+    return info.uordblks + info.hblkhd;
+#endif
+}
+
+/* A client that reads no answer keeps its stream, but not what it has sent. */
+IN_LOOP(a_request_does_not_wait_for_its_answer_to_leave)
+{
+    static const struct nd_session_options narrow = {.role = ND_SESSION_CLIENT, .stream_window = 1};
+    static const char frame[] = /* reply_size 1, payload of 3,000,000 bytes */
+        "\0\0\x2d\xc6\xc7\x18\1\x12\xc0\x8d\xb7\1";
+    const char *const paths[] = {ECHO_ECHO_SERVICE_UNARY->path,
+                                 ECHO_ECHO_SERVICE_CLIENT_STREAM->path};
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    struct nd_buf body = ND_BUF_INIT(1u << 24);
+
+    expect_ok(fixture_echo(f, 10));
+    nd_buf_put(&body, nd_str_n(frame, sizeof(frame) - 1));
+    for (int i = 0; i < 3; i++)
+        nd_buf_put(&body, nd_str_n(upload_bytes, sizeof(upload_bytes)));
+    for (unsigned i = 0; i < ND_LEN(paths); i++) {
+        struct nd_header headers[8];
+        size_t n = raw_headers_with(headers, ":path", paths[i]);
+        size_t before = heap_bytes();
+        struct raw r;
+
+        raw_begin(f, &r, &narrow, headers, n, nd_buf_str(&body));
+        r.unread = true;
+        fixture_until(&f->echo.ended, i + 2);
+        expect_ok(nd_fiber_sleep(ND_MILLISECOND));
+        assert_false(r.closed);
+        assert_true(heap_bytes() < before + sizeof(upload_bytes));
+        nd_session_free(ND_TAKE(r.session));
+        raw_end(&r);
+        raw_fini(&r);
+    }
+    nd_buf_fini(&body);
     return NULL;
 }
 
@@ -548,6 +627,8 @@ main(void)
         cmocka_unit_test(a_crowd_of_connections_leaves_turns_to_others),
         cmocka_unit_test(incomplete_requests_of_a_connection_have_a_limit),
         cmocka_unit_test(incomplete_requests_of_all_have_a_limit_that_spares_small_ones),
+        cmocka_unit_test(an_incomplete_message_of_a_stream_counts_as_a_request),
+        cmocka_unit_test(a_request_does_not_wait_for_its_answer_to_leave),
         cmocka_unit_test(a_reply_that_nobody_takes_is_dropped_in_the_end),
         cmocka_unit_test(reset_streams_give_their_window_back),
     };
