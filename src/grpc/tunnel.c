@@ -16,7 +16,7 @@
  *
  * The object lives until the stream was closed and the tunnel has ended, in whatever order. A call that
  * refuses what is written has ended, and why is for the reading fiber to learn: it then receives even
- * if nobody wants the bytes. After the stream was closed a client still receives, and drops, until the
+ * if nobody wants the bytes, and the stream's end is then an error. After the stream was closed a client still receives, and drops, until the
  * server has ended the call, so that an orderly end does not look like a cancellation.
  */
 
@@ -60,6 +60,7 @@ struct nd_tunnel {
     bool refused;    /* the call takes no more messages: its status is to be learnt */
     bool peer_ended; /* nothing more will be received */
     bool told_end;
+    bool lost; /* bytes came that nobody took */
     bool drain_due;
 };
 
@@ -242,6 +243,7 @@ hand_over(struct nd_tunnel *t, struct nd_str bytes)
     nd_deferred_add(&t->later);
     while (err == NULL && t->incoming.len != 0 && !t->closed && (t->flowing || !t->refused))
         err = nd_cond_wait(&t->read_on);
+    t->lost = t->lost || t->incoming.len != 0;
     t->incoming = ND_STR_NONE;
     return err;
 }
@@ -284,6 +286,8 @@ run_reader(void *arg)
     t->reader = NULL;
     if (err != NULL)
         fail(t, nd_error_copy(err));
+    else if (t->lost)
+        fail(t, nd_error_new(ND_UNAVAILABLE, "the call around %s has ended", t->base.peer.name));
     t->peer_ended = true;
     nd_deferred_add(&t->later);
     return unless_closed(t, err);

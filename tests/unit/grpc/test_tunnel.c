@@ -242,6 +242,31 @@ IN_LOOP(a_writer_learns_that_the_call_has_ended)
     return NULL;
 }
 
+/* Who writes learns of the end early. What he has not read then is lost, and that is no orderly end. */
+IN_LOOP(an_end_with_unread_bytes_is_an_error)
+{
+    struct echo_tunnel t = {0};
+    struct nd_error *err = NULL;
+    char bytes[1000];
+    size_t n = 1, total = 0;
+
+    expect_ok(echo_tunnel_begin(&t));
+    struct writer w = {.stream = t.at_server, .total = 300000};
+    expect_ok(write_all(&w));
+    expect_ok(nd_stream_read(t.at_client, bytes, sizeof(bytes), &n));
+    expect_ok(nd_fiber_sleep(ND_SECOND));
+    nd_stream_close(ND_TAKE(t.at_server));
+    expect_ok(nd_fiber_sleep(ND_SECOND));
+    expect_code(nd_stream_write(t.at_client, ND_STR("more")), ND_UNAVAILABLE);
+    expect_ok(nd_fiber_sleep(ND_SECOND));
+    for (total = n; err == NULL && n != 0; total += n)
+        err = nd_stream_read(t.at_client, bytes, sizeof(bytes), &n);
+    assert_true(total < w.total);
+    expect_code(err, ND_UNAVAILABLE);
+    echo_tunnel_end(&t);
+    return NULL;
+}
+
 IN_LOOP(writing_after_the_shutdown_fails)
 {
     struct echo_tunnel t = {0};
@@ -624,6 +649,7 @@ main(void)
         cmocka_unit_test(closing_does_not_wait_for_a_reader),
         cmocka_unit_test(the_status_of_the_call_is_the_streams_error),
         cmocka_unit_test(a_writer_learns_that_the_call_has_ended),
+        cmocka_unit_test(an_end_with_unread_bytes_is_an_error),
         cmocka_unit_test(writing_after_the_shutdown_fails),
         cmocka_unit_test(a_cancelled_call_ends_both_ends),
         cmocka_unit_test(a_stream_outlives_its_tunnel),
