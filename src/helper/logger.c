@@ -160,13 +160,19 @@ end_stream(struct logger *l, struct stream *s)
     hub_end(&l->hub, number_of(l, s));
 }
 
-/* Read once; called when poll() says that this does not wait. */
+/*
+ * Read once; called when poll() says that this does not wait. Somebody who came meanwhile may have taken the
+ * room away, and to read nothing would look like the end.
+ */
 static void
 read_stream(struct logger *l, struct stream *s)
 {
     size_t room = hub_room(&l->hub, number_of(l, s));
-    ssize_t n = read(s->fd, s->data + s->len, ND_MIN(room, ND_LOGGER_READ_BYTES));
+    ssize_t n;
 
+    if (room == 0)
+        return;
+    n = read(s->fd, s->data + s->len, ND_MIN(room, ND_LOGGER_READ_BYTES));
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     nd_entry_tail_init(&s->tail, s->name, nd_wall_now());

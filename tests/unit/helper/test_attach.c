@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -260,6 +261,156 @@ one_who_acknowledges_nothing_is_waited_for(void **state)
     nd_buf_fini(&text);
 }
 
+/* Write `hello` to a new connection; the helper is stopped, so that it finds this and more at once. */
+static void
+greet_one_who_sleeps(struct peer *p, const struct run *r, struct hello hello)
+{
+    struct nd_wire_hello h = {.version = ND_WIRE_VERSION,
+                              .flags = ND_WIRE_WANTS_STDOUT | ND_WIRE_WANTS_STDERR,
+                              .hold_ms = hello.hold_ms,
+                              .patience_ms = hello.patience_ms,
+                              .from = {hello.from, hello.from}};
+    char frame[ND_WIRE_HEADER + ND_WIRE_HELLO_PAYLOAD];
+    size_t len;
+
+    *p = (struct peer){.acks = true};
+    for (size_t i = 0; i < ND_WIRE_STREAMS; i++)
+        p->out[i] = ND_BUF_INIT(LOG_MAX);
+    memset(h.session, hello.session, sizeof(h.session));
+    len = nd_wire_put_hello(frame, &h);
+    p->fd = connect_to(streams_of(r));
+    assert_true(p->fd >= 0);
+    assert_int_equal(send(p->fd, frame, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+static void
+stop(const struct run *r)
+{
+    int status;
+
+    assert_int_equal(kill(r->pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(r->pid, &status, WUNTRACED), r->pid);
+    assert_true(WIFSTOPPED(status));
+}
+
+static void
+one_who_wants_what_is_long_gone_does_not_end_the_output(void **state)
+{
+    struct nd_buf text = ND_BUF_INIT(LOG_MAX);
+    struct run r;
+    struct peer early, late;
+
+    (void)state;
+    random_output(&text, 900000);
+    begin_logger(&r, "");
+    attach(&early, streams_of(&r), (struct hello){.session = 1, .patience_ms = ND_WIRE_FOR_EVER});
+    send_all(r.out, nd_str_sub(nd_buf_str(&text), 0, 300000));
+    read_until(&early, ND_WIRE_STDOUT, 300000);
+    /* The HELLO and more output are found in the same turn. */
+    stop(&r);
+    send_all(r.out, nd_str_from(nd_buf_str(&text), 300000));
+    greet_one_who_sleeps(&late, &r, (struct hello){.session = 2, .patience_ms = ND_WIRE_FOR_EVER});
+    assert_int_equal(kill(r.pid, SIGCONT), 0);
+    read_until(&late, ND_WIRE_STDOUT, 1);
+    read_until(&early, ND_WIRE_STDOUT, 301000);
+    detach(&late);
+    close_streams(&r);
+    read_to_end(&early);
+    assert_got(&early, ND_WIRE_STDOUT, nd_buf_str(&text));
+    detach(&early);
+    finish_logger(&r);
+    assert_log_is(r.log, ND_LOG_STDOUT, nd_buf_str(&text));
+    clean_container(&r);
+    nd_buf_fini(&text);
+}
+
+static void
+nonsense_behind_a_greeting_ends_the_connection_that_said_it(void **state)
+{
+    const struct hello hello = {.session = 5, .hold_ms = 60000, .patience_ms = ND_WIRE_FOR_EVER};
+    struct run r;
+    struct peer p;
+
+    (void)state;
+    begin_logger(&r, "");
+    attach(&p, streams_of(&r), hello);
+    detach(&p);
+    stop(&r);
+    greet_one_who_sleeps(&p, &r, hello);
+    send_frame(&p, ND_WIRE_DATA, ND_WIRE_STDOUT, 0, ND_STR("x"));
+    assert_int_equal(kill(r.pid, SIGCONT), 0);
+    while (next_frame(&p))
+        continue;
+    assert_int_equal(p.refused, ND_WIRE_BAD_FRAME);
+    detach(&p);
+    attach(&p, streams_of(&r), hello); /* the session itself is still held */
+    assert_int_equal(p.welcome.flags & ND_WIRE_RESUMED, ND_WIRE_RESUMED);
+    detach(&p);
+    finish_logger(&r);
+    clean_container(&r);
+}
+
+static void
+those_who_have_no_name_do_not_take_each_others_place(void **state)
+{
+    struct run r;
+    struct peer first, second;
+
+    (void)state;
+    begin_logger(&r, "");
+    attach(&first, streams_of(&r), (struct hello){.patience_ms = ND_WIRE_FOR_EVER});
+    attach(&second, streams_of(&r), (struct hello){.patience_ms = ND_WIRE_FOR_EVER});
+    assert_int_equal(second.welcome.flags & ND_WIRE_RESUMED, 0);
+    send_all(r.out, ND_STR("for both\n"));
+    close_streams(&r);
+    read_to_end(&first);
+    read_to_end(&second);
+    assert_got(&first, ND_WIRE_STDOUT, ND_STR("for both\n"));
+    assert_got(&second, ND_WIRE_STDOUT, ND_STR("for both\n"));
+    detach(&first);
+    detach(&second);
+    finish_logger(&r);
+    clean_container(&r);
+}
+
+static void
+acknowledging_one_output_is_no_patience_with_the_other(void **state)
+{
+    struct nd_buf text = long_output();
+    struct run r;
+    struct peer half, fast;
+    pid_t writer;
+    int err;
+
+    (void)state;
+    begin_logger(&r, "");
+    attach(&half, streams_of(&r), (struct hello){.session = 1, .patience_ms = 50});
+    attach(&fast, streams_of(&r), (struct hello){.session = 2, .patience_ms = ND_WIRE_FOR_EVER});
+    half.acks = false;
+    err = dup(r.err);
+    assert_true(err >= 0);
+    writer = write_aside(&r, r.out, nd_buf_str(&text));
+    /* Whenever something comes to stderr, `half` has soon had it; stdout it never acknowledges. */
+    while (fast.out[0].len < text.len) {
+        uint64_t n = fast.out[1].len + 1;
+
+        send_all(err, ND_STR("."));
+        read_until(&fast, ND_WIRE_STDERR, (size_t)n);
+        while (half.out[1].len < n && next_frame(&half))
+            continue;
+        send_frame(&half, ND_WIRE_ACK, ND_WIRE_STDERR, n, ND_STR_NONE);
+        assert_true(n < 200000);
+    }
+    assert_got(&fast, ND_WIRE_STDOUT, nd_buf_str(&text));
+    close(err);
+    detach(&fast);
+    detach(&half);
+    reap(writer);
+    finish_logger(&r);
+    clean_container(&r);
+    nd_buf_fini(&text);
+}
+
 static void
 the_shim_does_not_wait_for_those_who_are_attached(void **state)
 {
@@ -398,6 +549,10 @@ main(void)
         cmocka_unit_test(whoever_comes_late_gets_what_comes_from_then_on),
         cmocka_unit_test(what_is_not_kept_any_more_is_told_as_a_gap),
         cmocka_unit_test(one_who_does_not_read_holds_nobody_up_beyond_its_patience),
+        cmocka_unit_test(one_who_wants_what_is_long_gone_does_not_end_the_output),
+        cmocka_unit_test(nonsense_behind_a_greeting_ends_the_connection_that_said_it),
+        cmocka_unit_test(those_who_have_no_name_do_not_take_each_others_place),
+        cmocka_unit_test(acknowledging_one_output_is_no_patience_with_the_other),
         cmocka_unit_test(one_who_acknowledges_nothing_is_waited_for),
         cmocka_unit_test(the_shim_does_not_wait_for_those_who_are_attached),
         cmocka_unit_test(peers_that_talk_nonsense_are_refused_and_hurt_nobody),
