@@ -215,16 +215,19 @@ take_frame(struct hub *h, struct session **at, struct nd_str frame, int64_t now_
     }
 }
 
-/* Everything that one connection has sent, up to a bound; false when it is over. */
+/*
+ * Everything that one connection has sent, up to a bound; false when it is over. A HELLO may move it to the
+ * slot of a session that was known, which `*at` becomes.
+ */
 static bool
-receive(struct hub *h, struct session *s, int64_t now_ns)
+receive(struct hub *h, struct session **at, int64_t now_ns)
 {
     static char frame[ND_WIRE_HEADER + ND_WIRE_INPUT_WINDOW];
 
     for (unsigned i = 0; i < SENDS_MAX; i++) {
         struct iovec part = {.iov_base = frame, .iov_len = sizeof(frame)};
         struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-        ssize_t n = recvmsg(s->fd, &message, MSG_DONTWAIT);
+        ssize_t n = recvmsg((*at)->fd, &message, MSG_DONTWAIT);
         unsigned why;
 
         if (n < 0 && errno == ECONNRESET)
@@ -235,10 +238,10 @@ receive(struct hub *h, struct session *s, int64_t now_ns)
             return false;
         why = (message.msg_flags & MSG_TRUNC) != 0
                   ? ND_WIRE_BAD_FRAME
-                  : take_frame(h, &s, nd_str_n(frame, (size_t)n), now_ns);
+                  : take_frame(h, at, nd_str_n(frame, (size_t)n), now_ns);
         if (why != 0)
-            refuse(s->fd, (enum nd_wire_refusal)why);
-        if (why != 0 || s->fd < 0)
+            refuse((*at)->fd, (enum nd_wire_refusal)why);
+        if (why != 0 || (*at)->fd < 0)
             return why == 0;
     }
     return true;
@@ -277,7 +280,7 @@ hub_turn(struct hub *h, const struct pollfd *fds, size_t n, int64_t now_ns)
             continue;
         if ((fds[i].revents & POLLOUT) != 0)
             s->is_full = false;
-        if ((fds[i].revents & ~POLLOUT) != 0 && !receive(h, s, now_ns))
+        if ((fds[i].revents & ~POLLOUT) != 0 && !receive(h, &s, now_ns))
             session_lost(s, now_ns);
     }
     if (n > 0 && fds[0].revents != 0)

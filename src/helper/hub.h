@@ -34,10 +34,10 @@ struct session {
     unsigned wants; /* of enum nd_wire_hello_flag */
     int64_t hold_ns, patience_ns;
     int64_t until_ns; /* NEW: of the greeting; AWAY: of the hold */
-    int64_t moved_ns; /* when it took something last, or had everything */
-    bool is_behind;   /* lost its patience's worth: does not count until it has caught up */
     struct {
         uint64_t sent, acked;
+        int64_t moved_ns; /* when it took something last, or had everything */
+        bool is_behind;   /* its patience is over: does not count until it has caught up */
         bool told_end;
     } out[ND_WIRE_STREAMS];
 

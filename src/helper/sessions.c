@@ -8,7 +8,7 @@
  *     FREE          LEAVING ──its input is written──▶ FREE
  *
  * The room in a spool is what the slowest of those leaves who count. One counts from its HELLO on, while
- * it is away too, and stops counting when it has held up the output for longer than its patience; from
+ * it is away too, and stops counting for an output that it has held up for longer than its patience; from
  * then on it gets what is there and is told what it missed, until it has caught up.
  */
 
@@ -56,9 +56,14 @@ session_begin(struct session *s, int fd, int64_t now_ns)
                           .pending = s->pending};
 }
 
+/* A name of zeros is no name: who says it does not come back. */
 static struct session *
 find_session(struct session *sessions, const uint8_t *name)
 {
+    static const uint8_t nobody[ND_WIRE_SESSION];
+
+    if (memcmp(name, nobody, ND_WIRE_SESSION) == 0)
+        return NULL;
     EACH_SESSION(s, sessions)
     {
         if ((s->state == SESSION_ATTACHED || s->state == SESSION_AWAY) &&
@@ -76,10 +81,13 @@ duration_ns(uint32_t ms, int64_t max_ns)
 
 /* Where an output goes on: as asked, but not behind its end. What is no longer there becomes a gap. */
 static void
-place(struct session *s, enum nd_wire_stream stream, uint64_t from, const struct spool *spool)
+place(struct session *s, enum nd_wire_stream stream, uint64_t from, const struct spool *spool,
+      int64_t now_ns)
 {
+    s->out[stream].moved_ns = now_ns;
     s->out[stream].sent = ND_MIN(from, spool->end);
     s->out[stream].acked = s->out[stream].sent;
+    s->out[stream].is_behind = false;
     s->out[stream].told_end = false;
 }
 
@@ -104,16 +112,14 @@ sessions_hello(struct session *sessions, struct session **at, const struct nd_wi
     s->resumed = known != NULL;
     s->greets = true;
     s->is_full = false;
-    s->is_behind = false;
     s->told_closed = false;
     s->wants = hello->flags & (ND_WIRE_WANTS_STDOUT | ND_WIRE_WANTS_STDERR);
     s->hold_ns = duration_ns(hello->hold_ms, ND_HELPER_HOLD_MAX_NS);
     s->patience_ns = duration_ns(hello->patience_ms, INT64_MAX);
-    s->moved_ns = now_ns;
     for (unsigned i = 0; i < ND_WIRE_STREAMS; i++) {
         if (session_wants(s, (enum nd_wire_stream)i))
             spool_keep(&spools[i], true);
-        place(s, (enum nd_wire_stream)i, hello->from[i], &spools[i]);
+        place(s, (enum nd_wire_stream)i, hello->from[i], &spools[i], now_ns);
     }
     return 0;
 }
@@ -133,19 +139,23 @@ session_ack(struct session *s, const struct spool *spool, enum nd_wire_stream st
         return ND_WIRE_BAD_FRAME;
     if (offset > s->out[stream].acked) {
         s->out[stream].acked = offset;
-        s->moved_ns = now_ns;
+        s->out[stream].moved_ns = now_ns;
     }
     if (s->out[stream].acked == spool->end)
-        s->is_behind = false;
+        s->out[stream].is_behind = false;
     return 0;
 }
 
 unsigned
 session_input(struct session *s, uint64_t offset, struct nd_str bytes)
 {
-    if (offset > s->received || s->input_ends)
+    if (offset > s->received)
         return ND_WIRE_BAD_FRAME;
     bytes = nd_str_from(bytes, (size_t)ND_MIN((uint64_t)bytes.len, s->received - offset));
+    if (bytes.len == 0)
+        return 0; /* sent again after a cut, perhaps behind the end */
+    if (s->input_ends)
+        return ND_WIRE_BAD_FRAME;
     if (bytes.len > ND_WIRE_INPUT_WINDOW - s->pending_len)
         return ND_WIRE_BAD_FRAME;
     if (s->pending_len > 0)
@@ -241,8 +251,8 @@ session_is_owed(const struct session *s, const struct spool *spools)
 static bool
 counts(const struct session *s, enum nd_wire_stream stream)
 {
-    return (s->state == SESSION_ATTACHED || s->state == SESSION_AWAY) && !s->is_behind &&
-           session_wants(s, stream);
+    return (s->state == SESSION_ATTACHED || s->state == SESSION_AWAY) &&
+           !s->out[stream].is_behind && session_wants(s, stream);
 }
 
 static size_t
@@ -272,22 +282,20 @@ sessions_will_grow(struct session *sessions, const struct spool *spool, enum nd_
     EACH_SESSION(s, sessions)
     {
         if (counts(s, stream) && s->out[stream].acked == spool->end)
-            s->moved_ns = now_ns;
+            s->out[stream].moved_ns = now_ns;
     }
 }
 
-/* When a session that holds up the output stops counting; INT64_MAX: it does not hold it up. */
+/* When a session that holds up an output stops counting for it; INT64_MAX: it does not hold it up. */
 static int64_t
-gives_up_ns(const struct session *s, const struct spool *spools)
+gives_up_ns(const struct session *s, const struct spool *spool, enum nd_wire_stream stream)
 {
-    bool holds = false;
+    int64_t moved_ns = s->out[stream].moved_ns;
 
-    for (unsigned i = 0; i < ND_WIRE_STREAMS; i++)
-        holds = holds || (counts(s, (enum nd_wire_stream)i) &&
-                          room_of(s, &spools[i], (enum nd_wire_stream)i) == 0);
-    if (!holds || s->patience_ns > INT64_MAX - s->moved_ns)
+    if (!counts(s, stream) || room_of(s, spool, stream) > 0 ||
+        s->patience_ns > INT64_MAX - moved_ns)
         return INT64_MAX;
-    return s->moved_ns + s->patience_ns;
+    return moved_ns + s->patience_ns;
 }
 
 /* When something happens to it without anybody doing anything. */
@@ -296,7 +304,17 @@ due_ns(const struct session *s, const struct spool *spools)
 {
     if (s->state != SESSION_ATTACHED)
         return s->state != SESSION_FREE ? s->until_ns : INT64_MAX;
-    return gives_up_ns(s, spools);
+    return ND_MIN(gives_up_ns(s, &spools[ND_WIRE_STDOUT], ND_WIRE_STDOUT),
+                  gives_up_ns(s, &spools[ND_WIRE_STDERR], ND_WIRE_STDERR));
+}
+
+static void
+give_up(struct session *s, const struct spool *spools, int64_t now_ns)
+{
+    for (unsigned i = 0; i < ND_WIRE_STREAMS; i++) {
+        if (gives_up_ns(s, &spools[i], (enum nd_wire_stream)i) <= now_ns)
+            s->out[i].is_behind = true;
+    }
 }
 
 void
@@ -308,7 +326,7 @@ sessions_look(struct session *sessions, struct spool *spools, int64_t now_ns)
     {
         if (due_ns(s, spools) <= now_ns) {
             if (s->state == SESSION_ATTACHED)
-                s->is_behind = true;
+                give_up(s, spools, now_ns);
             else
                 forget(s);
         }

@@ -212,6 +212,46 @@ input_that_nobody_reads_holds_up_no_acknowledgement(void **state)
 }
 
 static void
+input_and_its_end_may_be_sent_again_after_a_cut(void **state)
+{
+    static char zeros[ND_WIRE_INPUT_WINDOW];
+    const struct hello hello = {.session = 3, .hold_ms = 60000, .patience_ms = ND_WIRE_FOR_EVER};
+    struct nd_buf got = ND_BUF_INIT(LOG_MAX);
+    const size_t filled = 4 * sizeof(zeros); /* as much as the pipe takes */
+    struct relay r;
+    struct peer p;
+    char byte;
+
+    (void)state;
+    begin_relay(&r, false);
+    attach(&p, r.folder, hello);
+    for (size_t i = 0; i < 4; i++)
+        send_input(&p, i * sizeof(zeros), nd_str_n(zeros, sizeof(zeros)));
+    while (p.taken < filled)
+        assert_true(next_frame(&p));
+    for (unsigned i = 0; i < 3; i++) { /* what waits in the helper comes once more each time */
+        send_frame(&p, ND_WIRE_INPUT, ND_WIRE_STDOUT, filled, ND_STR("the rest"));
+        send_frame(&p, ND_WIRE_INPUT_END, ND_WIRE_STDOUT, filled + 8, ND_STR_NONE);
+        detach(&p);
+        attach(&p, r.folder, hello);
+        assert_int_equal(p.welcome.flags & ND_WIRE_RESUMED, ND_WIRE_RESUMED);
+    }
+    read_input(r.in, &got, filled + 8);
+    assert_memory_equal(got.ptr + filled, "the rest", 8);
+    assert_int_equal(read(r.in, &byte, 1), 0);
+    while (!p.input_closed)
+        assert_true(next_frame(&p));
+    assert_int_equal(p.refused, 0);
+    send_frame(&p, ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE);
+    detach(&p);
+    close(r.out);
+    close(r.err);
+    close(r.in);
+    end_relay(&r);
+    nd_buf_fini(&got);
+}
+
+static void
 input_beyond_the_window_is_refused(void **state)
 {
     static char zeros[ND_WIRE_INPUT_WINDOW];
@@ -390,6 +430,7 @@ main(void)
         cmocka_unit_test(input_arrives_and_ends_by_an_explicit_close),
         cmocka_unit_test(a_cut_connection_does_not_end_input_and_repeats_nothing),
         cmocka_unit_test(input_that_nobody_reads_holds_up_no_acknowledgement),
+        cmocka_unit_test(input_and_its_end_may_be_sent_again_after_a_cut),
         cmocka_unit_test(input_beyond_the_window_is_refused),
         cmocka_unit_test(what_was_sent_before_a_goodbye_is_written),
         cmocka_unit_test(a_goodbye_counts_though_output_was_not_read),

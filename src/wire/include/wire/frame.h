@@ -20,7 +20,7 @@
  *
  * Every byte of an output has an offset, counted from the start of the process; every byte of input one
  * that is counted from the start of the session. A session is 16 bytes that its client chose. It outlives
- * its connection: for `hold_ms` after a connection broke, the helper keeps what was not acknowledged, and a
+ * its connection (but for one of zeros): for `hold_ms` after a connection broke, the helper keeps what was not acknowledged, and a
  * HELLO with the same session goes on where it says. BYE ends a session, after the input that was sent.
  *
  * A client that does not acknowledge holds the process up, because it is not read any further: for as
