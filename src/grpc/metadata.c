@@ -9,6 +9,7 @@
 #include "grpc/metadata.h"
 
 #include "base/alloc.h"
+#include "grpc/limits.h"
 
 #include "metadata_priv.h"
 #include "wire_priv.h"
@@ -186,7 +187,7 @@ receive_binary(struct nd_metadata *md, struct nd_str key, struct nd_str list)
         struct nd_str piece = nd_str_trim(nd_str_sub(list, 0, ND_MIN(comma, list.len)));
         struct nd_str bytes;
 
-        if (!nd_base64_decode(md->arena, piece, &bytes))
+        if (md->n >= ND_GRPC_MAX_LISTED_VALUES || !nd_base64_decode(md->arena, piece, &bytes))
             return false;
         append(md, key, bytes);
         more = comma != SIZE_MAX;

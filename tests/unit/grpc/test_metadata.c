@@ -1,5 +1,7 @@
 /* Metadata as a list, and on its way over the wire. */
 
+#include "grpc/limits.h"
+
 #include "fixture.h"
 #include "metadata_priv.h"
 
@@ -79,6 +81,19 @@ received_binary_lists_are_split_and_decoded(void **state)
     nd_metadata_at(md, 4, &key, &value);
     assert_true(nd_str_eqz(value, "a,b"));
     assert_false(nd_metadata_receive(md, ND_STR("x-bin"), ND_STR("Zg==,!")));
+}
+
+/* A byte for each of them, and once a block is known to HPACK not even that. */
+static void
+a_list_of_too_many_values_is_refused(void **state)
+{
+    ND_AUTO(nd_metadata_freep) struct nd_metadata *md = nd_metadata_new();
+    char commas[ND_GRPC_MAX_LISTED_VALUES];
+
+    (void)state;
+    memset(commas, ',', sizeof(commas));
+    assert_false(nd_metadata_receive(md, ND_STR("x-bin"), nd_str_n(commas, sizeof(commas))));
+    assert_int_equal(nd_metadata_count(md), ND_GRPC_MAX_LISTED_VALUES);
 }
 
 static void
@@ -190,6 +205,7 @@ main(void)
         cmocka_unit_test(keys_and_values_are_checked),
         cmocka_unit_test(many_entries_keep_their_order),
         cmocka_unit_test(received_binary_lists_are_split_and_decoded),
+        cmocka_unit_test(a_list_of_too_many_values_is_refused),
         cmocka_unit_test(received_reserved_names_are_passed_over),
         cmocka_unit_test(metadata_goes_both_ways),
         cmocka_unit_test(trailing_metadata_comes_with_an_error),

@@ -16,8 +16,9 @@
 #define ND_GRPC_CLIENT_STREAM_WINDOW   (1024u << 10) /* received and not yet taken, per call */
 #define ND_GRPC_MAX_SEND_HEADERS \
     (64u << 10) /* the same for what we send: HTTP/2 libraries stop there */
-#define ND_GRPC_MAX_METADATA          (48u << 10)  /* of it, what a handler adds */
-#define ND_GRPC_MAX_ATTEMPTS          5u           /* of a call with a retry policy */
+#define ND_GRPC_MAX_METADATA          (48u << 10) /* of it, what a handler adds */
+#define ND_GRPC_MAX_LISTED_VALUES     512u /* of metadata: a list of them may have a byte for each */
+#define ND_GRPC_MAX_ATTEMPTS          5u   /* of a call with a retry policy */
 #define ND_GRPC_RETRY_BYTES           (256u << 10) /* sent on a stream, kept for another attempt */
 #define ND_GRPC_MAX_FOREIGN_BODY      1024u /* of a response that is not gRPC: quoted in the error */
 /* Of a connection's incomplete requests: as many of 300 KB as there may be streams, with some to spare. */
