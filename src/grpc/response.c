@@ -43,7 +43,8 @@ take_content_type(struct nd_client_call *call, struct nd_str value)
 static void
 take_encoding(struct nd_client_call *call, struct nd_str value)
 {
-    call->in.encoding = nd_encoding_parse(value);
+    if (!call->rsp.has_headers) /* trailers come when messages still wait for their reader */
+        call->in.encoding = nd_encoding_parse(value);
 }
 
 static void

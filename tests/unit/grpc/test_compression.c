@@ -478,11 +478,12 @@ IN_LOOP(a_client_reads_and_refuses_compressed_answers)
     put_gzip(&good, ND_STR("\x0a\2ok"));
     put_zeros(&bomb, SIZE);
     for (size_t i = 0; i < ND_LEN(cases); i++) {
-        const struct script script = {.headers = {{":status", "200"},
-                                                  {"content-type", "application/grpc"},
-                                                  {"grpc-encoding", cases[i].encoding}},
-                                      .body = nd_buf_str(cases[i].body),
-                                      .trailers = ORIGIN_TRAILERS};
+        const struct script script = {
+            .headers = {{":status", "200"},
+                        {"content-type", "application/grpc"},
+                        {"grpc-encoding", cases[i].encoding}},
+            .body = nd_buf_str(cases[i].body),
+            .trailers = {{"grpc-status", "0"}, {"grpc-encoding", "snappy"}}}; /* too late */
         struct origin o = {.script = &script};
         struct nd_channel *ch =
             origin_channel_with(&o, &(struct nd_channel_options){.max_message_bytes = SIZE / 2});
