@@ -103,15 +103,15 @@ nd_call_recv(struct nd_call *call, void *ret_message)
     struct nd_str bytes;
     bool found;
 
+    if (call->message_arena == NULL)
+        call->message_arena = nd_arena_new(0);
+    else
+        nd_arena_reset(call->message_arena); /* before the wait, which may be long */
     ND_TRY(next_frame(call, &bytes, &found));
     if (!found) {
         *ret = NULL;
         return NULL;
     }
-    if (call->message_arena == NULL)
-        call->message_arena = nd_arena_new(0);
-    else
-        nd_arena_reset(call->message_arena);
     err = nd_pb_decode(call->method->desc->input, bytes, call->message_arena, ret);
     nd_frames_release(&call->in);
     return err;

@@ -557,6 +557,30 @@ IN_LOOP(a_request_does_not_wait_for_its_answer_to_leave)
     return NULL;
 }
 
+IN_LOOP(a_handler_that_waits_holds_no_message)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    Echo__EchoReply *rsp;
+    size_t before;
+
+    expect_ok(fixture_echo(f, sizeof(upload_bytes)));
+    req.payload.data = upload_bytes;
+    expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_CLIENT_STREAM, NULL, &call));
+    expect_ok(nd_client_call_send(call, &req));
+    expect_ok(nd_fiber_sleep(ND_SECOND));
+    before = heap_bytes();
+    req.payload.len = sizeof(upload_bytes);
+    expect_ok(nd_client_call_send(call, &req));
+    expect_ok(nd_fiber_sleep(ND_SECOND));
+    assert_true(heap_bytes() < before + sizeof(upload_bytes) / 2);
+    expect_ok(nd_client_call_finish_sending(call));
+    expect_ok(nd_client_call_recv(call, f->arena, &rsp));
+    assert_int_equal(rsp->bytes, sizeof(upload_bytes));
+    return NULL;
+}
+
 IN_LOOP(a_reply_that_nobody_takes_is_dropped_in_the_end)
 {
     ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
@@ -629,6 +653,7 @@ main(void)
         cmocka_unit_test(incomplete_requests_of_all_have_a_limit_that_spares_small_ones),
         cmocka_unit_test(an_incomplete_message_of_a_stream_counts_as_a_request),
         cmocka_unit_test(a_request_does_not_wait_for_its_answer_to_leave),
+        cmocka_unit_test(a_handler_that_waits_holds_no_message),
         cmocka_unit_test(a_reply_that_nobody_takes_is_dropped_in_the_end),
         cmocka_unit_test(reset_streams_give_their_window_back),
     };

@@ -4,7 +4,7 @@
 /*
  * A call as its handler sees it. The handler runs in a fiber of its own; the fiber's deadline is the
  * client's, and it is cancelled when the client goes away. Messages live in the call's arena: a
- * request until the call ends, or, on a stream, until the next nd_call_recv().
+ * request until the handler has returned, or, on a stream, until the next nd_call_recv().
  *
  * Context of everything here: fiber, the handler's or one in its groups. Only what says that it waits suspends.
  * One fiber may receive while another one sends.
