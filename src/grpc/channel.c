@@ -109,6 +109,7 @@ nd_channel_new(const struct nd_addr *addr, const struct nd_channel_options *opti
         o->backoff_max_ns = ND_GRPC_BACKOFF_MAX_NS;
     if (o->connect_timeout_ns == 0)
         o->connect_timeout_ns = ND_GRPC_CONNECT_TIMEOUT_NS;
+    o->max_idle_ns = ND_MIN(o->max_idle_ns, ND_FOR_EVER_NS);
     ch->keepalive_time_ns = o->keepalive_time_ns;
     ch->retry_tokens = 1000 * o->retry_max_tokens;
     ch->retry_timer = (struct nd_timer){.fn = on_retry, .arg = ch};

@@ -88,7 +88,7 @@ static int64_t
 backoff_ns(const struct nd_retry_policy *policy, unsigned n)
 {
     double ns = (double)policy->initial_backoff_ns;
-    double max_ns = (double)policy->max_backoff_ns;
+    double max_ns = (double)ND_MIN(policy->max_backoff_ns, ND_FOR_EVER_NS);
 
     while (n-- > 0 && ns < max_ns)
         ns *= ND_MAX(policy->backoff_multiplier, 1.0);

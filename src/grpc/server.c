@@ -261,6 +261,7 @@ nd_server_stop(struct nd_server *s, int64_t grace_ns)
     if (again || grace_ns <= 0)
         force(s);
     else
-        nd_timer_arm(&s->stop_timer, (struct nd_mono){nd_loop_now().ns + grace_ns});
+        nd_timer_arm(&s->stop_timer,
+                     (struct nd_mono){nd_loop_now().ns + ND_MIN(grace_ns, ND_FOR_EVER_NS)});
     nd_cond_broadcast(&s->changed);
 }

@@ -108,7 +108,7 @@ with_jitter(int64_t ns)
 {
     int64_t tenth_ns = ns / 10;
 
-    return ns - tenth_ns + (int64_t)(nd_random_u64() % (uint64_t)(2 * tenth_ns + 1));
+    return later(ns - tenth_ns, (int64_t)(nd_random_u64() % (uint64_t)(2 * tenth_ns + 1)));
 }
 
 void

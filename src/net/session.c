@@ -85,7 +85,8 @@ report_gone(struct nd_session *session)
 static void
 arm_timer(struct nd_session *session, int64_t in_ns)
 {
-    nd_timer_arm(&session->timer, (struct nd_mono){nd_loop_now().ns + in_ns});
+    nd_timer_arm(&session->timer,
+                 (struct nd_mono){nd_loop_now().ns + ND_MIN(in_ns, ND_FOR_EVER_NS)});
 }
 
 /* What is unsent of a connection that never became one (TLS has not begun) is not worth waiting. */
@@ -258,8 +259,9 @@ set_keepalive(struct nd_session *session, const struct nd_session_options *o)
 
     if (o->keepalive_time_ns <= 0)
         return;
-    session->keepalive_ns = ND_MAX(o->keepalive_time_ns, least_ns);
-    session->keepalive_timeout_ns = ND_MAX(timeout_ns, ND_NET_KEEPALIVE_LEAST_NS);
+    session->keepalive_ns = ND_MIN(ND_MAX(o->keepalive_time_ns, least_ns), ND_FOR_EVER_NS);
+    session->keepalive_timeout_ns =
+        ND_MIN(ND_MAX(timeout_ns, ND_NET_KEEPALIVE_LEAST_NS), ND_FOR_EVER_NS);
     session->keepalive_without_calls = o->keepalive_without_calls;
     nd_stream_limit_unacked(session->stream, session->keepalive_timeout_ns);
 }

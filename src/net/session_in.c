@@ -348,7 +348,8 @@ watch_block(struct nd_session *session)
         nd_timer_disarm(&session->block_timer);
     else if (session->block_timer.heap_pos == 0)
         nd_timer_arm(&session->block_timer,
-                     (struct nd_mono){nd_loop_now().ns + session->handshake_timeout_ns});
+                     (struct nd_mono){nd_loop_now().ns +
+                                      ND_MIN(session->handshake_timeout_ns, ND_FOR_EVER_NS)});
 }
 
 void

@@ -167,6 +167,33 @@ IN_LOOP(after_the_grace_an_old_connection_ends_with_its_calls)
     return NULL;
 }
 
+/* Who says "for ever" with the largest number means it. */
+IN_LOOP(times_without_end_are_no_times)
+{
+    ND_AUTO(fixture_endp)
+    struct fixture *f =
+        fixture_begin(&(struct fixture_options){.server = {.max_connection_age_ns = INT64_MAX,
+                                                           .max_connection_age_grace_ns = INT64_MAX,
+                                                           .max_connection_idle_ns = INT64_MAX,
+                                                           .handshake_timeout_ns = INT64_MAX},
+                                                .channel = {.max_idle_ns = INT64_MAX,
+                                                            .connect_timeout_ns = INT64_MAX,
+                                                            .keepalive_time_ns = INT64_MAX,
+                                                            .keepalive_timeout_ns = INT64_MAX}});
+    struct site peer;
+
+    for (int i = 0; i < 20; i++) { /* ages differ by chance */
+        peer_begin(&peer, f);
+        expect_ok(fixture_echo(f, 1));
+        peer_end(&peer);
+    }
+    expect_ok(nd_fiber_sleep(1000 * ND_HOUR));
+    expect_ok(fixture_echo(f, 1));
+    assert_int_equal(f->dials, 1);
+    nd_server_stop(f->server, INT64_MAX);
+    return NULL;
+}
+
 IN_LOOP(connections_that_came_together_do_not_age_together)
 {
     enum { N = 60 };
@@ -498,6 +525,7 @@ main(void)
         cmocka_unit_test(a_connection_with_a_call_is_not_idle),
         cmocka_unit_test(calls_of_an_old_connection_go_on_and_new_ones_take_another),
         cmocka_unit_test(after_the_grace_an_old_connection_ends_with_its_calls),
+        cmocka_unit_test(times_without_end_are_no_times),
         cmocka_unit_test(connections_that_came_together_do_not_age_together),
         cmocka_unit_test(connections_above_the_limit_hear_why_and_others_do_not_notice),
         cmocka_unit_test(the_network_cannot_take_the_places_of_this_host),

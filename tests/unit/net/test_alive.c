@@ -105,6 +105,23 @@ IN_LOOP(a_busy_peer_is_not_asked)
     return NULL;
 }
 
+IN_LOOP(a_time_without_end_is_never)
+{
+    static const struct nd_session_options options = {
+        .keepalive_time_ns = INT64_MAX,
+        .keepalive_timeout_ns = INT64_MAX,
+        .handshake_timeout_ns = INT64_MAX,
+    };
+    struct site site;
+
+    connect_to(&site, &options);
+    expect_ok(nd_fiber_sleep(1000 * ND_HOUR));
+    assert_int_equal(count_pings(&site, NULL), 0);
+    assert_int_equal(site.gone, 0);
+    site_finish(&site);
+    return NULL;
+}
+
 IN_LOOP(no_pings_without_keepalive)
 {
     struct site site;
@@ -317,6 +334,7 @@ main(void)
         cmocka_unit_test(a_dead_peer_is_given_up_after_the_timeout),
         cmocka_unit_test(whatever_comes_is_an_answer),
         cmocka_unit_test(a_busy_peer_is_not_asked),
+        cmocka_unit_test(a_time_without_end_is_never),
         cmocka_unit_test(no_pings_without_keepalive),
         cmocka_unit_test(a_draining_connection_is_watched_too),
         cmocka_unit_test(a_late_answer_does_not_end_the_first_step_of_a_drain),

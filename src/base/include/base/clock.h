@@ -16,6 +16,7 @@
 #define ND_SECOND      (1000 * ND_MILLISECOND)
 #define ND_MINUTE      (60 * ND_SECOND)
 #define ND_HOUR        (60 * ND_MINUTE)
+#define ND_FOR_EVER_NS (INT64_MAX / 4) /* a lifetime; times of this length can still be added */
 
 /* CLOCK_MONOTONIC. */
 struct nd_mono {
