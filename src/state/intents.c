@@ -86,12 +86,13 @@ free_intent(struct nd_intent *intent)
 }
 
 static struct nd_error *
-drop(struct nd_intent *intent, bool flush)
+drop(struct nd_ledger *ledger, uint64_t seq, bool flush)
 {
-    const struct sql_arg args[] = {sql_int((int64_t)intent->seq)};
+    const struct sql_arg args[] = {sql_int((int64_t)seq)};
     ND_AUTO(nd_entry_unrefp) struct entry *e = nd_entry_new(SQL_INTENT_DROP, args, ND_LEN(args));
 
-    ND_TRY(nd_ledger_submit(intent->ledger, e));
+    e->lasting = true;
+    ND_TRY(nd_ledger_submit(ledger, e));
     if (!flush)
         return NULL;
     ND_SHIELDED(ND_LEDGER_WRITE_WAIT_NS);
@@ -102,11 +103,11 @@ void
 nd_intent_drop(struct nd_intent *intent, bool flush)
 {
     if (!nd_ledger_withdraw(intent->ledger, intent->put)) {
-        struct nd_error *err = drop(intent, flush);
+        struct nd_error *err = drop(intent->ledger, intent->seq, flush);
 
         if (err != NULL)
-            nd_err("a finished mutation is still noted as begun", ND_KV("intent", intent->seq),
-                   ND_KV("error", err));
+            nd_err("a finished mutation is still noted as begun; that is tried again",
+                   ND_KV("intent", intent->seq), ND_KV("error", err));
         nd_error_free(err);
     }
     free_intent(intent);
@@ -236,7 +237,5 @@ nd_intents_of_the_dead(struct nd_ledger *ledger, struct nd_arena *arena,
 struct nd_error *
 nd_intent_forget(struct nd_ledger *ledger, uint64_t seq)
 {
-    const struct sql_arg args[] = {sql_int((int64_t)seq)};
-
-    return nd_ledger_change(ledger, SQL_INTENT_DROP, args, ND_LEN(args));
+    return drop(ledger, seq, false);
 }

@@ -9,6 +9,10 @@
  * is a fiber of the ledger's own group that exists while there is something to do, and it does not belong
  * to the call that happened to start it. All changes of a batch are one transaction: any failure is that
  * of all of them, because a disk that refuses one refuses the rest as well.
+ *
+ * That something is over has happened whether or not the disk takes it, and one who reads later that it is not
+ * would undo it. So such an entry is owed when its batch fails: it goes with the next one, with one of
+ * its own after a while, or with the last before the end.
  */
 
 #include "state/ledger.h"
@@ -33,9 +37,10 @@
 struct nd_ledger {
     struct database *db;
     struct nd_group *group;
-    struct entries queue;
+    struct entries queue, owed;
     size_t n_queued;
     bool writing;
+    struct nd_cond more; /* for the writer that waits to try what is owed again */
     uint64_t next_seq, dead_seq;
     struct left_intents *left;
     struct nd_ledger_stats stats;
@@ -135,6 +140,7 @@ take_queue(struct nd_ledger *l, struct batch *b)
     struct entry *e;
 
     TAILQ_INIT(&b->entries);
+    TAILQ_CONCAT(&b->entries, &l->owed, link);
     TAILQ_CONCAT(&b->entries, &l->queue, link);
     l->n_queued = 0;
     TAILQ_FOREACH (e, &b->entries, link) {
@@ -158,7 +164,10 @@ finish_batch(struct nd_ledger *l, struct batch *b)
             e->err = nd_error_copy(b->err);
         e->finished = true;
         nd_cond_broadcast(&e->done);
-        nd_entry_unref(e);
+        if (b->err != NULL && e->lasting)
+            TAILQ_INSERT_TAIL(&l->owed, e, link);
+        else
+            nd_entry_unref(e);
     }
     nd_error_free(b->err);
 }
@@ -179,6 +188,20 @@ write_batch(struct nd_ledger *l)
     finish_batch(l, &b);
 }
 
+/* What is owed is left alone: a while later, or with the next change. False when the ledger closes. */
+static bool
+wait_to_retry(struct nd_ledger *l)
+{
+    struct nd_error *err;
+    bool closes;
+    ND_DEADLINE_IN(ND_LEDGER_RETRY_NS);
+
+    err = nd_cond_wait(&l->more);
+    closes = nd_error_code(err) == ND_CANCELLED;
+    nd_error_free(err);
+    return !closes;
+}
+
 /* The writer: until there is nothing left. */
 static struct nd_error *
 write_queue(void *arg)
@@ -187,7 +210,7 @@ write_queue(void *arg)
 
     for (unsigned i = 0; i < ND_CTX_SLOTS; i++)
         nd_ctx_set((enum nd_ctx_slot)i, NULL);
-    while (!TAILQ_EMPTY(&l->queue))
+    while (!TAILQ_EMPTY(&l->queue) || (!TAILQ_EMPTY(&l->owed) && wait_to_retry(l)))
         write_batch(l);
     l->writing = false;
     return NULL;
@@ -196,7 +219,7 @@ write_queue(void *arg)
 struct nd_error *
 nd_ledger_submit(struct nd_ledger *l, struct entry *e)
 {
-    if (l->n_queued >= ND_LEDGER_MAX_QUEUE)
+    if (l->n_queued >= ND_LEDGER_MAX_QUEUE && !e->lasting)
         return nd_error_new(ND_EXHAUSTED, "%u changes wait for the disk of the state folder",
                             ND_LEDGER_MAX_QUEUE);
     if (!l->writing) {
@@ -207,6 +230,7 @@ nd_ledger_submit(struct nd_ledger *l, struct entry *e)
     e->queued = true;
     TAILQ_INSERT_TAIL(&l->queue, e, link);
     l->n_queued++;
+    nd_cond_signal(&l->more);
     return NULL;
 }
 
@@ -371,6 +395,7 @@ nd_ledger_open(const char *dir, struct nd_ledger **ret)
     ND_AUTO(nd_ledger_closep) struct nd_ledger *l = nd_new(struct nd_ledger);
 
     TAILQ_INIT(&l->queue);
+    TAILQ_INIT(&l->owed);
     l->left = nd_left_intents_new();
     read_boot_id(l->boot);
     ND_TRY(dir != NULL ? open_file(dir, &l->db) : nd_database_open(NULL, &l->db));
@@ -381,6 +406,20 @@ nd_ledger_open(const char *dir, struct nd_ledger **ret)
     return NULL;
 }
 
+/* The last try. */
+static void
+pay_what_is_owed(struct nd_ledger *l)
+{
+    struct entry *e;
+
+    if (!TAILQ_EMPTY(&l->owed))
+        write_batch(l);
+    while ((e = TAILQ_FIRST(&l->owed)) != NULL) {
+        TAILQ_REMOVE(&l->owed, e, link);
+        nd_entry_unref(e);
+    }
+}
+
 void
 nd_ledger_close(struct nd_ledger *l)
 {
@@ -389,6 +428,7 @@ nd_ledger_close(struct nd_ledger *l)
     nd_left_intents_free(l->left);
     nd_group_end(l->group); /* its fiber is shielded and leaves when the queue is empty */
     ND_INVARIANT(TAILQ_EMPTY(&l->queue));
+    pay_what_is_owed(l);
     nd_database_close(l->db);
     nd_free(l);
 }

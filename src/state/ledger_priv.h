@@ -21,6 +21,7 @@ struct entry {
     size_t n_args;
     char *memory; /* where the arguments' bytes are */
     bool durable; /* must survive a power cut */
+    bool lasting; /* says what has happened: never refused, and tried until it is written */
     bool reads;   /* its failure is its own; those of changes are all one */
 
     /* Called on the writer's thread for each row; the waiting fiber does nothing meanwhile. */

@@ -405,6 +405,49 @@ IN_REAL_LOOP(a_full_disk_refuses_the_intent_and_says_so)
     return NULL;
 }
 
+/* Take all the space there is. */
+static void
+fill_disk(const struct temp_dir *dir)
+{
+    static const char zeros[4096];
+    int fd = open(in_dir(dir, "filler"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    while (write(fd, zeros, sizeof(zeros)) > 0)
+        continue;
+    close(fd);
+}
+
+IN_REAL_LOOP(what_was_over_when_the_disk_was_full_is_not_open_afterwards)
+{
+    ND_AUTO(temp_dir_remove) struct temp_dir dir = temp_dir_make();
+    struct nd_intent *intent;
+    struct nd_ledger *ledger;
+
+    if (mount("none", dir.path, "tmpfs", 0, "size=512k") < 0)
+        return NULL; /* not allowed here */
+    for (int goes_on = 0; goes_on < 2; goes_on++) {
+        struct nd_ledger_stats stats;
+
+        ND_TRY(nd_ledger_open(dir.path, &ledger));
+        assert_int_equal(count_of_the_dead(ledger), 0);
+        intent = begin(ledger, "a1");
+        fill_disk(&dir);
+        nd_intent_drop(intent, true);
+        nd_ledger_get_stats(ledger, &stats);
+        assert_int_equal(stats.changes, 2);
+        assert_int_equal(unlink(in_dir(&dir, "filler")), 0);
+        if (goes_on) /* with the next change; else at the end */
+            nd_intent_drop(begin(ledger, "a2"), true);
+        nd_ledger_close(ledger);
+    }
+    ND_TRY(nd_ledger_open(dir.path, &ledger));
+    assert_int_equal(count_of_the_dead(ledger), 0);
+    nd_ledger_close(ledger);
+    assert_int_equal(umount(dir.path), 0);
+    return NULL;
+}
+
 /* --- killed ------------------------------------------------------------------------------------- */
 
 struct child {
@@ -497,6 +540,7 @@ main(void)
         cmocka_unit_test(a_newer_version_and_a_foreign_file_are_refused_and_left_alone),
         cmocka_unit_test(two_daemons_cannot_have_it),
         cmocka_unit_test(a_full_disk_refuses_the_intent_and_says_so),
+        cmocka_unit_test(what_was_over_when_the_disk_was_full_is_not_open_afterwards),
         cmocka_unit_test(what_was_acknowledged_survives_a_kill_at_any_moment),
     };
 

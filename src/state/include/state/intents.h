@@ -47,7 +47,8 @@ struct nd_error *nd_intent_advance(struct nd_intent *intent, unsigned step) ND_C
 /*
  * The mutation is over. Submitted; when `flush`, waits until a dying process cannot lose it any more,
  * shielded from the caller's end. A power cut may lose it, so that a recovery must look whether the thing
- * is whole (nd_open_intent.same_boot). Takes the intent; a failure is logged. Context: fiber.
+ * is whole (nd_open_intent.same_boot). Takes the intent. A failure is logged, and it is written as soon as
+ * the disk takes it, at the closing of the ledger at the latest. Context: fiber.
  */
 void nd_intent_drop(struct nd_intent *intent, bool flush);
 

@@ -11,6 +11,7 @@
 #define ND_LEDGER_MAX_QUEUE     8192u /* changes that wait for the writer */
 #define ND_LEDGER_LOCK_WAIT_MS  2000  /* for a daemon that is on its way out */
 #define ND_LEDGER_WRITE_WAIT_NS (60 * ND_SECOND) /* a disk that takes longer is taken for dead */
+#define ND_LEDGER_RETRY_NS      (5 * ND_SECOND) /* from one try at what must be written to the next */
 
 #define ND_INTENT_MAX_TEXT    1024u         /* bytes of kind, namespace, object, operation */
 #define ND_INTENT_MAX_PAYLOAD (64u * 1024u) /* bytes */
