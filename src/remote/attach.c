@@ -264,6 +264,8 @@ resume(struct session *session, struct nd_error *err)
         return err;
     if (session->resume_until_ns == 0)
         session->resume_until_ns = nd_loop_now().ns + RESUME_NS;
+    if (nd_loop_now().ns >= session->resume_until_ns)
+        return err; /* somebody takes our calls, but not to a daemon that answers */
     for (;;) {
         struct nd_error *again = nd_fiber_sleep(RESUME_PAUSE_NS);
 

@@ -1,10 +1,12 @@
 /*
  * The terminal is shared with the shell that started us, so it is put back on every way out: when the
- * session ends, when the program exits, and before it dies of a closed pipe.
+ * session ends, when the program exits, and before it dies of a closed pipe or a signal. Signals that the
+ * session passes on are caught there; the handlers here are for those that would end us at once.
  */
 
 #include "terminal.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -15,6 +17,8 @@ static struct {
     bool is_raw;
     bool at_exit;
 } terminal;
+
+static const int deadly[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 bool
 nd_terminal_is_input(void)
@@ -35,6 +39,32 @@ nd_terminal_size(Pb__TerminalSize *ret)
     return ret->width > 0 && ret->height > 0;
 }
 
+/*
+ * By then the signal does again what it always does: it comes when this returns. Output that the terminal
+ * does not take is not waited for.
+ */
+static void
+restore_and_die(int signo)
+{
+    if (terminal.is_raw)
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &terminal.before);
+    terminal.is_raw = false;
+    (void)raise(signo);
+}
+
+/* Where nobody else has an opinion about it. */
+static void
+catch_deadly(void)
+{
+    const struct sigaction ours = {.sa_handler = restore_and_die, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction now;
+
+    for (size_t i = 0; i < ND_LEN(deadly); i++) {
+        if (sigaction(deadly[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+            (void)sigaction(deadly[i], &ours, NULL);
+    }
+}
+
 void
 nd_terminal_make_raw(void)
 {
@@ -44,6 +74,7 @@ nd_terminal_make_raw(void)
         return;
     raw = terminal.before;
     cfmakeraw(&raw);
+    catch_deadly();
     if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) < 0)
         return;
     terminal.is_raw = true;

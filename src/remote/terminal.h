@@ -12,7 +12,10 @@ bool nd_terminal_is_input(void);
 /* The size of the one that standard input or output is; false when neither is. */
 bool nd_terminal_size(Pb__TerminalSize *ret);
 
-/* Every key goes to the process: no echo, no lines, no signals. It is put back by the next, or at exit. */
+/*
+ * Every key goes to the process: no echo, no lines, no signals. It is put back by the next, at exit, or when
+ * a signal ends the program.
+ */
 void nd_terminal_make_raw(void);
 
 /* As it was before; no matter whether it was changed. */
