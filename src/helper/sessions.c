@@ -1,11 +1,12 @@
 /*
  * Sessions.
  *
- *     NEW ──HELLO──▶ ATTACHED ──connection breaks──▶ AWAY ──hold is over──▶ FREE
- *      │                │  ▲                          │
- *      │ too slow       │  └────────── HELLO ─────────┘
- *      ▼                ▼ BYE
- *     FREE          LEAVING ──its input is written──▶ FREE
+ *     NEW ──HELLO──▶ ATTACHED ──connection breaks──▶ AWAY
+ *      │                │  ▲                         │ │
+ *      │ too slow       │  └────────── HELLO ────────┘ │
+ *      ▼                ▼ BYE                          │
+ *     FREE          LEAVING ◀─────hold is over─────────┘
+ *                       └─────its input is written──▶ FREE
  *
  * The room in a spool is what the slowest of those leaves who count. One counts from its HELLO on, while
  * it is away too, and stops counting for an output that it has held up for longer than its patience; from
@@ -327,6 +328,8 @@ sessions_look(struct session *sessions, struct spool *spools, int64_t now_ns)
         if (due_ns(s, spools) <= now_ns) {
             if (s->state == SESSION_ATTACHED)
                 give_up(s, spools, now_ns);
+            else if (s->state == SESSION_AWAY)
+                session_leave(s, now_ns);
             else
                 forget(s);
         }

@@ -135,7 +135,7 @@ a_session_goes_on_after_its_connection_broke(void **state)
     begin_logger(&r, "");
     attach(&p, streams_of(&r), hello);
     writer = write_aside(&r, r.out, nd_buf_str(&text));
-    for (size_t cut = 0; got.len < text.len; cut++) {
+    for (size_t cut = 0;; cut++) {
         struct hello again = hello;
 
         /* What came is kept, whether or not we got to acknowledge it. */
@@ -143,6 +143,8 @@ a_session_goes_on_after_its_connection_broke(void **state)
         for (size_t frames = 0; frames < 1 + cut % 4 && !(p.ended[0] && p.ended[1]); frames++)
             assert_true(next_frame(&p));
         nd_buf_put(&got, nd_buf_str(&p.out[0]));
+        if (got.len == text.len)
+            break; /* a helper that knows of this may be gone already */
         detach(&p);
         again.from = got.len;
         attach(&p, streams_of(&r), again);

@@ -252,6 +252,46 @@ input_and_its_end_may_be_sent_again_after_a_cut(void **state)
 }
 
 static void
+input_of_one_who_does_not_come_back_is_written(void **state)
+{
+    static char zeros[ND_WIRE_INPUT_WINDOW];
+    struct nd_buf text = ND_BUF_INIT(LOG_MAX), got = ND_BUF_INIT(LOG_MAX);
+    const size_t filled = 4 * sizeof(zeros); /* as much as the pipe takes */
+    struct relay r;
+    struct peer gone, other;
+    char byte;
+
+    (void)state;
+    random_output(&text, 300000);
+    begin_relay(&r, false);
+    attach(&gone, r.folder, (struct hello){.session = 1, .hold_ms = 20});
+    attach(&other, r.folder, (struct hello){.session = 2, .patience_ms = ND_WIRE_FOR_EVER});
+    for (size_t i = 0; i < 4; i++)
+        send_input(&gone, i * sizeof(zeros), nd_str_n(zeros, sizeof(zeros)));
+    while (gone.taken < filled)
+        assert_true(next_frame(&gone));
+    send_frame(&gone, ND_WIRE_INPUT, ND_WIRE_STDOUT, filled, ND_STR("the rest"));
+    send_frame(&gone, ND_WIRE_INPUT_END, ND_WIRE_STDOUT, filled + 8, ND_STR_NONE);
+    detach(&gone);
+    /* More than is kept for one who is away: all of it comes when the hold is over. */
+    for (size_t at = 0; at < text.len; at += 10000) {
+        send_all(r.out, nd_str_sub(nd_buf_str(&text), at, 10000));
+        read_until(&other, ND_WIRE_STDOUT, ND_MIN(at + 10000, text.len));
+    }
+    read_input(r.in, &got, filled + 8);
+    assert_memory_equal(got.ptr + filled, "the rest", 8);
+    assert_int_equal(read(r.in, &byte, 1), 0);
+    send_frame(&other, ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE);
+    detach(&other);
+    close(r.out);
+    close(r.err);
+    close(r.in);
+    end_relay(&r);
+    nd_buf_fini(&text);
+    nd_buf_fini(&got);
+}
+
+static void
 input_beyond_the_window_is_refused(void **state)
 {
     static char zeros[ND_WIRE_INPUT_WINDOW];
@@ -431,6 +471,7 @@ main(void)
         cmocka_unit_test(a_cut_connection_does_not_end_input_and_repeats_nothing),
         cmocka_unit_test(input_that_nobody_reads_holds_up_no_acknowledgement),
         cmocka_unit_test(input_and_its_end_may_be_sent_again_after_a_cut),
+        cmocka_unit_test(input_of_one_who_does_not_come_back_is_written),
         cmocka_unit_test(input_beyond_the_window_is_refused),
         cmocka_unit_test(what_was_sent_before_a_goodbye_is_written),
         cmocka_unit_test(a_goodbye_counts_though_output_was_not_read),

@@ -21,7 +21,8 @@
  * Every byte of an output has an offset, counted from the start of the process; every byte of input one
  * that is counted from the start of the session. A session is 16 bytes that its client chose. It outlives
  * its connection (but for one of zeros): for `hold_ms` after a connection broke, the helper keeps what was not acknowledged, and a
- * HELLO with the same session goes on where it says. BYE ends a session, after the input that was sent.
+ * HELLO with the same session goes on where it says. BYE ends a session, and so does the end of the hold; what
+ * was sent of input before is still written to the process.
  *
  * A client that does not acknowledge holds the process up, because it is not read any further: for as
  * long as `patience_ms`. After that it does not count until it has caught up, and what it missed is
