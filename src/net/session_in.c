@@ -355,13 +355,18 @@ watch_block(struct nd_session *session)
 void
 nd_session_feed(struct nd_session *session, struct nd_str bytes)
 {
-    ssize_t rv;
+    ssize_t rv = 0;
 
     ND_INVARIANT(!session->reading && !session->writing);
-    nd_session_scan(session, bytes);
-    session->reading = true;
-    rv = nghttp2_session_mem_recv(session->h2, (const uint8_t *)bytes.ptr, bytes.len);
-    session->reading = false;
+    while (bytes.len != 0 && rv >= 0) {
+        struct nd_str part = nd_session_scan(session, &bytes);
+
+        if (part.len == 0)
+            continue;
+        session->reading = true;
+        rv = nghttp2_session_mem_recv(session->h2, (const uint8_t *)part.ptr, part.len);
+        session->reading = false;
+    }
     if (rv < 0)
         input_failed(session, (int)rv);
     watch_block(session);

@@ -33,6 +33,8 @@ struct nd_frame_scan {
     uint8_t head[9];
     bool in_headers;                      /* the frame at hand is a part of a block of headers */
     bool more_headers;                    /* and not the last one */
+    bool drop;                            /* it is kept from nghttp2 */
+    uint32_t last_id;                     /* of a stream that the client has opened */
     uint32_t ended[ND_NET_ENDED_STREAMS]; /* ids of streams that the peer has ended */
     size_t ended_pos;
 };
@@ -127,8 +129,11 @@ nghttp2_mem nd_session_mem(struct nd_pages *pages);
 
 void nd_session_init_scan(struct nd_session *session);
 
-/* What comes in, before it is fed. */
-void nd_session_scan(struct nd_session *session, struct nd_str bytes);
+/*
+ * The next part of `*bytes` that nghttp2 shall get, possibly an empty one; moves over it. Valid until the next
+ * call.
+ */
+struct nd_str nd_session_scan(struct nd_session *session, struct nd_str *bytes);
 
 /* Whether a block of headers has begun and the rest of it is missing. */
 bool nd_session_in_block(const struct nd_session *session);

@@ -194,6 +194,67 @@ IN_LOOP(a_client_that_goes_on_after_its_end_is_cut_off)
     return NULL;
 }
 
+/* gRPC's C core does that for a call that is cancelled before it has left. */
+IN_LOOP(the_reset_of_a_stream_that_was_never_opened_is_ignored)
+{
+    static const size_t chunks[] = {1, 5, 9, 13, 1 << 20};
+
+    for (size_t i = 0; i < ND_LEN(chunks); i++) {
+        struct nd_buf b = ND_BUF_INIT(1 << 20);
+        struct site site;
+
+        site_begin_with(&site, NULL, chunks[i]);
+        put_preface(&b);
+        put_request(&b, 1, usual);
+        put_frame(&b, RST_STREAM, 0, 3, ND_STR("\0\0\0\x08"));
+        put_frame(&b, RST_STREAM, 0, 5, ND_STR("\0\0\0\x08"));
+        put_request(&b, 7, usual);
+        put_frame(&b, RST_STREAM, 0, 9, ND_STR("\0\0\0\x08"));
+        expect_ok(nd_stream_write(site.peer, nd_buf_str(&b)));
+        hear_some(&site);
+        assert_int_equal(count_frames(&site, GOAWAY, NULL), 0);
+        assert_int_equal(site.opened, 2);
+        assert_int_equal(count_frames(&site, DATA, NULL), 2);
+        site_finish(&site);
+        nd_buf_fini(&b);
+    }
+    return NULL;
+}
+
+IN_LOOP(who_begins_with_such_a_reset_is_cut_off)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct site site;
+
+    site_begin(&site, NULL);
+    put_preface(&b);
+    put_frame(&b, RST_STREAM, 0, 1, ND_STR("\0\0\0\x08"));
+    say(&site, &b);
+    hear_all(&site);
+    expect_goaway(&site, ND_H2_PROTOCOL_ERROR, NULL);
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
+IN_LOOP(a_flood_of_such_resets_is_cut_off)
+{
+    struct nd_buf b = ND_BUF_INIT(1 << 20);
+    struct site site;
+
+    site_begin(&site, NULL);
+    put_preface(&b);
+    put_request(&b, 1, usual);
+    for (uint32_t i = 0; i < 10000; i++)
+        put_frame(&b, RST_STREAM, 0, 3 + 2 * i, ND_STR("\0\0\0\x08"));
+    say(&site, &b);
+    hear_all(&site);
+    expect_goaway(&site, ND_H2_ENHANCE_YOUR_CALM, NULL);
+    site_finish(&site);
+    nd_buf_fini(&b);
+    return NULL;
+}
+
 /* What was on its way when we reset the stream is no fault of the client's. */
 IN_LOOP(data_for_a_stream_that_we_have_reset_is_ignored)
 {
@@ -565,6 +626,9 @@ main(void)
         cmocka_unit_test(pings_after_our_data_are_forgiven),
         cmocka_unit_test(floods_end_the_connection),
         cmocka_unit_test(a_client_that_goes_on_after_its_end_is_cut_off),
+        cmocka_unit_test(the_reset_of_a_stream_that_was_never_opened_is_ignored),
+        cmocka_unit_test(who_begins_with_such_a_reset_is_cut_off),
+        cmocka_unit_test(a_flood_of_such_resets_is_cut_off),
         cmocka_unit_test(data_for_a_stream_that_we_have_reset_is_ignored),
         cmocka_unit_test(streams_reset_as_soon_as_opened_end_the_connection),
         cmocka_unit_test(a_peer_that_does_not_read_its_answers_is_cut_off),
