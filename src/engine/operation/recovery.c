@@ -6,7 +6,7 @@
  *
  * A job tries until it succeeds, with growing pauses. The gate for calls opens when each job of the dead has
  * been tried to an end once: one that cannot be recovered (a broken disk) must not keep everything else
- * from being served. While containerd cannot be reached the gate is open too, because calls fail by
+ * from being served, nor the others from being tried, so only an attempt takes a place. While containerd cannot be reached the gate is open too, because calls fail by
  * themselves then, and it closes again only for those jobs that were never tried with it.
  */
 
@@ -21,7 +21,7 @@
 #define RETRY_MIN_NS (100 * ND_MILLISECOND)
 #define RETRY_MAX_NS (30 * ND_SECOND)
 #define TRY_NS       (120 * ND_SECOND) /* one attempt */
-#define WIDTH        32u
+#define WIDTH        32u               /* attempts at once */
 
 struct recoverer {
     const char *kind;
@@ -37,6 +37,8 @@ struct nd_recovery {
     size_t n_untried; /* of those, not yet dealt with or tried in vain */
     size_t n_blocked; /* of those, waiting for containerd */
     struct nd_cond changed;
+    size_t n_trying;
+    struct nd_cond place; /* one became free */
 };
 
 struct nd_recovery *
@@ -129,7 +131,7 @@ forget(struct job *job)
 }
 
 static struct nd_error *
-try_once(struct job *job)
+call_recoverer(const struct job *job)
 {
     const struct recoverer *recoverer = find_recoverer(job->recovery, job->intent.kind);
 
@@ -137,6 +139,21 @@ try_once(struct job *job)
         return nd_error_new(ND_UNIMPLEMENTED, "nobody knows how to recover a %s", job->intent.kind);
     ND_DEADLINE_IN(TRY_NS);
     return recoverer->fn(recoverer->arg, &job->intent);
+}
+
+static struct nd_error *
+try_once(const struct job *job)
+{
+    struct nd_recovery *r = job->recovery;
+    struct nd_error *err;
+
+    while (r->n_trying == WIDTH)
+        ND_TRY(nd_cond_wait(&r->place));
+    r->n_trying++;
+    err = call_recoverer(job);
+    r->n_trying--;
+    nd_cond_signal(&r->place);
+    return err;
 }
 
 static struct nd_error *
@@ -229,7 +246,7 @@ nd_recovery_run(void *recovery)
     struct nd_recovery *r = recovery;
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     ND_AUTO(nd_group_endp)
-    struct nd_group *group = nd_group_begin_independent("recovery", WIDTH);
+    struct nd_group *group = nd_group_begin_independent("recovery", 0);
 
     ND_TRY_DOING(recover_the_dead(r, group, arena), "recovery");
     return recover_what_is_left(r, group);

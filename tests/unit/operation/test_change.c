@@ -265,6 +265,36 @@ IN_REAL_LOOP(a_kind_that_nobody_knows_stays_and_stops_nobody)
     return NULL;
 }
 
+IN_REAL_LOOP(many_that_cannot_be_recovered_leave_room_for_one_that_can)
+{
+    ND_AUTO(bench_end) struct bench b = bench_begin();
+    ND_AUTO(nd_recovery_freep) struct nd_recovery *r = NULL;
+    struct nd_change_spec strange = make;
+    struct healer h = {0};
+
+    strange.kind = "test.of_the_future";
+    for (int i = 0; i < 40; i++) {
+        struct nd_change change = ND_CHANGE_INIT;
+
+        ND_TRY(nd_change_begin(b.host, &strange, &change));
+        ND_TRY(nd_change_ready(&change));
+        nd_intent_leave(change.intent);
+    }
+    die_in_the_middle(&b, &make);
+    r = recovery_of(&b, &h);
+    {
+        ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("recovery", 0);
+
+        ND_DEADLINE_IN(ND_MINUTE);
+        ND_TRY(nd_group_spawn(group, nd_recovery_run, r));
+        ND_TRY(nd_recovery_wait(r));
+        assert_string_equal(h.healed, "test.make/a1 ");
+    }
+    bench_reopen(&b);
+    assert_int_equal(count_of_the_dead(b.host), 40);
+    return NULL;
+}
+
 static struct nd_error *
 remove_and_fail(struct nd_host *host)
 {
@@ -310,6 +340,7 @@ main(void)
         cmocka_unit_test(the_gate_is_closed_until_the_dead_are_known),
         cmocka_unit_test(nobody_is_held_up_while_containerd_is_away),
         cmocka_unit_test(a_kind_that_nobody_knows_stays_and_stops_nobody),
+        cmocka_unit_test(many_that_cannot_be_recovered_leave_room_for_one_that_can),
         cmocka_unit_test(what_this_daemon_could_not_undo_or_finish_it_goes_on_trying),
     };
 
