@@ -13,6 +13,7 @@ SOAK_SECONDS ?= 3600
 FUZZ_SECONDS ?= 30
 PYTEST_ARGS ?=
 PARTS      ?=
+VERSIONS   ?=
 BENCH_ARGS ?=
 TRANSPORT_ARGS ?=
 
@@ -90,8 +91,9 @@ conformance: $(BUILD)/build.ninja ## The gRPC transport against other people's c
 	@ninja -C $(BUILD) -j $(JOBS) conformance_programs
 	@scripts/conformance --build $(BUILD) $(PARTS)
 
-check-matrix:
-	@echo "make $@: not part of this version" >&2; exit 1
+check-matrix: build ## End-to-end tests with containerd 1.6, 1.7 and 2.x (VERSIONS="1.7 2")
+	@scripts/install-packages run test
+	@scripts/check-matrix --build $(BUILD) $(VERSIONS) -- $(PYTEST_ARGS)
 
 install: build ## Install below DESTDIR/PREFIX (PREFIX=/usr/local)
 	@cmake --install $(BUILD) --prefix $(PREFIX)
@@ -101,7 +103,7 @@ install-lib: $(BUILD)/build.ninja ## Install only the gRPC library below DESTDIR
 	@cmake --install $(BUILD) --prefix $(PREFIX) --component ndgrpc
 
 clean: ## Remove what was built
-	@rm -rf $(BUILD) $(ASAN) $(FUZZ) build-debug build-conformance
+	@rm -rf $(BUILD) $(ASAN) $(FUZZ) build-debug build-conformance build-matrix
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
