@@ -127,8 +127,8 @@ def own(api_modules, images):
     host.remove_namespace_cgroups(ns.name)
     api.close()
     lost = [name.decode() for name in machine.containerd.lost_shims()]
-    left += [one for one in machine.close()
-             if not ("containerd-shim" in one and any(name in one for name in lost))]
+    left = [one for one in left + machine.close()
+            if not ("containerd-shim" in one and any(name in one for name in lost))]
     assert not left, "; ".join(left)
 
 
