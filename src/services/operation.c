@@ -9,14 +9,17 @@
 
 #define ID_HEADER ND_STR("nerdctl-operation-id")
 
-/* Who calls: the name in its certificate, or the user at the other end of the socket. */
+/*
+ * Who calls: the name in its certificate, or the user at the other end of the socket. The kind stands in
+ * front, so that no certificate can be taken for a user.
+ */
 static const char *
 owner_of(struct nd_call *call)
 {
     const struct nd_identity *who = nd_call_identity(call);
 
     if (who->cert_common_name != NULL)
-        return who->cert_common_name;
+        return nd_arena_printf(nd_call_arena(call), "cn:%s", who->cert_common_name);
     if (who->peer->kind == ND_PEER_UNIX)
         return nd_arena_printf(nd_call_arena(call), "uid:%u", (unsigned)who->peer->uid);
     return "unknown";

@@ -57,6 +57,18 @@ def archive(images):
                            "operation:1")
 
 
+def test_the_owner_is_the_name_in_the_certificate(ns, box, archive):
+    pki = {name: (box.pki / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem")}
+    credentials = grpc.ssl_channel_credentials(pki["ca.pem"], pki["client.key"], pki["client.pem"])
+    over_tls = stubs.Api(ns.m, f"tcp://localhost:{box.port}", credentials)
+    try:
+        load = HalfLoad(over_tls.namespace(ns.name), archive)
+        load.finish()
+    finally:
+        over_tls.close()
+    assert get(ns, load.id).owner == "cn:developer"
+
+
 def test_id_comes_first_and_the_result_stays(ns, archive):
     load = HalfLoad(ns, archive)
     load.finish()
