@@ -26,8 +26,8 @@ let_go_of_object(struct dl_phdr_info *info, size_t size, void *page_size)
         uintptr_t begin = (info->dlpi_addr + segment->p_vaddr) & ~(page - 1);
         uintptr_t end = info->dlpi_addr + segment->p_vaddr + segment->p_filesz;
 
-        /* Of the kernel's own object there is no file. */
-        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) == 0 && info->dlpi_name != NULL)
+        /* On the kernel's own object it fails, and need not work. */
+        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) == 0)
             (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
     }
     return 0;
