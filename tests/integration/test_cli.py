@@ -3,9 +3,9 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -291,10 +291,13 @@ class TestSystem:
     def test_events(self, cli, ready):
         child = subprocess.Popen([ready.box.daemon.remote, "-H", ready.box.daemon.target,
                                   "--namespace", ready.name, "events"], stdout=subprocess.PIPE, text=True)
-        time.sleep(0.5)
-        good(cli("run", "--network", "none", "busybox", "true"))
-        line = child.stdout.readline()
+        # Nothing tells when it listens: make events until it has seen one.
+        for _ in range(20):
+            good(cli("run", "--rm", "--network", "none", "busybox", "true"))
+            if select.select([child.stdout], [], [], 0.5)[0]:
+                break
         child.kill()
+        line = child.stdout.readline()
         child.wait()
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC " + ready.name + r" /\S+ \{",
                         line), line
