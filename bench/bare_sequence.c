@@ -1,8 +1,9 @@
 /*
  * The floor of running a container: the calls that containerd needs, in the fastest order, and
- * nothing else. No log, no names, no files, no hooks; null input and output.
+ * nothing else. No log, no names, no files, no hooks; null input and output, or with OUTPUT what that
+ * URI says (binary:///path/of/a/logger).
  *
- *     bare_sequence ADDRESS NAMESPACE SNAPSHOTTER PARENT SPEC
+ *     bare_sequence ADDRESS NAMESPACE SNAPSHOTTER PARENT SPEC [OUTPUT]
  *
  * PARENT is the chain id of the unpacked image, SPEC a file with the JSON of the run spec. For each
  * byte read from standard input one container runs; then a line with two numbers: nanoseconds from the
@@ -32,6 +33,7 @@ struct bare {
     char **argv;
     struct nd_ctrd *ctrd;
     struct nd_ctrd_scope scope;
+    char *output; /* a URI; "" is nowhere */
     char *spec;
     size_t spec_len;
 
@@ -89,6 +91,8 @@ create_task(struct bare *b)
     req.container_id = b->id;
     req.n_rootfs = b->prepared->n_mounts;
     req.rootfs = b->prepared->mounts;
+    req.stdout = b->output;
+    req.stderr = b->output;
     return call(b, CT_TASKS_CREATE, &req, &rsp);
 }
 
@@ -198,11 +202,11 @@ run_rounds(void *arg)
 int
 main(int argc, char **argv)
 {
-    struct bare b = {.argv = argv};
+    struct bare b = {.argv = argv, .output = argc > 6 ? argv[6] : (char *)""};
     ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
 
-    if (argc != 6) {
-        (void)fputs("usage: bare_sequence ADDRESS NAMESPACE SNAPSHOTTER PARENT SPEC\n", stderr);
+    if (argc < 6 || argc > 7) {
+        (void)fputs("usage: bare_sequence ADDRESS NAMESPACE SNAPSHOTTER PARENT SPEC [OUTPUT]\n", stderr);
         return 2;
     }
     err = nd_loop_run(run_rounds, &b, NULL);
