@@ -206,7 +206,8 @@ main(int argc, char **argv)
     ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
 
     if (argc < 6 || argc > 7) {
-        (void)fputs("usage: bare_sequence ADDRESS NAMESPACE SNAPSHOTTER PARENT SPEC [OUTPUT]\n", stderr);
+        (void)fputs("usage: bare_sequence ADDRESS NAMESPACE SNAPSHOTTER PARENT SPEC [OUTPUT]\n",
+                    stderr);
         return 2;
     }
     err = nd_loop_run(run_rounds, &b, NULL);
