@@ -62,9 +62,17 @@ struct deferred {
     void *ptr;
 };
 
+/* A heap object that came ready-made. */
+struct adopted {
+    struct adopted *older;
+    void *ptr;
+    size_t bytes; /* counted in used_bytes */
+};
+
 struct nd_arena {
     struct block *newest;
     struct deferred *deferred; /* in the arena itself */
+    struct adopted *adopted;   /* and these */
     size_t max_bytes;
     size_t used_bytes; /* of the heap */
     size_t next_block; /* size of the next block, header included */
@@ -91,6 +99,13 @@ release(struct nd_arena *arena, bool keep)
 
         arena->deferred = d->older;
         d->free_fn(d->ptr);
+    }
+    while (arena->adopted != NULL) {
+        struct adopted *a = arena->adopted;
+
+        arena->adopted = a->older;
+        arena->used_bytes -= a->bytes;
+        nd_free(a->ptr);
     }
     while (arena->newest != NULL) {
         struct block *b = arena->newest;
@@ -294,4 +309,17 @@ nd_arena_defer(struct nd_arena *arena, void (*free_fn)(void *ptr), void *ptr)
     d->ptr = ptr;
     d->older = arena->deferred;
     arena->deferred = d;
+}
+
+bool
+nd_arena_adopt(struct nd_arena *arena, void *ptr, size_t size)
+{
+    struct adopted *a = nd_arena_try(arena, sizeof(*a));
+
+    if (a == NULL || size > arena->max_bytes - arena->used_bytes)
+        return false;
+    *a = (struct adopted){arena->adopted, ptr, size};
+    arena->adopted = a;
+    arena->used_bytes += size;
+    return true;
 }

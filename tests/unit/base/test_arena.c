@@ -1,5 +1,6 @@
 /* Arenas: alignment, the maximum, reset, and what is let go with them. */
 
+#include "base/alloc.h"
 #include "base/arena.h"
 
 #include "check.h"
@@ -134,6 +135,29 @@ a_deferred_call_may_read_the_arena(void **state)
 }
 
 static void
+an_adopted_object_counts_and_goes_last(void **state)
+{
+    struct witness w = {0};
+    struct nd_arena *arena = nd_arena_new(10000);
+    struct entry *e = nd_new(struct entry);
+    void *large = nd_calloc(1, 20000);
+    size_t before;
+
+    (void)state;
+    *e = (struct entry){&w, 7};
+    nd_arena_defer(arena, note, e);
+    before = nd_arena_used(arena);
+    assert_true(nd_arena_adopt(arena, e, 4000));
+    assert_int_equal(nd_arena_used(arena), before + 4000);
+    assert_false(nd_arena_adopt(arena, large, 20000));
+    nd_free(large);
+    nd_arena_reset(arena);
+    assert_int_equal(w.order[0], 7);
+    assert_true(nd_arena_used(arena) <= before);
+    nd_arena_free(arena);
+}
+
+static void
 texts_are_copied(void **state)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
@@ -158,6 +182,7 @@ main(void)
         cmocka_unit_test(reset_makes_room_again_and_keeps_one_block),
         cmocka_unit_test(deferred_calls_run_newest_first_once),
         cmocka_unit_test(a_deferred_call_may_read_the_arena),
+        cmocka_unit_test(an_adopted_object_counts_and_goes_last),
         cmocka_unit_test(texts_are_copied),
     };
 
