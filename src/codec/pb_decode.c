@@ -9,9 +9,12 @@
  *
  * All memory is the arena's and is counted against a limit. Arrays of repeated fields have room for the next
  * power of two, so their count tells whether there is room for one more, and a nested message that occurs
- * again is merged into the first by going on where that ended, as the format wants it. The index in
- * "labels[2].key" is found only when there is an error, by going over the same message again up to that
- * place.
+ * again is merged into the first by going on where that ended, as the format wants it.
+ *
+ * When the bytes are the arena's as well, texts are not copied but stay where they came:
+ *
+ *     tag len c o n t a i n e r tag ...      the next tag, once it has been read, becomes the NUL:
+ *             '------ text ----' 0           behind a text there is nothing but a tag or the end
  *
  * Generated code describes messages by offsets; those of a field are `offset`, and `quantifier_offset`
  * for what goes with it: a count, a has-flag, or which one of a oneof is set.
@@ -31,6 +34,9 @@ struct decoder {
     size_t max_depth;
     size_t memory_left;
     size_t depth; /* of the message at hand */
+    bool in_place;
+    uint8_t
+        *text_end; /* in place: where the last text wants its NUL, once the tag there was read */
 };
 
 /* Where a message's bytes are, and what becomes of them. */
@@ -111,11 +117,18 @@ take(struct decoder *d, size_t n, void *ret)
     return *ptr != NULL ? NULL : arena_is_full();
 }
 
+/* Bytes with a NUL behind them. */
 static struct nd_error *
-take_copy(struct decoder *d, struct nd_wire_cursor bytes, uint8_t **ret)
+take_bytes(struct decoder *d, struct nd_wire_cursor bytes, uint8_t **ret)
 {
     size_t n = (size_t)(bytes.end - bytes.at);
     uint8_t *copy;
+
+    if (d->in_place) {
+        *ret = (uint8_t *)bytes.at;
+        d->text_end = *ret + n;
+        return NULL;
+    }
 
     ND_TRY(charge(d, n + 1));
     copy = nd_arena_try_bytes(d->arena, n + 1);
@@ -129,30 +142,15 @@ take_copy(struct decoder *d, struct nd_wire_cursor bytes, uint8_t **ret)
 
 /* --- errors --- */
 
-/* Which occurrence of its field the item that ends at `end` is, from 0. */
-static size_t
-index_of(struct nd_wire_cursor bytes, uint32_t number, const uint8_t *end)
-{
-    struct nd_wire_item item;
-    size_t n = 0;
-
-    while (bytes.at < end && nd_wire_tag(&bytes, &item) == NULL &&
-           nd_wire_value(&bytes, &item) == NULL)
-        n += item.number == number;
-    return n > 0 ? n - 1 : 0;
-}
-
 /* Put the field's name in front of the error's path. Takes and returns `err`. Kept out of the way of the
  * fast path, for its buffer. */
 static __attribute__((__noinline__, __cold__)) struct nd_error *
-in_field(struct nd_error *err, const struct target *t, const ProtobufCFieldDescriptor *field,
-         const struct nd_wire_item *item)
+in_field(struct nd_error *err, const struct target *t, const ProtobufCFieldDescriptor *field)
 {
     char name[256];
 
     if (is_repeated(field))
-        (void)snprintf(name, sizeof(name), "%s[%zu]", field->name,
-                       index_of(t->bytes, item->number, item->value.end));
+        (void)snprintf(name, sizeof(name), "%s[%zu]", field->name, *count_of(t, field));
     else
         (void)snprintf(name, sizeof(name), "%s", field->name);
     return nd_error_in_field(err, name);
@@ -248,10 +246,10 @@ store(struct decoder *d, const ProtobufCFieldDescriptor *field, const struct nd_
     case PROTOBUF_C_TYPE_STRING:
         if (!nd_str_is_utf8(nd_str_n(item->value.at, len)))
             return nd_error_new(ND_INVALID, "is not UTF-8 text without NUL");
-        return take_copy(d, item->value, slot);
+        return take_bytes(d, item->value, slot);
     case PROTOBUF_C_TYPE_BYTES:
         bytes->len = len;
-        return take_copy(d, item->value, &bytes->data);
+        return take_bytes(d, item->value, &bytes->data);
     default:
         store_number(field->type, item, slot);
         return NULL;
@@ -368,7 +366,8 @@ take_unknown(struct decoder *d, const struct target *t, const struct nd_wire_ite
     unknown->tag = item->number;
     unknown->wire_type = (ProtobufCWireType)item->type;
     unknown->len = (size_t)(item->value.end - item->after_tag);
-    ND_TRY(take_copy(d, (struct nd_wire_cursor){item->after_tag, item->value.end}, &unknown->data));
+    ND_TRY(
+        take_bytes(d, (struct nd_wire_cursor){item->after_tag, item->value.end}, &unknown->data));
     m->n_unknown_fields++;
     return NULL;
 }
@@ -389,6 +388,7 @@ decode_message(struct decoder *d, const struct target *t)
 
         if (wrong != NULL)
             return nd_error_new(ND_INVALID, "%s %s", t->desc->short_name, wrong);
+        *d->text_end = '\0';
         field = find_field(t->desc, item.number, field);
         wrong = nd_wire_value(&c, &item);
         if (wrong != NULL && field == NULL)
@@ -398,9 +398,31 @@ decode_message(struct decoder *d, const struct target *t)
         else
             err = field != NULL ? take_field(d, t, field, &item) : take_unknown(d, t, &item);
         if (err != NULL)
-            return field != NULL ? in_field(err, t, field, &item) : err;
+            return field != NULL ? in_field(err, t, field) : err;
     }
     d->depth--;
+    return NULL;
+}
+
+/* Objects are larger than their bytes, but not without measure: a nested message may be two bytes. */
+static size_t
+memory_for(size_t len)
+{
+    if (len > (ND_PB_MAX_DECODED - ND_PB_GROWTH_FREE) / ND_PB_MAX_GROWTH)
+        return ND_PB_MAX_DECODED;
+    return ND_PB_GROWTH_FREE + len * ND_PB_MAX_GROWTH;
+}
+
+static struct nd_error *
+decode(struct decoder *d, const ProtobufCMessageDescriptor *desc, const uint8_t *bytes, size_t len,
+       ProtobufCMessage **ret)
+{
+    const struct nd_wire_item whole = {.value = {bytes, bytes + len}};
+    ProtobufCMessage *message;
+
+    ND_TRY(store_message(d, desc, &whole, false, &message));
+    *d->text_end = '\0';
+    *ret = message;
     return NULL;
 }
 
@@ -409,18 +431,14 @@ nd_pb_decode_within(const ProtobufCMessageDescriptor *desc, struct nd_str bytes,
                     const struct nd_pb_limits *limits, struct nd_arena *arena,
                     ProtobufCMessage **ret)
 {
-    const uint8_t *start = (const uint8_t *)(bytes.len > 0 ? bytes.ptr : "");
-    const struct nd_wire_item whole = {.value = {start, start + bytes.len}};
-    struct decoder d = {arena, ND_PB_MAX_DEPTH, ND_PB_MAX_DECODED, 0};
-    ProtobufCMessage *message;
+    uint8_t nothing;
+    struct decoder d = {arena, ND_PB_MAX_DEPTH, memory_for(bytes.len), .text_end = &nothing};
 
     if (limits != NULL && limits->max_depth > 0)
         d.max_depth = limits->max_depth;
     if (limits != NULL && limits->max_decoded > 0)
         d.memory_left = limits->max_decoded;
-    ND_TRY(store_message(&d, desc, &whole, false, &message));
-    *ret = message;
-    return NULL;
+    return decode(&d, desc, (const uint8_t *)(bytes.len > 0 ? bytes.ptr : ""), bytes.len, ret);
 }
 
 struct nd_error *
@@ -428,4 +446,21 @@ nd_pb_decode(const ProtobufCMessageDescriptor *desc, struct nd_str bytes, struct
              ProtobufCMessage **ret)
 {
     return nd_pb_decode_within(desc, bytes, NULL, arena, ret);
+}
+
+struct nd_error *
+nd_pb_decode_in_place(const ProtobufCMessageDescriptor *desc, struct nd_buf *buf, size_t at,
+                      struct nd_arena *arena, ProtobufCMessage **ret)
+{
+    size_t len = buf->len - at;
+    uint8_t nothing;
+    struct decoder d = {arena, ND_PB_MAX_DEPTH, memory_for(len), .in_place = true,
+                        .text_end = &nothing};
+
+    ND_INVARIANT(at <= buf->len);
+    if (buf->ptr == NULL)
+        return nd_pb_decode(desc, ND_STR_NONE, arena, ret);
+    if (!nd_arena_adopt(arena, buf->ptr, buf->cap))
+        return arena_is_full();
+    return decode(&d, desc, (uint8_t *)nd_buf_take(buf) + at, len, ret);
 }

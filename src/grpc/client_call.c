@@ -9,7 +9,6 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "base/alloc.h"
-#include "codec/pb.h"
 #include "grpc/channel.h"
 
 #include "client_call_priv.h"
@@ -233,9 +232,8 @@ static struct nd_error *
 decode(struct nd_client_call *call, struct nd_str bytes, struct nd_arena *arena,
        ProtobufCMessage **ret)
 {
-    struct nd_error *err = nd_pb_decode(call->method->output, bytes, arena, ret);
+    struct nd_error *err = nd_frames_decode(&call->in, call->method->output, bytes, arena, ret);
 
-    nd_frames_release(&call->in);
     if (err == NULL)
         return NULL;
     return nd_error_wrap(nd_error_recode(err, ND_INTERNAL), "the server's message");

@@ -10,9 +10,12 @@
 
 #include <protobuf-c/protobuf-c.h>
 
+#include "codec/pb.h"
+
 #include "frame_priv.h"
 
-#define KEEP_BYTES 4096u
+#define KEEP_BYTES     4096u
+#define IN_PLACE_BYTES 16384u /* a message of so many is not copied to be decoded */
 
 void
 nd_frames_init(struct nd_frames *f, size_t max_message)
@@ -141,6 +144,43 @@ nd_frames_next(struct nd_frames *f, struct nd_str *ret, bool *ret_found)
     f->taken = ND_FRAME_PREFIX + len;
     f->pos += f->taken;
     return NULL;
+}
+
+/* Give up the buffer with the message at its end; what has come behind it moves to another one. */
+static struct nd_buf
+take_out(struct nd_frames *f)
+{
+    struct nd_buf taken = f->buf;
+    struct nd_str rest = nd_str_from(nd_buf_str(&f->buf), f->pos);
+
+    f->buf = ND_BUF_INIT(taken.max);
+    if (rest.len != 0)
+        nd_buf_put(&f->buf, rest);
+    taken.len = f->pos;
+    f->pos = 0;
+    return taken;
+}
+
+struct nd_error *
+nd_frames_decode(struct nd_frames *f, const ProtobufCMessageDescriptor *type, struct nd_str bytes,
+                 struct nd_arena *arena, ProtobufCMessage **ret)
+{
+    const struct nd_buf *holder = f->taken_compressed ? &f->plain : &f->buf;
+    bool in_place = bytes.len >= IN_PLACE_BYTES && bytes.len >= holder->cap / 4;
+    struct nd_error *err;
+
+    if (in_place && f->taken_compressed) {
+        err = nd_pb_decode_in_place(type, &f->plain, 0, arena, ret);
+    } else if (in_place) {
+        struct nd_buf taken = take_out(f);
+
+        err = nd_pb_decode_in_place(type, &taken, taken.len - bytes.len, arena, ret);
+        nd_buf_fini(&taken);
+    } else {
+        err = nd_pb_decode(type, bytes, arena, ret);
+    }
+    nd_frames_release(f);
+    return err;
 }
 
 void

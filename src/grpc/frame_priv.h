@@ -6,6 +6,7 @@
  * Follows: contracts/grpc-wire.md 1.5. Context of everything here: any, unless it says so.
  */
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "grpc/method.h"
@@ -63,6 +64,14 @@ struct nd_error *nd_frames_next(struct nd_frames *f, struct nd_str *ret,
 
 /* Whether the message at the front says that it is compressed. */
 bool nd_frames_is_compressed(const struct nd_frames *f);
+
+/*
+ * Decode the message that was taken last, which `bytes` are, and forget them. A large one is decoded where it
+ * is, and its memory becomes the arena's. Fails: as nd_pb_decode().
+ */
+struct nd_error *nd_frames_decode(struct nd_frames *f, const ProtobufCMessageDescriptor *type,
+                                  struct nd_str bytes, struct nd_arena *arena,
+                                  ProtobufCMessage **ret) ND_CHECK_RESULT;
 
 /* The message taken last has been used: its memory goes, if it is large. */
 void nd_frames_release(struct nd_frames *f);

@@ -66,6 +66,31 @@ ask_the_judge(const ProtobufCMessage *ours, struct nd_str input)
     protobuf_c_message_free_unpacked(theirs, NULL);
 }
 
+/* Decoding in place comes to the same: the same message, or a failure if the other one (`ours` NULL) failed. */
+static void
+decode_in_place(const ProtobufCMessageDescriptor *desc, struct nd_str input,
+                const ProtobufCMessage *ours)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_buf_fini) struct nd_buf wanted = ND_BUF_INIT(ARENA_MAX);
+    ND_AUTO(nd_buf_fini) struct nd_buf got = ND_BUF_INIT(ARENA_MAX);
+    struct nd_buf bytes = ND_BUF_INIT(ARENA_MAX);
+    ProtobufCMessage *message;
+    struct nd_error *err;
+
+    nd_buf_put(&bytes, input);
+    err = nd_pb_decode_in_place(desc, &bytes, 0, arena, &message);
+    ND_INVARIANT((err == NULL) == (ours != NULL) && bytes.ptr == NULL);
+    nd_error_free(err);
+    if (ours == NULL)
+        return;
+    check_tree((const CodecTest__Tree *)message);
+    err = nd_pb_encode(ours, &wanted);
+    ND_INVARIANT(err == NULL);
+    err = nd_pb_encode(message, &got);
+    ND_INVARIANT(err == NULL && nd_str_eq(nd_buf_str(&got), nd_buf_str(&wanted)));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -78,9 +103,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     err = nd_pb_decode(desc, nd_str_n(data, size), arena, &message);
     if (err != NULL) {
         ND_INVARIANT(nd_error_code(err) == ND_INVALID || nd_error_code(err) == ND_EXHAUSTED);
+        if (nd_error_code(err) == ND_INVALID)
+            decode_in_place(desc, nd_str_n(data, size), NULL);
         return 0;
     }
     check_tree((const CodecTest__Tree *)message);
+    decode_in_place(desc, nd_str_n(data, size), message);
     ask_the_judge(message, nd_str_n(data, size));
     (void)nd_pb_unknown_field(message, &path);
     err = nd_pb_copy(message, arena, &copy);

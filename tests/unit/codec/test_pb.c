@@ -24,14 +24,53 @@ put_field(struct nd_buf *buf, unsigned number, struct nd_str content)
     nd_buf_put(buf, content);
 }
 
+/* Decode a copy of the bytes, with something in front of it, which the arena then keeps. */
+static struct nd_error *
+decode_in_place(struct nd_str bytes, struct nd_arena *arena, ProtobufCMessage **ret)
+{
+    struct nd_buf buf = ND_BUF_INIT(16 << 20);
+    struct nd_error *err;
+
+    nd_buf_putz(&buf, "front");
+    nd_buf_put(&buf, bytes);
+    err = nd_pb_decode_in_place(TREE, &buf, 5, arena, ret);
+    assert_null(buf.ptr);
+    return err;
+}
+
+/* The same message, or the same failure. */
+static void
+check_in_place(struct nd_str bytes, const struct nd_error *wanted_err,
+               const ProtobufCMessage *wanted)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_buf_fini) struct nd_buf a = ND_BUF_INIT(16 << 20);
+    ND_AUTO(nd_buf_fini) struct nd_buf b = ND_BUF_INIT(16 << 20);
+    ProtobufCMessage *message = NULL;
+    ND_AUTO(nd_error_freep) struct nd_error *err = decode_in_place(bytes, arena, &message);
+
+    assert_int_equal(nd_error_code(err), nd_error_code(wanted_err));
+    if (wanted_err != NULL) {
+        assert_string_equal(nd_error_message(err), nd_error_message(wanted_err));
+        return;
+    }
+    check_ok(nd_pb_encode(wanted, &a));
+    check_ok(nd_pb_encode(message, &b));
+    assert_int_equal(a.len, b.len);
+    assert_memory_equal(nd_buf_str(&a).len != 0 ? a.ptr : "", b.len != 0 ? b.ptr : "", a.len);
+}
+
 /* Decode within limits, for the outcome alone. */
 static struct nd_error *
 try_decode(struct nd_str bytes, const struct nd_pb_limits *limits)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
-    ProtobufCMessage *message;
+    ProtobufCMessage *message = NULL;
+    struct nd_error *err = nd_pb_decode_within(TREE, bytes, limits, arena, &message);
 
-    return nd_pb_decode_within(TREE, bytes, limits, arena, &message);
+    if (limits == NULL)
+        check_in_place(bytes, err, message);
+    return err;
 }
 
 static void
@@ -171,6 +210,7 @@ valid_oddities_are_accepted(void **state)
         ProtobufCMessage *message;
 
         check_row(i, "", nd_pb_decode(TREE, rows[i], arena, &message), ND_OK);
+        check_in_place(rows[i], NULL, message);
     }
 }
 
@@ -193,6 +233,7 @@ a_message_that_occurs_again_is_merged(void **state)
         put_field(&buf, 3, nd_str_n("\x6a\x01n\xa0\x06\x07", 6));
     }
     check_ok(nd_pb_decode(TREE, nd_buf_str(&buf), arena, (ProtobufCMessage **)&tree));
+    check_in_place(nd_buf_str(&buf), NULL, &tree->base);
     assert_string_equal(tree->child->name, "b");
     assert_int_equal(tree->child->n_numbers, 100);
     assert_int_equal(tree->child->numbers[99], 1);
@@ -252,6 +293,7 @@ few_bytes_cannot_become_much_memory(void **state)
 {
     ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(8 << 20);
     const struct nd_pb_limits limits = {.max_decoded = 1 << 20};
+    const struct nd_pb_limits most = {.max_decoded = ND_PB_MAX_DECODED};
 
     (void)state;
     for (int i = 0; i < 2000; i++)
@@ -260,9 +302,13 @@ few_bytes_cannot_become_much_memory(void **state)
     for (int i = 0; i < 4000; i++)
         nd_buf_put(&buf, nd_str_n("\x22\x00", 2));
     check_code(try_decode(nd_buf_str(&buf), &limits), ND_EXHAUSTED);
-    for (int i = 0; i < 1200000; i++)
+    for (int i = 0; i < 40000; i++)
         nd_buf_put(&buf, nd_str_n("\x22\x00", 2));
     check_code(try_decode(nd_buf_str(&buf), NULL), ND_EXHAUSTED);
+    check_ok(try_decode(nd_buf_str(&buf), &most));
+    for (int i = 0; i < 1200000; i++)
+        nd_buf_put(&buf, nd_str_n("\x22\x00", 2));
+    check_code(try_decode(nd_buf_str(&buf), &most), ND_EXHAUSTED);
 }
 
 /* What is counted against the limit is not less than what is taken, for each kind of field in bulk. */
@@ -292,7 +338,9 @@ the_limit_counts_what_decoding_takes(void **state)
 
         for (int k = 0; k < 20000; k++)
             nd_buf_put(&buf, kinds[i]);
-        check_ok(nd_pb_decode(TREE, nd_buf_str(&buf), arena, &message));
+        check_ok(nd_pb_decode_within(TREE, nd_buf_str(&buf),
+                                     &(struct nd_pb_limits){.max_decoded = ND_PB_MAX_DECODED},
+                                     arena, &message));
         /* Blocks of the arena and its gaps between objects under the sanitizer are not counted. */
         limits.max_depth = 0;
         limits.max_decoded = nd_arena_used(arena) / 3;
@@ -359,6 +407,7 @@ unknown_fields_are_found_at_any_depth(void **state)
         ProtobufCMessage *message;
 
         check_ok(nd_pb_decode(TREE, rows[i].bytes, arena, &message));
+        check_in_place(rows[i].bytes, NULL, message);
         assert_true(nd_pb_unknown_field(message, &path));
         assert_string_equal(path.ptr, rows[i].path);
         assert_true(nd_pb_unknown_field(message, &tiny));
@@ -405,6 +454,55 @@ a_copy_is_deep(void **state)
     assert_int_equal(copy->base.n_unknown_fields, 1);
 }
 
+/* Each text lies in the bytes that were given away and ends where it should. */
+static void
+in_place_texts_are_not_copied(void **state)
+{
+    static const struct nd_str bytes = {"\x0a\x04root"
+                                        "\x12\x07\x0a\x03key\x12\x00"
+                                        "\x1a\x04\x0a\x02in"
+                                        "\x2a\x03\x00\xff\x01"
+                                        "\xa2\x06\x02\x0a\x00"
+                                        "\x6a\x03"
+                                        "end",
+                                        36};
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    struct nd_buf buf = ND_BUF_INIT(100);
+    const CodecTest__Tree *tree;
+    const char *begin;
+
+    (void)state;
+    nd_buf_put(&buf, bytes);
+    begin = buf.ptr;
+    check_ok(nd_pb_decode_in_place(TREE, &buf, 0, arena, (ProtobufCMessage **)&tree));
+    assert_ptr_equal(tree->name, begin + 2);
+    assert_string_equal(tree->name, "root");
+    assert_string_equal(tree->labels[0]->key, "key");
+    assert_string_equal(tree->labels[0]->value, "");
+    assert_string_equal(tree->child->name, "in");
+    assert_int_equal(tree->raw.len, 3);
+    assert_memory_equal(tree->raw.data, "\0\xff\x01", 4);
+    assert_memory_equal(tree->base.unknown_fields[0].data, "\x02\x0a\x00", 4);
+    assert_string_equal(tree->names[0], "end");
+    assert_ptr_equal(tree->names[0], begin + 33);
+}
+
+static void
+an_arena_that_is_full_does_not_take_the_bytes(void **state)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(4096);
+    ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(1 << 20);
+    ProtobufCMessage *message;
+
+    (void)state;
+    nd_buf_put(&buf, nd_str_n("\x0a\x01"
+                              "a",
+                              3));
+    check_ok(nd_buf_reserve(&buf, 8000));
+    check_code(nd_pb_decode_in_place(TREE, &buf, 0, arena, &message), ND_EXHAUSTED);
+    assert_int_equal(buf.len, 3);
+}
+
 int
 main(void)
 {
@@ -424,6 +522,8 @@ main(void)
         cmocka_unit_test(unknown_fields_are_found_at_any_depth),
         cmocka_unit_test(a_known_message_has_no_unknown_field),
         cmocka_unit_test(a_copy_is_deep),
+        cmocka_unit_test(in_place_texts_are_not_copied),
+        cmocka_unit_test(an_arena_that_is_full_does_not_take_the_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

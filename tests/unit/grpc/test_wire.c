@@ -2,9 +2,11 @@
 
 #include <stdio.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 
 #include "../fiber/in_loop.h"
+#include "echo.pb-c.h"
 #include "frame_priv.h"
 #include "status_priv.h"
 #include "wire_priv.h"
@@ -341,6 +343,61 @@ bad_prefixes_are_refused_before_the_body(void **state)
     }
 }
 
+/* Messages of all sizes, one behind the other: each keeps its text, whoever holds it, when the others go. */
+static void
+messages_outlive_the_bytes_that_they_came_in(void **state)
+{
+    static const size_t sizes[] = {3, 20000, 16384, 0, 70000, 100, 40000, 40000, 40000, 5};
+    char *text = nd_calloc(70001, 1);
+
+    (void)state;
+    for (size_t piece = 997; piece < 400000; piece *= 4) {
+        struct nd_buf wire = ND_BUF_INIT(1 << 20);
+        struct nd_arena *arenas[ND_LEN(sizes)];
+        Echo__EchoRequest *got[ND_LEN(sizes)];
+        struct nd_frames f;
+        size_t n = 0;
+
+        for (size_t i = 0; i < ND_LEN(sizes); i++) {
+            Echo__EchoRequest request = ECHO__ECHO_REQUEST__INIT;
+
+            memset(text, 'a' + (int)i, sizes[i]);
+            text[sizes[i]] = '\0';
+            request.text = text;
+            request.repeat = 7;
+            expect_ok(nd_frame_put(&wire, &request));
+        }
+        nd_frames_init(&f, 1 << 20);
+        for (size_t at = 0; at < wire.len; at += piece) {
+            struct nd_str bytes;
+            bool found = true;
+
+            nd_frames_feed(&f, nd_str_sub(nd_buf_str(&wire), at, piece));
+            while (found) {
+                expect_ok(nd_frames_next(&f, &bytes, &found));
+                if (!found)
+                    break;
+                arenas[n] = nd_arena_new(0);
+                expect_ok(nd_frames_decode(&f, &echo__echo_request__descriptor, bytes, arenas[n],
+                                           (ProtobufCMessage **)&got[n]));
+                n++;
+            }
+        }
+        assert_int_equal(n, ND_LEN(sizes));
+        assert_int_equal(nd_frames_pending(&f), 0);
+        nd_frames_fini(&f);
+        nd_buf_fini(&wire);
+        for (size_t i = 0; i < n; i++) {
+            memset(text, 'a' + (int)i, sizes[i]);
+            text[sizes[i]] = '\0';
+            assert_string_equal(got[i]->text, text);
+            assert_int_equal(got[i]->repeat, 7);
+            nd_arena_free(arenas[i]);
+        }
+    }
+    nd_free(text);
+}
+
 int
 main(void)
 {
@@ -357,6 +414,7 @@ main(void)
         cmocka_unit_test(statuses_are_read_strictly),
         cmocka_unit_test(frames_are_found_however_the_bytes_are_cut),
         cmocka_unit_test(a_large_message_leaves_no_memory_behind),
+        cmocka_unit_test(messages_outlive_the_bytes_that_they_came_in),
         cmocka_unit_test(bad_prefixes_are_refused_before_the_body),
     };
 

@@ -9,6 +9,8 @@
 /* protobuf */
 #define ND_PB_MAX_DEPTH   64                  /* messages inside messages, the outermost counted */
 #define ND_PB_MAX_DECODED ((size_t)256 << 20) /* bytes that one message may take in memory */
+#define ND_PB_MAX_GROWTH  ((size_t)16)        /* and no more than so many per byte on the wire, */
+#define ND_PB_GROWTH_FREE ((size_t)4 << 20)   /* beyond the first ones */
 
 /* JSON */
 #define ND_JSON_MAX_BYTES  ((size_t)16 << 20) /* of one text */

@@ -30,7 +30,8 @@ struct nd_pb_limits {
  *
  * Fails: ND_INVALID    broken wire format, a wrong wire type, a string with a NUL inside or that is
  *                      not UTF-8, a group; the field is named as in the proto: "labels[2].key"
- *        ND_EXHAUSTED  nested too deeply, too large in memory, or the arena is at its maximum
+ *        ND_EXHAUSTED  nested too deeply, too large in memory (also for so few bytes), or the arena is at
+ *                      its maximum
  */
 struct nd_error *nd_pb_decode(const ProtobufCMessageDescriptor *desc, struct nd_str bytes,
                               struct nd_arena *arena, ProtobufCMessage **ret) ND_CHECK_RESULT;
@@ -39,6 +40,17 @@ struct nd_error *nd_pb_decode(const ProtobufCMessageDescriptor *desc, struct nd_
 struct nd_error *nd_pb_decode_within(const ProtobufCMessageDescriptor *desc, struct nd_str bytes,
                                      const struct nd_pb_limits *limits, struct nd_arena *arena,
                                      ProtobufCMessage **ret) ND_CHECK_RESULT;
+
+/*
+ * Decode what `*buf` holds from `at` to its end, and keep its memory in the arena: the message's texts and
+ * bytes are not copied, they point into it. For messages that are most of their buffer. `*buf` is empty
+ * afterwards, also after a failure, unless it was the arena's maximum that did not allow it.
+ *
+ * Fails: as nd_pb_decode().
+ */
+struct nd_error *nd_pb_decode_in_place(const ProtobufCMessageDescriptor *desc, struct nd_buf *buf,
+                                       size_t at, struct nd_arena *arena,
+                                       ProtobufCMessage **ret) ND_CHECK_RESULT;
 
 /* Append the encoded message. Fails: ND_EXHAUSTED over the maximum of `buf`. `message` is any
  * generated struct; const void so that no call needs a cast. */
