@@ -10,8 +10,6 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "codec/pb.h"
-
 #include "server_priv.h"
 
 const struct nd_method_desc *
@@ -99,7 +97,6 @@ struct nd_error *
 nd_call_recv(struct nd_call *call, void *ret_message)
 {
     ProtobufCMessage **ret = ret_message;
-    struct nd_error *err;
     struct nd_str bytes;
     bool found;
 
@@ -107,14 +104,14 @@ nd_call_recv(struct nd_call *call, void *ret_message)
         call->message_arena = nd_arena_new(0);
     else
         nd_arena_reset(call->message_arena); /* before the wait, which may be long */
+    nd_server_call_hold(call, 0);
     ND_TRY(next_frame(call, &bytes, &found));
     if (!found) {
         *ret = NULL;
         return NULL;
     }
-    err = nd_pb_decode(call->method->desc->input, bytes, call->message_arena, ret);
-    nd_frames_release(&call->in);
-    return err;
+    ND_TRY(nd_frames_decode(&call->in, call->method->desc->input, bytes, call->message_arena, ret));
+    return nd_server_call_hold_request(call, call->message_arena);
 }
 
 struct nd_error *

@@ -34,6 +34,8 @@ set_defaults(struct nd_server_options *o)
     DEFAULT(o->max_calls, ND_GRPC_MAX_CALLS);
     DEFAULT(o->max_pending_bytes, ND_GRPC_MAX_PENDING_BYTES);
     DEFAULT(o->max_pending_bytes_all, ND_GRPC_MAX_PENDING_BYTES_ALL);
+    DEFAULT(o->max_held_bytes, ND_GRPC_MAX_HELD_BYTES);
+    DEFAULT(o->max_held_bytes_all, ND_GRPC_MAX_HELD_BYTES_ALL);
 }
 
 struct nd_server *

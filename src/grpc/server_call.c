@@ -22,7 +22,6 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "codec/pb.h"
 
 #include "server_priv.h"
 
@@ -128,6 +127,7 @@ drop_received(struct nd_call *call)
     nd_server_call_drop_input(call);
     nd_server_call_uncount(call);
     nd_arena_free(ND_TAKE(call->message_arena));
+    nd_server_call_hold(call, 0);
 }
 
 static void
@@ -198,8 +198,9 @@ prepare(struct nd_call *call)
     ND_INVARIANT(found);
     if (bytes.len > KEEP_REQUEST_BYTES)
         arena = call->message_arena = nd_arena_new(0);
-    ND_TRY(nd_pb_decode(desc->input, bytes, arena, &request));
+    ND_TRY(nd_frames_decode(&call->in, desc->input, bytes, arena, &request));
     nd_server_call_drop_input(call);
+    ND_TRY(nd_server_call_hold_request(call, arena));
     call->request = request;
     return NULL;
 }
@@ -209,8 +210,16 @@ static void
 watch_draining(struct nd_call *call)
 {
     call->unsent = nd_h2_stream_unsent(&call->h2);
+    nd_server_call_hold(call, call->unsent + nd_arena_used(call->arena));
     if (call->unsent >= ND_GRPC_SEND_QUEUE_BYTES)
         nd_timer_arm(&call->timer, (struct nd_mono){nd_loop_now().ns + ND_GRPC_DRAIN_NS});
+}
+
+static struct nd_error *
+put_reply(struct nd_call *call)
+{
+    ND_TRY(nd_server_call_check_answer(call));
+    return nd_server_call_put(call, call->reply);
 }
 
 static struct nd_error *
@@ -226,16 +235,16 @@ run_call(void *arg)
     if (err == NULL && !call->closed)
         err = nd_interceptor_next(&first);
     if (err == NULL && !call->closed && call->reply != NULL)
-        err = nd_server_call_put(call, call->reply);
+        err = put_reply(call);
     call->fiber = NULL;
     call->server->n_calls--;
-    if (call->closed) {
+    if (call->closed)
         nd_error_free(err);
-    } else {
+    else
         nd_server_call_finish(call, err);
-        watch_draining(call);
-    }
     drop_received(call);
+    if (!call->closed)
+        watch_draining(call);
     unref_call(call);
     return NULL;
 }

@@ -52,6 +52,7 @@ struct nd_conn {
     struct nd_identity identity;
     unsigned refs;
     size_t pending_bytes; /* of requests that are being collected, or were compressed */
+    size_t held_bytes;    /* of decoded requests and of answers that it does not read */
     uint32_t n_calls;     /* streams and handlers, also those whose stream has gone */
     bool refused;         /* beyond the limit: it is told so and counts elsewhere */
     bool leaving;         /* told to go */
@@ -93,6 +94,7 @@ struct nd_call {
     size_t unsent;          /* draining: at the last look */
     size_t collected;       /* counted in conn->pending_bytes: of `in`, what no window bounds */
     size_t inflated;        /* and so is this: of a compressed message */
+    size_t held;            /* counted in conn->held_bytes: the request in hand, then the answer */
     int64_t deadline_ns;
 
     /* What the request's header block says. */
@@ -132,6 +134,7 @@ struct nd_server {
     size_t n_refused; /* connections that are being told that there are too many */
     size_t n_calls;
     size_t pending_bytes;      /* the sum of those of the connections */
+    size_t held_bytes;         /* the same */
     struct nd_mutex inflating; /* one message at a time */
     uint64_t conns_total;
     uint64_t calls_total;
@@ -213,6 +216,18 @@ void nd_server_call_count_credited(struct nd_call *call);
 
 /* The message taken last is not held any more. */
 void nd_server_call_uncount(struct nd_call *call);
+
+/* --- server_held.c --- */
+
+/* The call makes us keep so many bytes now. */
+void nd_server_call_hold(struct nd_call *call, size_t bytes);
+
+/* A request was decoded into `arena`. Fails: ND_EXHAUSTED, when its client makes us keep too much. */
+struct nd_error *nd_server_call_hold_request(struct nd_call *call,
+                                             const struct nd_arena *arena) ND_CHECK_RESULT;
+
+/* The same question about the reply, before it is encoded. */
+struct nd_error *nd_server_call_check_answer(const struct nd_call *call) ND_CHECK_RESULT;
 
 /* --- server_request.c --- */
 

@@ -26,9 +26,10 @@ import pytest
 
 import h2_peer as h2
 import host
+from attacks import (BEGINNINGS, CONNECTION_FLOODS, GARBAGE, HALF_HELLO, HEADERS_BOMB, LARGEST_WINDOW, SERVICE,
+                     STREAM_FLOODS, UPLOAD_BYTES, batches, increment, streams)
 
 SERVER = host.BUILD / "tests/interop/echo_server"
-SERVICE = b"/nd.test.v1.EchoService/"
 MIB = 1 << 20
 IDLE = int(os.environ.get("ND_IDLE_CONNECTIONS", "1000"))
 
@@ -168,53 +169,6 @@ def watched(echo, server, name, most=16 * MIB):
     assert peak - before < most
 
 
-def streams():
-    """Identifiers of a client's streams."""
-    return itertools.count(1, 2)
-
-
-def batches(make, size=200, most=2000):
-    """Pieces of `size` times what `make(stream)` gives, for `pour`; an end so that no test hangs."""
-    ids = streams()
-    for _ in range(most):
-        yield b"".join(make(next(ids)) for _ in range(size))
-
-
-def increment(stream, by):
-    return h2.frame(h2.WINDOW_UPDATE, 0, stream, by.to_bytes(4, "big"))
-
-
-# Each is what comes on a stream of its own, over and over, and must end the connection.
-STREAM_FLOODS = {
-    "rapid reset": lambda s: h2.request(s, SERVICE + b"Bidi") + h2.frame(
-        h2.RST_STREAM, 0, s, h2.CANCEL.to_bytes(4, "big")),
-    "rapid reset of unknown methods": lambda s: h2.request(s, b"/no/such") + h2.frame(
-        h2.RST_STREAM, 0, s, h2.CANCEL.to_bytes(4, "big")),
-    "made you reset: window of zero": lambda s: h2.request(s, SERVICE + b"Bidi") + increment(s, 0),
-    "made you reset: window too large": lambda s: h2.request(s, SERVICE + b"Bidi") + increment(
-        s, 0x7FFFFFFF),
-    "made you reset: data after the end": lambda s: h2.request(
-        s, SERVICE + b"Bidi", h2.END_HEADERS | h2.END_STREAM) + h2.frame(h2.DATA, 0, s, b"late"),
-    "made you reset: headers after the end": lambda s: h2.request(
-        s, SERVICE + b"Bidi", h2.END_HEADERS | h2.END_STREAM) + h2.request(s, b"/again"),
-    "made you reset: malformed headers": lambda s: h2.frame(
-        h2.HEADERS, h2.END_HEADERS, s, h2.block(b"/x", [(b"connection", b"close")])),
-}
-
-# The same on the connection, after a stream was opened.
-CONNECTION_FLOODS = {
-    "settings": h2.frame(h2.SETTINGS),
-    "settings with content": h2.frame(h2.SETTINGS, 0, 0, b"\0\x03\0\0\0\x64" * 30),
-    "ping": h2.frame(h2.PING, 0, 0, b"12345678"),
-    "empty data": h2.frame(h2.DATA, 0, 1),
-    "padding instead of data": h2.frame(h2.DATA, 0x8, 1, b"\0"),
-    "window update": increment(0, 1),
-    "window update of a stream": increment(1, 1),
-    "priority": h2.frame(h2.PRIORITY, 0, 3, b"\0\0\0\0\1"),
-    "unknown frames": h2.frame(0x77, 0, 0, b""),
-}
-
-
 @pytest.mark.parametrize("name", STREAM_FLOODS)
 def test_floods_of_streams_end_the_connection(echo, server, name):
     with watched(echo, server, name), server.peer().hello() as peer:
@@ -243,25 +197,11 @@ def test_a_block_of_headers_without_end_is_cut_off(echo, server, piece):
 
 
 def test_a_bomb_of_headers_is_counted_unpacked(echo, server):
-    """One field of 4000 bytes in the table, named over and over by single bytes."""
-    bomb = h2.block(SERVICE + b"Unary") + b"\x40" + h2.number(7, 1) + b"x" + h2.number(
-        7, 3900) + b"y" * 3900 + b"\xbe" * 12000
     with watched(echo, server, "headers bomb"), server.peer().hello() as peer:
         for stream in itertools.islice(streams(), 50):
-            assert peer.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, bomb))
+            assert peer.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, HEADERS_BOMB))
             assert peer.read_until(lambda p, s=stream: s in p.ended)
         assert peer.goaway is None
-
-
-GARBAGE = {
-    "zeros": bytes(100000),
-    "http/1": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
-    "half a preface and more": h2.PREFACE[:12] + b"x" * 1000,
-    "a frame first": h2.frame(h2.SETTINGS) * 10,
-    "random": random.Random(1).randbytes(100000),
-    "a preface and random": h2.PREFACE + random.Random(2).randbytes(100000),
-}
 
 
 @pytest.mark.parametrize("name", GARBAGE)
@@ -272,23 +212,19 @@ def test_garbage_ends_the_connection(echo, server, name):
 
 def test_slow_beginnings_are_given_up(echo, pki):
     """Nothing, half a preface, headers without end: whoever goes on like that loses the connection."""
-    begun = [b"", h2.PREFACE[:10], h2.PREFACE,
-             h2.PREFACE + h2.frame(h2.SETTINGS) + h2.request(1, SERVICE + b"Unary", 0),
-             h2.PREFACE + h2.frame(h2.SETTINGS) + h2.request(1, SERVICE + b"Unary")[:30]]
     with limited(pki, "--handshake-timeout", "300ms") as own, watched(echo, own, "slow beginnings"):
-        for words in begun:
+        for words in BEGINNINGS:
             with own.peer() as peer:
                 peer.send(words)
                 peer.finish()
 
 
 def test_half_open_handshakes_do_not_keep_others_out(echo, pki):
-    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100)
     with limited(pki, "--max-handshakes", "64") as own, watched(echo, own, "half-open TLS"):
         with contextlib.ExitStack() as stack:
             for number in range(100):
                 half = stack.enter_context(socket.create_connection(own.secure, h2.SECONDS))
-                half.sendall(hello[:number % len(hello)])
+                half.sendall(HALF_HELLO[:number % len(HALF_HELLO)])
             with h2.Peer(own.secure, own.tls()).hello() as peer:
                 assert peer.ping()
 
@@ -325,9 +261,6 @@ def ask(echo, **values):
     return h2.message(echo.EchoRequest(**values).SerializeToString())
 
 
-LARGEST_WINDOW = b"\0\x04\x7f\xff\xff\xff"  # SETTINGS_INITIAL_WINDOW_SIZE
-
-
 @pytest.mark.parametrize("settings", [b"", LARGEST_WINDOW], ids=["small window", "large window"])
 def test_a_reader_that_never_reads_holds_little(echo, server, settings):
     """Fifty endless replies that nobody takes, neither from the windows nor from the socket."""
@@ -360,9 +293,8 @@ def test_a_writer_that_never_ends_holds_little(echo, server):
 
 def test_uploads_that_are_never_complete_have_a_limit(echo, server):
     """Two hundred requests of almost 4 MiB, each without its last byte."""
-    size = (4 << 20) - 100
-    begin = b"\0" + size.to_bytes(4, "big")
-    pieces = [begin + bytes(16000)] + [bytes(16000)] * (size // 16000 - 1)
+    begin = b"\0" + UPLOAD_BYTES.to_bytes(4, "big")
+    pieces = [begin + bytes(16000)] + [bytes(16000)] * (UPLOAD_BYTES // 16000 - 1)
     with watched(echo, server, "incomplete uploads", 144 * MIB), server.peer().hello() as peer:
         refused = 0
         for stream in itertools.islice(streams(), 200):
@@ -376,6 +308,16 @@ def test_uploads_that_are_never_complete_have_a_limit(echo, server):
                 peer.send(h2.frame(h2.DATA, 0, stream, piece))
             refused += stream in peer.ended
         assert refused > 100
+        assert peer.goaway is None
+
+
+def test_answers_that_nobody_reads_have_a_limit(echo, server):
+    """Two hundred answers of 3 MiB to questions of some bytes: beyond the limit, the answer is a refusal."""
+    question = ask(echo, reply_size=3 << 20)
+    with watched(echo, server, "answers that nobody reads", 320 * MIB), server.peer().hello() as peer:
+        for stream in itertools.islice(streams(), 200):
+            peer.send(h2.request(stream, SERVICE + b"Unary") + h2.frame(h2.DATA, h2.END_STREAM, stream, question))
+        assert peer.read_until(lambda p: len(p.ended) > 100)
         assert peer.goaway is None
 
 

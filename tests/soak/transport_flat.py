@@ -5,7 +5,7 @@
 
 tests/soak/mixed_load.c calls: all four shapes, streams left in the middle, deadlines that pass, channels
 that come and go; it checks every answer. Memory of the server is compared between the middle and the
-end of the run; when the client has gone, no descriptor of it may be left.
+end of the run; when the client has gone, no descriptor, fiber, call or connection of it may be left.
 """
 
 import argparse
@@ -46,6 +46,11 @@ class Server:
     def n_fds(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def counts(self):
+        """Fibers, calls and connections that there are, by the server's own account."""
+        self.process.send_signal(signal.SIGUSR1)
+        return {name: int(n) for name, n in re.findall(r"(\w+) (\d+)", self.process.stdout.readline())}
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=30)
@@ -61,7 +66,8 @@ def watch(server, client, seconds, tell):
         last = server.rss_kib()
         if early is None and passed >= seconds / 2:
             early = last
-        tell(f"{passed:6.0f} s  {last} KiB  {server.n_fds()} descriptors")
+        counts = "  ".join(f"{n:3} {name}" for name, n in server.counts().items())
+        tell(f"{passed:6.0f} s  {last} KiB  {server.n_fds():3} descriptors  {counts}")
         try:
             client.wait(timeout=max(seconds / 60, 0.1))
         except subprocess.TimeoutExpired:
@@ -74,7 +80,7 @@ def run(build, seconds, seed, tls=False, tell=lambda text: None):
     with tempfile.TemporaryDirectory(prefix="nd-soak-") as scratch:
         server = Server(build, pathlib.Path(scratch), tls)
         try:
-            fds = server.n_fds()
+            fds, counts = server.n_fds(), server.counts()
             client = subprocess.Popen([build / "tests/interop/mixed_load", *server.client,
                                        f"tcp://127.0.0.1:{server.port}", str(seconds), str(seed)],
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -83,7 +89,9 @@ def run(build, seconds, seed, tls=False, tell=lambda text: None):
             tell(said)
             if client.returncode != 0:
                 return said
-            host.wait_until(lambda: server.n_fds() <= fds, 10, "the descriptors of the connections are closed")
+            host.wait_until(lambda: server.n_fds() <= fds and server.counts() == counts, 60,
+                            "the descriptors, fibers, calls and connections of the client are gone")
+            tell(f"early {early} KiB, late {late} KiB; afterwards {server.n_fds()} descriptors, {server.counts()}")
             if late > early + GROWTH_KIB:
                 return f"the server grew from {early} to {late} KiB"
             if server.stop() != 0:
@@ -106,6 +114,7 @@ def main():
     wrong = run(args.build.resolve(), args.seconds, args.seed, args.tls, lambda text: print(text, flush=True))
     if wrong:
         sys.exit(f"transport_flat: seed {args.seed}: {wrong}")
+    print(f"transport_flat: seed {args.seed}, {args.seconds} s: memory, descriptors and fibers are flat", flush=True)
 
 
 if __name__ == "__main__":

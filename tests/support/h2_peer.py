@@ -32,6 +32,15 @@ def number(prefix_bits, value, first=0):
     return bytes([*out, value])
 
 
+def varint(value):
+    """An integer of protocol buffers."""
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
 def field(name, value):
     """A field that is never indexed, in plain letters."""
     return b"\x10" + number(7, len(name)) + name + number(7, len(value)) + value

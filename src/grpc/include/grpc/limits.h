@@ -24,16 +24,19 @@
 /* Of a connection's incomplete requests: as many of 300 KB as there may be streams, with some to spare. */
 #define ND_GRPC_MAX_PENDING_BYTES     (96u << 20)
 #define ND_GRPC_MAX_PENDING_BYTES_ALL (256u << 20) /* the same, of all connections */
-#define ND_GRPC_SMALL_REQUEST_BYTES   (64u << 10)  /* taken all the same */
-#define ND_GRPC_DRAIN_NS              (10 * ND_MINUTE) /* a finished call whose client takes nothing any more */
-#define ND_GRPC_MAX_STATUS_MESSAGE    1024u /* bytes of grpc-message, encoded */
-#define ND_GRPC_MAX_DETAILS_BYTES     4096u
-#define ND_GRPC_MAX_HEALTH_LIST       100u /* services that Health.List tells */
-#define ND_GRPC_MAX_DESCRIPTOR_DEPTH  32u  /* messages within messages, for reflection */
-#define ND_GRPC_BACKOFF_INITIAL_NS    (50 * ND_MILLISECOND)
-#define ND_GRPC_BACKOFF_MAX_NS        (1 * ND_SECOND)
-#define ND_GRPC_CONNECT_TIMEOUT_NS    (20 * ND_SECOND)
-#define ND_GRPC_SEND_QUEUE_BYTES      (64u << 10) /* a writer beyond it waits */
+#define ND_GRPC_MAX_HELD_BYTES \
+    (256u << 20) /* of a connection: requests in work, answers not read */
+#define ND_GRPC_MAX_HELD_BYTES_ALL   (512u << 20) /* the same, of all connections */
+#define ND_GRPC_SMALL_REQUEST_BYTES  (64u << 10)  /* taken all the same, and so are small answers */
+#define ND_GRPC_DRAIN_NS             (10 * ND_MINUTE) /* a finished call whose client takes nothing any more */
+#define ND_GRPC_MAX_STATUS_MESSAGE   1024u            /* bytes of grpc-message, encoded */
+#define ND_GRPC_MAX_DETAILS_BYTES    4096u
+#define ND_GRPC_MAX_HEALTH_LIST      100u /* services that Health.List tells */
+#define ND_GRPC_MAX_DESCRIPTOR_DEPTH 32u  /* messages within messages, for reflection */
+#define ND_GRPC_BACKOFF_INITIAL_NS   (50 * ND_MILLISECOND)
+#define ND_GRPC_BACKOFF_MAX_NS       (1 * ND_SECOND)
+#define ND_GRPC_CONNECT_TIMEOUT_NS   (20 * ND_SECOND)
+#define ND_GRPC_SEND_QUEUE_BYTES     (64u << 10) /* a writer beyond it waits */
 
 #define ND_GRPC_TUNNEL_CHUNK \
     (32u << 10) /* bytes of a stream in one message of the call around it */

@@ -63,7 +63,9 @@ struct nd_server_options {
     uint32_t max_calls;       /* handlers running at once; 0 means the default */
     size_t max_pending_bytes; /* of a connection's requests, incomplete or inflated; 0: default */
     size_t max_pending_bytes_all; /* of all connections'; small requests are taken beyond it */
-    int64_t default_timeout_ns;   /* of unary calls without a deadline; 0: none */
+    size_t max_held_bytes; /* of a connection's decoded requests and unread answers; 0: default */
+    size_t max_held_bytes_all;  /* of all connections'; small ones are served beyond it */
+    int64_t default_timeout_ns; /* of unary calls without a deadline; 0: none */
 
     /*
      * From the accept to the client's SETTINGS, TLS included, and for each block of headers; 0 means the
