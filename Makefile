@@ -15,6 +15,7 @@ PYTEST_ARGS ?=
 PARTS      ?=
 VERSIONS   ?=
 BENCH_ARGS ?=
+STREAMS_ARGS ?=
 TRANSPORT_ARGS ?=
 
 export DESTDIR
@@ -61,6 +62,7 @@ check-integration: build ## End-to-end tests (PYTEST_ARGS="-k name" chooses)
 bench: build ## Measure against floors and peers in the same run; prints ratios
 	@scripts/install-packages run test bench
 	@$(PYTHON) bench/run --build $(BUILD) $(BENCH_ARGS)
+	@$(PYTHON) bench/streams/run --build $(BUILD) $(STREAMS_ARGS)
 	@$(PYTHON) bench/transport/run --build $(BUILD) $(TRANSPORT_ARGS)
 
 lint: lint-fast $(BUILD)/build.ninja ## Formatting, banned calls, allowed headers, clang-tidy, buf

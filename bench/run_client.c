@@ -4,6 +4,9 @@
  *     run_client run ADDRESS NAMESPACE IMAGE        for each byte of standard input run `true`; prints
  *                                                   nanoseconds until the exit came, and until the
  *                                                   container was removed
+ *     run_client exec ADDRESS NAMESPACE CONTAINER   for each byte of standard input execute `true`; prints
+ *                                                   nanoseconds until the exit came, and until the call
+ *                                                   had ended
  *     run_client logs ADDRESS NAMESPACE CONTAINER   for each byte of standard input read the whole log;
  *                                                   prints nanoseconds and the number of bytes
  */
@@ -25,6 +28,7 @@ struct client {
     struct nd_metadata *metadata;
     struct nd_arena *arena; /* of one round */
     const char *id;         /* of the container, in the arena */
+    struct nd_error *(*round)(struct client *c);
 };
 
 static struct nd_call_options
@@ -95,6 +99,36 @@ run_round(struct client *c)
 }
 
 static struct nd_error *
+exec_round(struct client *c)
+{
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+    char *args[] = {(char *)"true"};
+    Pb__ExecOptions exec = PB__EXEC_OPTIONS__INIT;
+    Pb__ContainerServiceExecRequest req = PB__CONTAINER_SERVICE_EXEC_REQUEST__INIT;
+    Pb__ContainerServiceExecResponse *rsp;
+    struct nd_call_options opts = options(c);
+    struct nd_mono begin = nd_mono_now(), ended = {0};
+
+    exec.container = c->argv[4];
+    exec.args = args;
+    exec.n_args = ND_LEN(args);
+    req.request_case = PB__CONTAINER_SERVICE_EXEC_REQUEST__REQUEST_OPTIONS;
+    req.options = &exec;
+    ND_TRY(nd_client_call_begin(c->channel, PB_CONTAINER_SERVICE_EXEC, &opts, &call));
+    ND_TRY(nd_client_call_send(call, &req));
+    ND_TRY(nd_client_call_finish_sending(call));
+    do {
+        ND_TRY(nd_client_call_recv(call, c->arena, &rsp));
+        if (rsp != NULL && rsp->response_case == PB__CONTAINER_SERVICE_EXEC_RESPONSE__RESPONSE_EXIT)
+            ended = nd_mono_now();
+    } while (rsp != NULL);
+    if (ended.ns == 0)
+        return nd_error_new(ND_INTERNAL, "no exit status came");
+    printf("%" PRId64 " %" PRId64 "\n", ended.ns - begin.ns, nd_mono_now().ns - begin.ns);
+    return NULL;
+}
+
+static struct nd_error *
 logs_round(struct client *c)
 {
     ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
@@ -123,7 +157,6 @@ static struct nd_error *
 rounds(struct client *c)
 {
     ND_AUTO(nd_stream_closep) struct nd_stream *in = NULL;
-    bool logs = nd_str_eqz(nd_str(c->argv[1]), "logs");
 
     ND_TRY(nd_stream_from_fd(0, &in));
     for (;;) {
@@ -135,7 +168,7 @@ rounds(struct client *c)
         if (n == 0)
             return NULL;
         c->arena = arena;
-        ND_TRY(logs ? logs_round(c) : run_round(c));
+        ND_TRY(c->round(c));
         if (fflush(stdout) != 0)
             return nd_error_errno(errno, "write");
     }
@@ -157,14 +190,23 @@ run_client(void *arg)
     return rounds(c);
 }
 
+static const struct {
+    const char *name;
+    struct nd_error *(*round)(struct client *c);
+} modes[] = {{"run", run_round}, {"exec", exec_round}, {"logs", logs_round}};
+
 int
 main(int argc, char **argv)
 {
     struct client c = {.argv = argv};
     ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
 
-    if (argc != 5) {
-        (void)fputs("usage: run_client run|logs ADDRESS NAMESPACE IMAGE|CONTAINER\n", stderr);
+    for (size_t i = 0; argc == 5 && i < ND_LEN(modes); i++) {
+        if (nd_str_eqz(nd_str(argv[1]), modes[i].name))
+            c.round = modes[i].round;
+    }
+    if (c.round == NULL) {
+        (void)fputs("usage: run_client run|exec|logs ADDRESS NAMESPACE IMAGE|CONTAINER\n", stderr);
         return 2;
     }
     err = nd_loop_run(run_client, &c, NULL);
