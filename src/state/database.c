@@ -9,14 +9,22 @@
  * version wrote it (do not go back), it is something else (name another folder), it is damaged. The last is
  * found by SQLite's quick check, and the caller moves such a file aside.
  *
+ * Most of what is written says that something is over, and that must be possible on a full disk too. So the
+ * room for it is taken in the beginning: the log gets its whole length, within which it is written again and
+ * again. (A file system that copies on writing promises nothing.) What is reserved behind the log's end is no
+ * part of it: SQLite goes by checksums.
+ *
  * Memory is kept small: a few pages of cache, no lookaside, no memory mapping.
  */
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "state/limits.h"
 
 #include "database_priv.h"
@@ -128,7 +136,7 @@ begin_logging(struct database *db)
                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                    "PRAGMA wal_autocheckpoint = %d; PRAGMA journal_size_limit = %u;"
                    "PRAGMA max_page_count = %zu;",
-                   ND_LEDGER_WAL_PAGES, ND_LEDGER_WAL_PAGES * PAGE_BYTES,
+                   ND_LEDGER_WAL_PAGES, (unsigned)ND_LEDGER_WAL_BYTES,
                    ND_LEDGER_MAX_BYTES / PAGE_BYTES);
     ND_TRY(execute(db, sql, "switch to WAL"));
     db->durable = true;
@@ -192,6 +200,21 @@ migrate(struct database *db, int64_t version)
     return execute(db, sql, "bring up to date");
 }
 
+/* The log is there since the switch to it. A disk that is full already is no reason not to begin. */
+static void
+reserve_room(const struct database *db)
+{
+    ND_AUTO(nd_freep) char *path = nd_asprintf("%s-wal", db->path);
+    ND_AUTO(nd_closep) int fd = open(path, O_RDWR | O_CLOEXEC);
+    int errnum = fd >= 0 ? posix_fallocate(fd, 0, (off_t)ND_LEDGER_WAL_BYTES) : errno;
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+
+    if (errnum == 0)
+        return;
+    err = nd_error_errno(errnum, "reserve room in %s", path);
+    nd_warn("what is over may not be noted when the disk is full", ND_KV("error", err));
+}
+
 struct nd_error *
 nd_database_open(const char *path, struct database **ret)
 {
@@ -209,6 +232,8 @@ nd_database_open(const char *path, struct database **ret)
     ND_TRY(check(db, &version));
     ND_TRY(begin_logging(db));
     ND_TRY(migrate(db, version));
+    if (path != NULL)
+        reserve_room(db);
     *ret = ND_TAKE(db);
     return NULL;
 }

@@ -78,18 +78,45 @@ nd_intent_advance(struct nd_intent *intent, unsigned step)
     return nd_ledger_change(intent->ledger, SQL_INTENT_ADVANCE, args, ND_LEN(args));
 }
 
-static void
-free_intent(struct nd_intent *intent)
+void
+nd_intent_free(struct nd_intent *intent)
 {
     nd_entry_unref(intent->put);
     nd_free(intent);
 }
 
+static struct entry *
+make_drop(uint64_t seq)
+{
+    const struct sql_arg args[] = {sql_int((int64_t)seq)};
+
+    return nd_entry_new(SQL_INTENT_DROP, args, ND_LEN(args));
+}
+
+struct nd_error *
+nd_intent_submit_end(struct nd_intent *intent)
+{
+    ND_AUTO(nd_entry_unrefp) struct entry *e = make_drop(intent->seq);
+
+    return nd_ledger_submit(intent->ledger, e);
+}
+
+struct nd_error *
+nd_intent_close(struct nd_intent *intent)
+{
+    ND_AUTO(nd_entry_unrefp) struct entry *e = make_drop(intent->seq);
+    ND_SHIELDED(ND_LEDGER_WRITE_WAIT_NS);
+
+    ND_TRY(nd_ledger_submit(intent->ledger, e));
+    ND_TRY(nd_entry_wait(e));
+    nd_intent_free(intent);
+    return NULL;
+}
+
 static struct nd_error *
 drop(struct nd_ledger *ledger, uint64_t seq, bool flush)
 {
-    const struct sql_arg args[] = {sql_int((int64_t)seq)};
-    ND_AUTO(nd_entry_unrefp) struct entry *e = nd_entry_new(SQL_INTENT_DROP, args, ND_LEN(args));
+    ND_AUTO(nd_entry_unrefp) struct entry *e = make_drop(seq);
 
     e->lasting = true;
     ND_TRY(nd_ledger_submit(ledger, e));
@@ -110,7 +137,7 @@ nd_intent_drop(struct nd_intent *intent, bool flush)
                    ND_KV("intent", intent->seq), ND_KV("error", err));
         nd_error_free(err);
     }
-    free_intent(intent);
+    nd_intent_free(intent);
 }
 
 void
@@ -150,7 +177,7 @@ nd_left_intents_free(struct left_intents *left)
 
     while ((intent = STAILQ_FIRST(&left->list)) != NULL) {
         STAILQ_REMOVE_HEAD(&left->list, link);
-        free_intent(intent);
+        nd_intent_free(intent);
     }
     nd_free(left);
 }

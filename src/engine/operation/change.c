@@ -55,17 +55,46 @@ nd_change_undo(struct nd_change *change, struct nd_undo_step *step)
 }
 
 void
-nd_change_settle(struct nd_change *change)
+nd_change_decide(struct nd_change *change)
+{
+    ND_INVARIANT(change->ready);
+    nd_undo_disarm(&change->undo);
+    change->forward = true;
+}
+
+/* Within a request its end goes with the answer. */
+static bool
+keep_for_answer(struct nd_change *change)
 {
     struct nd_kept_intents *kept = nd_ctx_get(ND_CTX_OPERATION);
 
+    if (kept == NULL || kept->n == ND_LEN(kept->at))
+        return false;
+    kept->at[kept->n++] = ND_TAKE(change->intent);
+    return true;
+}
+
+void
+nd_change_settle(struct nd_change *change)
+{
     nd_error_free(ND_FAULT("change.settle"));
     nd_undo_disarm(&change->undo);
-    if (kept != NULL && kept->n < ND_LEN(kept->at))
-        kept->at[kept->n++] = ND_TAKE(change->intent); /* goes with the answer */
-    else
+    if (!keep_for_answer(change))
         nd_intent_drop(ND_TAKE(change->intent), !change->forward);
     nd_error_free(ND_FAULT("change.settled"));
+}
+
+struct nd_error *
+nd_change_commit(struct nd_change *change)
+{
+    ND_TRY(ND_FAULT("change.settle"));
+    if (!keep_for_answer(change)) {
+        ND_TRY_DOING(nd_intent_close(change->intent), "note what is done");
+        change->intent = NULL;
+    }
+    nd_undo_disarm(&change->undo);
+    nd_error_free(ND_FAULT("change.settled"));
+    return NULL;
 }
 
 struct nd_error *
@@ -73,8 +102,7 @@ nd_change_done(struct nd_change *change)
 {
     ND_TRY(nd_ctx_check());
     ND_TRY(ND_FAULT("change.done"));
-    nd_change_settle(change);
-    return NULL;
+    return nd_change_commit(change);
 }
 
 void

@@ -27,6 +27,7 @@ struct recoverer {
     const char *kind;
     nd_recover_fn *fn;
     void *arg;
+    bool patient;
 };
 
 struct nd_recovery {
@@ -62,11 +63,23 @@ nd_recovery_freep(struct nd_recovery **recovery)
     nd_recovery_free(*recovery);
 }
 
+static void
+add_recoverer(struct nd_recovery *r, struct recoverer recoverer)
+{
+    ND_INVARIANT(r->n_kinds < ND_RECOVERY_MAX_KINDS);
+    r->kinds[r->n_kinds++] = recoverer;
+}
+
 void
 nd_recovery_add(struct nd_recovery *r, const char *kind, nd_recover_fn *fn, void *arg)
 {
-    ND_INVARIANT(r->n_kinds < ND_RECOVERY_MAX_KINDS);
-    r->kinds[r->n_kinds++] = (struct recoverer){kind, fn, arg};
+    add_recoverer(r, (struct recoverer){kind, fn, arg, false});
+}
+
+void
+nd_recovery_add_patient(struct nd_recovery *r, const char *kind, nd_recover_fn *fn, void *arg)
+{
+    add_recoverer(r, (struct recoverer){kind, fn, arg, true});
 }
 
 static const struct recoverer *
@@ -83,8 +96,9 @@ find_recoverer(const struct nd_recovery *r, const char *kind)
 struct job {
     struct nd_recovery *recovery;
     struct nd_open_intent intent;
-    struct nd_intent *left; /* of this process; NULL: of a dead one */
-    bool untried, blocked;  /* counted in the recovery */
+    const struct recoverer *recoverer; /* NULL: nobody knows how */
+    struct nd_intent *left;            /* of this process; NULL: of a dead one */
+    bool untried, blocked;             /* counted in the recovery */
 };
 
 static void
@@ -130,15 +144,26 @@ forget(struct job *job)
     return NULL;
 }
 
+static bool
+is_patient(const struct job *job)
+{
+    return job->recoverer != NULL && job->recoverer->patient;
+}
+
 static struct nd_error *
 call_recoverer(const struct job *job)
 {
-    const struct recoverer *recoverer = find_recoverer(job->recovery, job->intent.kind);
-
-    if (recoverer == NULL)
+    if (job->recoverer == NULL)
         return nd_error_new(ND_UNIMPLEMENTED, "nobody knows how to recover a %s", job->intent.kind);
+    return job->recoverer->fn(job->recoverer->arg, &job->intent);
+}
+
+static struct nd_error *
+call_within(const struct job *job)
+{
     ND_DEADLINE_IN(TRY_NS);
-    return recoverer->fn(recoverer->arg, &job->intent);
+
+    return call_recoverer(job);
 }
 
 static struct nd_error *
@@ -147,10 +172,12 @@ try_once(const struct job *job)
     struct nd_recovery *r = job->recovery;
     struct nd_error *err;
 
+    if (is_patient(job))
+        return call_recoverer(job);
     while (r->n_trying == WIDTH)
         ND_TRY(nd_cond_wait(&r->place));
     r->n_trying++;
-    err = call_recoverer(job);
+    err = call_within(job);
     r->n_trying--;
     nd_cond_signal(&r->place);
     return err;
@@ -192,6 +219,7 @@ new_job(struct nd_recovery *r, const struct nd_open_intent *intent)
 
     job->recovery = r;
     job->intent = *intent;
+    job->recoverer = find_recoverer(r, intent->kind);
     return job;
 }
 
@@ -202,21 +230,21 @@ recover_the_dead(struct nd_recovery *r, struct nd_group *group, struct nd_arena 
     size_t n;
 
     ND_TRY(nd_intents_of_the_dead(nd_host_ledger(r->host), arena, &open, &n));
-    r->n_untried = n;
-    r->listed = true;
-    nd_cond_broadcast(&r->changed);
     if (n > 0)
         nd_info("an earlier daemon ended in the middle of something", ND_KV("intents", n));
     for (size_t i = 0; i < n; i++) {
         struct job *job = new_job(r, &open[i]);
         struct nd_error *err;
 
-        job->untried = true;
+        job->untried = !is_patient(job);
+        r->n_untried += job->untried ? 1 : 0;
         err = nd_group_spawn(group, recover, job);
         if (err != NULL)
             free_job(&job);
         ND_TRY(err);
     }
+    r->listed = true;
+    nd_cond_broadcast(&r->changed);
     return NULL;
 }
 

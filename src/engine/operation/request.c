@@ -6,11 +6,13 @@
  * so that an id which is used for something else by mistake is refused and not answered with a lie.
  *
  * While the work goes on, changes that are done do not drop their intents but leave them here (through the
- * fiber's slot), and all go in the commit that writes the answer.
+ * fiber's slot), and all go in the commit that writes the answer. When that fails they stay open and go to the
+ * recovery: it takes back what makes something, as after a death, and the client is told of a failure.
  */
 
 #include "operation/request.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "codec/digest.h"
@@ -56,6 +58,14 @@ is_another(const char *id)
 
     return nd_error_hint(nd_error_reason(err, "REQUEST_ID_REUSED"),
                          "a new request needs a new id; a repeated one must be the same");
+}
+
+static struct nd_error *
+failed_before(const struct nd_outcome *o)
+{
+    struct nd_error *err = nd_error_new(o->code, "%s", o->message);
+
+    return o->reason[0] != '\0' ? nd_error_reason(err, o->reason) : err;
 }
 
 /* An outcome that is not known yet. */
@@ -107,53 +117,123 @@ nd_request_begin(struct nd_operations *ops, const struct nd_request_spec *spec,
     ND_TRY(err);
     if (!nd_str_eq(ret->outcome.digest, digest))
         return is_another(spec->id);
+    if (ret->outcome.state == ND_OUTCOME_FAILED)
+        return failed_before(&ret->outcome);
     ret->is_repeated = true;
+    nd_host_unlock(ND_TAKE(ret->lock)); /* there is nothing more to wait for */
     return NULL;
 }
 
-/* Dropped, and with them, when there is a reply, what came of it: no suspension in between. */
+void
+nd_request_is_operation(struct nd_request *request, const char *id, struct nd_arena *arena)
+{
+    if (request->ops != NULL)
+        request->outcome.id = nd_arena_strdup(arena, id);
+}
+
 static struct nd_error *
-commit(struct nd_request *r, const void *reply)
+note_reply(struct nd_request *r, const void *reply, struct nd_buf *buf)
+{
+    ND_TRY(nd_pb_encode(reply, buf));
+    r->outcome.state = ND_OUTCOME_SUCCEEDED;
+    r->outcome.result_type = ((const ProtobufCMessage *)reply)->descriptor->name;
+    r->outcome.result = nd_buf_str(buf);
+    return NULL;
+}
+
+static void
+note_failure(struct nd_request *r, const struct nd_error *err)
+{
+    r->outcome.state = ND_OUTCOME_FAILED;
+    r->outcome.code = nd_error_code(err);
+    r->outcome.message = nd_error_message(err);
+    r->outcome.reason = nd_error_get_reason(err) != NULL ? nd_error_get_reason(err) : "";
+}
+
+/* No suspension before the wait: the ends and the outcome are one commit. */
+static struct nd_error *
+write_outcome(struct nd_request *r)
+{
+    ND_TRY(ND_FAULT("request.end"));
+    r->outcome.ended_ms = nd_operations_now_ms();
+    for (size_t i = 0; i < r->kept.n; i++)
+        ND_TRY(nd_intent_submit_end(r->kept.at[i]));
+    ND_SHIELDED(ND_LEDGER_WRITE_WAIT_NS);
+    return nd_outcome_put_and_wait(nd_host_ledger(r->ops->host), &r->outcome, false);
+}
+
+/* What came of it, and with it the changes that were made: both, or neither. */
+static struct nd_error *
+commit(struct nd_request *r, const struct nd_error *err, const void *reply)
 {
     ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(ND_OUTCOME_MAX_RESULT);
+    struct nd_error *failure = NULL;
 
-    if (reply != NULL) {
-        ND_TRY(nd_pb_encode(reply, &buf));
-        r->outcome.result_type = ((const ProtobufCMessage *)reply)->descriptor->name;
-        r->outcome.result = nd_buf_str(&buf);
-        r->outcome.ended_ms = nd_operations_now_ms();
+    if (err == NULL)
+        failure = note_reply(r, reply, &buf);
+    else
+        note_failure(r, err);
+    if (failure == NULL)
+        failure = write_outcome(r);
+    for (size_t i = 0; i < r->kept.n; i++) {
+        if (failure == NULL)
+            nd_intent_free(r->kept.at[i]);
+        else
+            nd_intent_leave(r->kept.at[i]);
     }
-    ND_SHIELDED(ND_LEDGER_WRITE_WAIT_NS);
-    while (r->kept.n > 0) {
-        r->kept.n--;
-        nd_intent_drop(ND_TAKE(r->kept.at[r->kept.n]), reply == NULL);
-    }
-    if (reply == NULL)
-        return NULL;
-    return nd_outcome_put_and_wait(nd_host_ledger(r->ops->host), &r->outcome, false);
+    r->kept.n = 0;
+    r->outcome.result = ND_STR_NONE;
+    return failure != NULL ? nd_error_wrap(failure, "remember the answer") : NULL;
+}
+
+static void
+end_work(struct nd_request *r)
+{
+    nd_ctx_set(ND_CTX_OPERATION, NULL);
+    nd_host_unlock(ND_TAKE(r->lock));
 }
 
 struct nd_error *
 nd_request_end(struct nd_request *r, struct nd_error *err, const void *reply)
 {
-    ND_AUTO(nd_error_freep) struct nd_error *failure = NULL;
+    struct nd_error *failure = NULL;
+
+    if (r->lock == NULL)
+        return err;
+    if (err == NULL || r->kept.n > 0)
+        failure = commit(r, err, reply);
+    end_work(r);
+    if (err == NULL)
+        return failure;
+    nd_error_free(failure); /* it has failed already */
+    return err;
+}
+
+void
+nd_request_update(struct nd_request *r, const void *reply)
+{
+    ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(ND_OUTCOME_MAX_RESULT);
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
 
     if (r->ops == NULL)
-        return err;
-    nd_ctx_set(ND_CTX_OPERATION, NULL);
-    failure = commit(r, err == NULL ? reply : NULL);
-    if (failure != NULL)
+        return;
+    err = note_reply(r, reply, &buf);
+    ND_SHIELDED(ND_LEDGER_WRITE_WAIT_NS);
+    if (err == NULL)
+        err = nd_outcome_put_and_wait(nd_host_ledger(r->ops->host), &r->outcome, false);
+    r->outcome.result = ND_STR_NONE;
+    if (err != NULL)
         nd_err("the answer to a request is not remembered",
-               ND_KV("request", (const char *)r->outcome.request), ND_KV("error", failure));
-    return err;
+               ND_KV("request", (const char *)r->outcome.request), ND_KV("error", err));
 }
 
 void
 nd_request_leave(struct nd_request *r)
 {
-    if (r->ops == NULL)
+    if (r->lock == NULL)
         return;
-    nd_ctx_set(ND_CTX_OPERATION, NULL);
-    nd_error_free(commit(r, NULL));
-    nd_host_unlock(ND_TAKE(r->lock));
+    for (size_t i = 0; i < r->kept.n; i++)
+        nd_intent_drop(r->kept.at[i], true);
+    r->kept.n = 0;
+    end_work(r);
 }

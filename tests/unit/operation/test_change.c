@@ -143,6 +143,34 @@ IN_REAL_LOOP(a_change_that_was_not_ready_changes_nothing)
     return NULL;
 }
 
+/* The first half of what is decided in its middle, then the second. */
+static struct nd_error *
+decide_and_fail(struct nd_host *host, struct world *w, bool decided)
+{
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
+
+    ND_TRY(nd_change_begin(host, &make, &change));
+    ND_TRY(nd_change_ready(&change));
+    push(&change, w, 0);
+    if (decided)
+        nd_change_decide(&change);
+    return nd_error_new(ND_INTERNAL, "in the middle");
+}
+
+IN_REAL_LOOP(a_change_is_undone_before_it_is_decided_and_goes_on_afterwards)
+{
+    ND_AUTO(bench_end) struct bench b = bench_begin();
+    struct world w = {0};
+
+    expect_code(decide_and_fail(b.host, &w, false), ND_INTERNAL);
+    assert_string_equal(w.undone, "x");
+    expect_code(decide_and_fail(b.host, &w, true), ND_INTERNAL);
+    assert_string_equal(w.undone, "x");
+    bench_reopen(&b);
+    assert_int_equal(count_of_the_dead(b.host), 1);
+    return NULL;
+}
+
 /* --- recovery ----------------------------------------------------------------------------------- */
 
 /* A recoverer that fails some times first. */
@@ -245,6 +273,39 @@ IN_REAL_LOOP(nobody_is_held_up_while_containerd_is_away)
     return NULL;
 }
 
+static struct nd_error *
+take_for_ever(void *arg, const struct nd_open_intent *intent)
+{
+    (void)arg;
+    (void)intent;
+    assert_int_equal(nd_ctx_remaining_ns(), INT64_MAX); /* it is not cut short */
+    return nd_fiber_sleep(ND_HOUR);
+}
+
+IN_REAL_LOOP(what_takes_long_by_its_nature_holds_nobody_up)
+{
+    ND_AUTO(bench_end) struct bench b = bench_begin();
+    ND_AUTO(nd_recovery_freep) struct nd_recovery *r = NULL;
+    struct healer h = {0};
+
+    for (int i = 0; i < 40; i++)
+        die_in_the_middle(&b, &destroy);
+    die_in_the_middle(&b, &make);
+    r = nd_recovery_new(b.host);
+    nd_recovery_add(r, "test.make", heal, &h);
+    nd_recovery_add_patient(r, "test.remove", take_for_ever, NULL);
+    {
+        ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("recovery", 0);
+
+        ND_TRY(nd_group_spawn(group, nd_recovery_run, r));
+        ND_TRY(nd_recovery_wait(r));
+        assert_string_equal(h.healed, "test.make/a1 ");
+    }
+    bench_reopen(&b);
+    assert_int_equal(count_of_the_dead(b.host), 40); /* it will go on */
+    return NULL;
+}
+
 IN_REAL_LOOP(a_kind_that_nobody_knows_stays_and_stops_nobody)
 {
     ND_AUTO(bench_end) struct bench b = bench_begin();
@@ -336,9 +397,11 @@ main(void)
         cmocka_unit_test(a_failed_change_is_undone_and_forgotten),
         cmocka_unit_test(a_change_whose_caller_left_is_undone_shielded),
         cmocka_unit_test(a_change_that_was_not_ready_changes_nothing),
+        cmocka_unit_test(a_change_is_undone_before_it_is_decided_and_goes_on_afterwards),
         cmocka_unit_test(what_a_dead_daemon_left_is_recovered_before_anybody_is_served),
         cmocka_unit_test(the_gate_is_closed_until_the_dead_are_known),
         cmocka_unit_test(nobody_is_held_up_while_containerd_is_away),
+        cmocka_unit_test(what_takes_long_by_its_nature_holds_nobody_up),
         cmocka_unit_test(a_kind_that_nobody_knows_stays_and_stops_nobody),
         cmocka_unit_test(many_that_cannot_be_recovered_leave_room_for_one_that_can),
         cmocka_unit_test(what_this_daemon_could_not_undo_or_finish_it_goes_on_trying),

@@ -448,6 +448,49 @@ IN_REAL_LOOP(what_was_over_when_the_disk_was_full_is_not_open_afterwards)
     return NULL;
 }
 
+/* The room for its end was reserved: a daemon that dies now has not left it open. */
+IN_REAL_LOOP(an_intent_can_be_closed_when_the_disk_is_full)
+{
+    ND_AUTO(temp_dir_remove) struct temp_dir dir = temp_dir_make();
+    struct nd_ledger *ledger;
+
+    if (mount("none", dir.path, "tmpfs", 0, "size=4m") < 0)
+        return NULL; /* not allowed here */
+    ND_TRY(nd_ledger_open(dir.path, &ledger));
+    for (int i = 0; i < 3; i++) {
+        struct nd_intent *intent = begin(ledger, "a1");
+
+        if (i == 0)
+            fill_disk(&dir);
+        expect_ok(nd_intent_close(intent));
+    }
+    nd_ledger_close(ledger);
+    assert_int_equal(umount(dir.path), 0);
+    return NULL;
+}
+
+IN_REAL_LOOP(an_intent_that_cannot_be_closed_stays_open)
+{
+    ND_AUTO(temp_dir_remove) struct temp_dir dir = temp_dir_make();
+    struct nd_intent *intent;
+    struct nd_ledger *ledger;
+
+    if (mount("none", dir.path, "tmpfs", 0, "size=512k") < 0)
+        return NULL;                           /* not allowed here */
+    ND_TRY(nd_ledger_open(dir.path, &ledger)); /* too small to reserve anything */
+    intent = begin(ledger, "a1");
+    fill_disk(&dir);
+    expect_code(nd_intent_close(intent), ND_EXHAUSTED);
+    nd_intent_leave(intent);
+    assert_int_equal(unlink(in_dir(&dir, "filler")), 0);
+    nd_ledger_close(ledger);
+    ND_TRY(nd_ledger_open(dir.path, &ledger));
+    assert_int_equal(count_of_the_dead(ledger), 1);
+    nd_ledger_close(ledger);
+    assert_int_equal(umount(dir.path), 0);
+    return NULL;
+}
+
 /* --- killed ------------------------------------------------------------------------------------- */
 
 struct child {
@@ -541,6 +584,8 @@ main(void)
         cmocka_unit_test(two_daemons_cannot_have_it),
         cmocka_unit_test(a_full_disk_refuses_the_intent_and_says_so),
         cmocka_unit_test(what_was_over_when_the_disk_was_full_is_not_open_afterwards),
+        cmocka_unit_test(an_intent_can_be_closed_when_the_disk_is_full),
+        cmocka_unit_test(an_intent_that_cannot_be_closed_stays_open),
         cmocka_unit_test(what_was_acknowledged_survives_a_kill_at_any_moment),
     };
 

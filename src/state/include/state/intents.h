@@ -53,6 +53,21 @@ struct nd_error *nd_intent_advance(struct nd_intent *intent, unsigned step) ND_C
 void nd_intent_drop(struct nd_intent *intent, bool flush);
 
 /*
+ * The same, but it counts as over only once that is written. Waits, shielded from the caller's end. On success
+ * it takes the intent; a failure leaves it open, and the caller takes the mutation back.
+ * Fails: ND_EXHAUSTED, ND_DATA_LOSS, ND_UNAVAILABLE. Context: fiber.
+ */
+struct nd_error *nd_intent_close(struct nd_intent *intent) ND_CHECK_RESULT;
+
+/*
+ * The two halves of that, for several and for what is to be written with them: submit the end of each, then
+ * what else there is, without a suspension; wait for that; it was written or failed with all of them. Then
+ * nd_intent_free(), or nd_intent_leave().
+ */
+struct nd_error *nd_intent_submit_end(struct nd_intent *intent) ND_CHECK_RESULT;
+void nd_intent_free(struct nd_intent *intent);
+
+/*
  * The mutation failed and could not be undone, or not be finished: leave it to a recovery, that of this
  * process (nd_intent_next_left()) or of the next. Takes the intent. Does not suspend.
  */

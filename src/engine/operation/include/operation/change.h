@@ -14,9 +14,10 @@
  *     ...
  *     ND_TRY(nd_change_done(&change));                  // the point of no return
  *
- * There are two sorts. One that makes something is taken back, by its undo list while the daemon lives and
+ * There are three sorts. One that makes something is taken back, by its undo list while the daemon lives and
  * by its recoverer (operation/recovery.h) when it died. One that removes something rolls forward: it has no
- * undo list, and what it did not finish its recoverer finishes.
+ * undo list, and what it did not finish its recoverer finishes. And one whose middle decides is the first
+ * until nd_change_decide(), the second from there on; its recoverer looks on which side it is.
  */
 
 #include "host/host.h"
@@ -49,13 +50,23 @@ struct nd_error *nd_change_ready(struct nd_change *change) ND_CHECK_RESULT;
 /* Push a step that takes back what is done next; `step` lives as long as the change. */
 void nd_change_undo(struct nd_change *change, struct nd_undo_step *step);
 
+/* What was done cannot be taken back any more: it rolls forward from here on. */
+void nd_change_decide(struct nd_change *change);
+
 /*
- * It is done, and a daemon that dies from here on leaves it so. Fails: ND_CANCELLED, ND_DEADLINE when the
- * caller's context has ended: it is then taken back after all. Context: fiber; suspends for the write.
+ * It is done, and a daemon that dies from here on leaves it so. Fails when that cannot be written: it is
+ * taken back then, because nobody may be told of a thing that the next daemon undoes. Within a request
+ * (operation/request.h) it is written with the answer. Context: fiber; suspends for the write.
  */
+struct nd_error *nd_change_commit(struct nd_change *change) ND_CHECK_RESULT;
+
+/* The same, unless the caller's context has ended. Fails: also ND_CANCELLED, ND_DEADLINE. */
 struct nd_error *nd_change_done(struct nd_change *change) ND_CHECK_RESULT;
 
-/* The same for one that happened whether or not somebody still wants it. */
+/*
+ * It is over, and what would be done about it by a recovery does no harm: one that rolled forward to its end.
+ * Written now or later.
+ */
 void nd_change_settle(struct nd_change *change);
 
 /* The end of the scope: what is not done is undone, or left to the recovery. Shielded. */

@@ -25,6 +25,10 @@ void nd_recovery_freep(struct nd_recovery **recovery);
 #define ND_RECOVERY_MAX_KINDS 32u
 void nd_recovery_add(struct nd_recovery *recovery, const char *kind, nd_recover_fn *fn, void *arg);
 
+/* The same for what takes as long as somebody else wants: nobody is held up by it, and it is not cut short. */
+void nd_recovery_add_patient(struct nd_recovery *recovery, const char *kind, nd_recover_fn *fn,
+                             void *arg);
+
 /* Recover, then wait for what is left by this process. Runs until cancelled: for a group of the server. */
 struct nd_error *nd_recovery_run(void *recovery) ND_CHECK_RESULT;
 

@@ -13,9 +13,13 @@
  *     err = work();
  *     return nd_request_end(&request, err, &reply);
  *
- * Only success is remembered: after a failure the same id tries again. The ends of the changes that were
- * made in between are committed together with the answer, so that a daemon which dies between the two has
- * neither.
+ * What succeeded is remembered, and what failed and all the same left something that is to stay. After another
+ * failure the same id tries again. The ends of the changes that were made in between are committed together
+ * with the answer, so that a daemon which dies between the two has neither; and when that cannot be written,
+ * what was made is taken back.
+ *
+ * A long call is answered when its work is done and its client goes on to listen: nd_request_end() comes then,
+ * and nd_request_update() adds what became known since.
  */
 
 #include "operation/operations.h"
@@ -42,7 +46,7 @@ struct nd_request {
     bool is_repeated;          /* it was done: see `outcome` */
     struct nd_outcome outcome; /* in the arena */
     struct nd_operations *ops; /* private from here on; NULL: without an id */
-    struct nd_host_lock *lock;
+    struct nd_host_lock *lock; /* NULL: not begun, or ended */
     struct nd_kept_intents kept;
 };
 #define ND_REQUEST_INIT ((struct nd_request){0})
@@ -50,14 +54,26 @@ struct nd_request {
 /*
  * Waits for one with the same id that is under way.
  * Fails: ND_INVALID about "request_id": not such an id, or (reason REQUEST_ID_REUSED) used for another
- *        request; ND_CANCELLED, ND_DEADLINE. Context: fiber, in which the work is done then.
+ *        request; with what the first one failed with, if that is remembered; ND_CANCELLED, ND_DEADLINE.
+ * Context: fiber, in which the work is done then.
  */
 struct nd_error *nd_request_begin(struct nd_operations *ops, const struct nd_request_spec *spec,
                                   struct nd_arena *arena, struct nd_request *ret) ND_CHECK_RESULT;
 
-/* Returns `err`; NULL: `reply` is remembered before this returns. Context: fiber. */
+/* A long call's row in the ledger is that of its operation. Before the end; `id` is copied. */
+void nd_request_is_operation(struct nd_request *request, const char *id, struct nd_arena *arena);
+
+/*
+ * Returns `err`; NULL: `reply` is remembered before this returns. Repeats are answered from here on. Fails
+ * also when it cannot be written. Context: fiber.
+ */
 struct nd_error *nd_request_end(struct nd_request *request, struct nd_error *err,
                                 const void *reply) ND_CHECK_RESULT;
+
+/* What is remembered becomes another reply. A failure is logged: the older one stays. Context: fiber. */
+void nd_request_update(struct nd_request *request, const void *reply);
+
+/* One that was not ended has failed. */
 void nd_request_leave(struct nd_request *request);
 
 #endif
