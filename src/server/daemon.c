@@ -244,7 +244,6 @@ serve(struct daemon *d)
     ND_TRY(nd_group_spawn(beside, nd_ctrd_run, nd_host_ctrd(d->services.host)));
     ND_TRY(nd_group_spawn(beside, nd_recovery_run, d->recovery));
     ND_TRY(nd_group_spawn(beside, nd_containers_watch, d->services.containers));
-    ND_TRY(nd_group_spawn(beside, nd_leases_watch, nd_host_ctrd(d->services.host)));
     ND_TRY(listen_all(d));
     ND_TRY(nd_group_spawn(beside, say_ready, d));
     return nd_server_run(d->server);

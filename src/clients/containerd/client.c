@@ -66,8 +66,6 @@ nd_ctrd_new(const struct nd_ctrd_options *options, struct nd_ctrd **ret)
     ND_TRY(parse_address(options->address, &addr));
     ctrd = nd_new(struct nd_ctrd);
     ctrd->address = nd_strdup(addr.path);
-    nd_lease_owner(ctrd->lease_owner);
-    ctrd->leases = nd_map_new();
     ctrd->health_interval_ns =
         options->health_interval_ns != 0 ? options->health_interval_ns : ND_CTRD_HEALTH_INTERVAL_NS;
     ctrd->channel =
@@ -91,7 +89,6 @@ nd_ctrd_free(struct nd_ctrd *ctrd)
         return;
     nd_channel_free(ctrd->channel);
     nd_free(ctrd->address);
-    nd_map_free(ctrd->leases);
     nd_free(ctrd->version_text);
     nd_free(ctrd->version_revision);
     nd_free(ctrd);
@@ -275,6 +272,7 @@ nd_ctrd_stream(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope,
     uint64_t losses = ctrd->losses;
     struct nd_error *err;
 
+    ND_TRY(reach_fault(method, ""));
     ND_TRY(make_metadata(scope, &md));
     options.metadata = md;
     err = nd_client_call_begin(ctrd->channel, method, &options, ret);

@@ -18,6 +18,7 @@
  */
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "codec/digest.h"
@@ -72,11 +73,16 @@ send_and_receive(struct nd_content_writer *w, const CtContent__WriteRequest *req
 static struct nd_error *
 exchange(struct nd_content_writer *w, const CtContent__WriteRequest *req)
 {
-    struct nd_error *err = send_and_receive(w, req);
-    enum nd_code code = nd_error_code(err);
+    struct nd_error *err = ND_FAULT("content.write");
+    enum nd_code code;
 
     if (err == NULL)
+        err = send_and_receive(w, req);
+    if (err == NULL)
+        err = ND_FAULT("content.write done");
+    if (err == NULL)
         return NULL;
+    code = nd_error_code(err);
     if (code == ND_EXISTS || code == ND_UNAVAILABLE)
         w->is_ours = false;
     return nd_ctrd_stream_failure(w->ctrd, err);

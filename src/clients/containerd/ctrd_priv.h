@@ -4,15 +4,9 @@
 /* What the files of this room share: the client's inside, and labels as map entries. */
 
 #include "base/buf.h"
-#include "base/map.h"
 #include "containerd/client.h"
 #include "containerd/limits.h"
 #include "fiber/sync.h"
-
-/* Who makes leases: this client of this process, in a form that tells it from any other, the dead included. */
-#define ND_LEASE_OWNER_LABEL "nerdctl-grpc/owner"
-#define ND_LEASE_OWNER_SIZE  80
-void nd_lease_owner(char ret[ND_LEASE_OWNER_SIZE]);
 
 struct nd_ctrd {
     struct nd_channel *channel;
@@ -29,9 +23,6 @@ struct nd_ctrd {
     size_t n_listeners;
     bool told_up;             /* what the listeners know, */
     uint64_t told_connection; /* and of which connection */
-
-    char lease_owner[ND_LEASE_OWNER_SIZE]; /* on the leases of this client */
-    struct nd_map *leases;                 /* ids of those that are wanted -> anything */
 
     uint64_t version_of; /* the connection that `version` was asked over; 0: none */
     struct nd_ctrd_version version;

@@ -1,10 +1,9 @@
 /*
- * Leases: what was made under one is kept from the garbage collector until the lease is deleted. One that
- * could not be deleted, because containerd was gone, is deleted when it is back (lease_owner.c); one that is
- * forgotten for good expires by itself.
+ * Leases: what was made under one is kept from the garbage collector until the lease is deleted. Whoever makes
+ * one has noted its id before, and sees to it that it goes; one that is forgotten all the same expires by
+ * itself.
  */
 
-#include "base/random.h"
 #include "containerd/leases.pb-c.h"
 
 #include "ctrd_priv.h"
@@ -33,26 +32,14 @@ nd_ctrd_map(struct nd_arena *arena, const ProtobufCMessageDescriptor *desc,
 }
 
 struct nd_error *
-nd_lease_create(struct nd_ctrd *ctrd, const char *ns, struct nd_lease *ret)
-{
-    struct nd_lease lease = {0};
-
-    nd_random_hex(lease.id, ND_LEASE_ID_BYTES);
-    ND_TRY(nd_lease_create_as(ctrd, ns, &lease));
-    *ret = lease;
-    return NULL;
-}
-
-struct nd_error *
-nd_lease_create_as(struct nd_ctrd *ctrd, const char *ns, const struct nd_lease *lease)
+nd_lease_create(struct nd_ctrd *ctrd, const char *ns, const struct nd_lease *lease)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     CtLeases__CreateRequest req = CT_LEASES__CREATE_REQUEST__INIT;
     CtLeases__CreateResponse *rsp;
     const struct nd_ctrd_scope scope = {.ns = ns};
     char expires[ND_RFC3339_SIZE];
-    const char *const labels[] = {"containerd.io/gc.expire", expires, ND_LEASE_OWNER_LABEL,
-                                  ctrd->lease_owner, NULL};
+    const char *const labels[] = {"containerd.io/gc.expire", expires, NULL};
     struct nd_error *err;
 
     ND_TRY(nd_ctx_check());
@@ -62,13 +49,8 @@ nd_lease_create_as(struct nd_ctrd *ctrd, const char *ns, const struct nd_lease *
                              &req.n_labels);
     /* Shielded: a lease whose creation is cancelled half-way may exist, and nobody would delete it. */
     ND_SHIELDED(ND_CTRD_UNDO_NS);
-    (void)nd_map_set(ctrd->leases, nd_str(lease->id), ctrd);
     err = nd_ctrd_call(ctrd, scope, CT_LEASES_CREATE, &req, arena, &rsp);
-    if (err != NULL) {
-        (void)nd_map_take(ctrd->leases, nd_str(lease->id));
-        return nd_error_wrap(err, "create lease");
-    }
-    return NULL;
+    return err != NULL ? nd_error_wrap(err, "create lease") : NULL;
 }
 
 struct nd_error *
@@ -81,7 +63,6 @@ nd_lease_delete(struct nd_ctrd *ctrd, const char *ns, const struct nd_lease *lea
     const struct nd_ctrd_scope scope = {.ns = ns};
 
     ND_SHIELDED(sync ? ND_CTRD_TREE_TIMEOUT_NS : ND_CTRD_UNDO_NS);
-    (void)nd_map_take(ctrd->leases, nd_str(lease->id)); /* when this fails, the sweeper does it */
     req.id = nd_ctrd_text(lease->id);
     req.sync = sync;
     err = nd_ctrd_call(ctrd, scope, CT_LEASES_DELETE, &req, arena, &rsp);

@@ -10,6 +10,7 @@
 #include "operation/recovery.h"
 
 #include "leased_priv.h"
+#include "removal_priv.h"
 
 #define CHANGE_LEASE "lease"
 
@@ -39,7 +40,7 @@ nd_leased_take(struct leased *l)
 {
     ND_TRY(nd_change_ready(&l->change));
     nd_change_undo(&l->change, &l->step);
-    return nd_lease_create_as(l->ctrd, l->ns, &l->lease);
+    return nd_lease_create(l->ctrd, l->ns, &l->lease);
 }
 
 void
@@ -61,4 +62,5 @@ void
 nd_images_recover_by(struct nd_host *host, struct nd_recovery *recovery)
 {
     nd_recovery_add(recovery, CHANGE_LEASE, recover, host);
+    nd_recovery_add(recovery, CHANGE_REMOVE_IMAGE, nd_recover_image_removal, host);
 }

@@ -8,6 +8,8 @@
  *                                  type (":"), as nerdctl does it
  *   used by a stopped container    refused without force
  *   found by id, several names     refused without force; with it all go
+ *
+ * A name that goes alone is one call, which happened or not.
  */
 
 #include "base/buf.h"
@@ -15,6 +17,7 @@
 #include "image/limits.h"
 
 #include "records_priv.h"
+#include "removal_priv.h"
 #include "tree_priv.h"
 
 struct users {
@@ -88,17 +91,48 @@ in_use(const char *name, const char *container, bool running)
                                       : "remove the container first, or use --force");
 }
 
-/* The name goes; while a container runs on it, the content keeps another. */
+/* While a container runs on it, the content keeps another name: two steps, which roll forward. */
 static struct nd_error *
-remove_name(struct nd_host *host, const char *ns, const CtImages__Image *image, bool keep_content,
-            bool sync, struct nd_arena *arena)
+remove_and_keep_content(struct nd_host *host, const char *ns, const CtImages__Image *image,
+                        bool sync, struct nd_arena *arena)
 {
     CtImages__Image *kept;
 
-    if (keep_content)
-        ND_TRY(nd_record_put(host, (struct nd_ctrd_scope){.ns = ns}, ":", image->target, arena,
-                             &kept));
+    ND_TRY(nd_record_put(host, (struct nd_ctrd_scope){.ns = ns}, ":", image->target, arena, &kept));
     return nd_record_delete(host, ns, image->name, sync, arena);
+}
+
+static struct nd_error *
+remove_used_name(struct nd_host *host, const char *ns, const CtImages__Image *image, bool sync,
+                 struct nd_arena *arena)
+{
+    const struct nd_change_spec spec = {.kind = CHANGE_REMOVE_IMAGE,
+                                        .ns = ns,
+                                        .object = "",
+                                        .payload = nd_str(image->name),
+                                        .forward = true};
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
+
+    ND_TRY(nd_change_begin(host, &spec, &change));
+    ND_TRY(nd_change_ready(&change));
+    ND_TRY(remove_and_keep_content(host, ns, image, sync, arena));
+    nd_change_settle(&change);
+    return NULL;
+}
+
+struct nd_error *
+nd_recover_image_removal(void *host, const struct nd_open_intent *intent)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    CtImages__Image *image;
+    struct nd_error *err = nd_record_get(host, intent->ns, intent->payload.ptr, arena, &image);
+
+    if (err == NULL)
+        err = remove_and_keep_content(host, intent->ns, image, false, arena);
+    if (nd_error_code(err) != ND_NOT_FOUND)
+        return err;
+    nd_error_free(err);
+    return NULL;
 }
 
 /* Whether another name leads to the same content. */
@@ -126,7 +160,10 @@ remove_one(struct nd_host *host, const char *ns, const Pb__ImageServiceRemoveReq
     if (!req->force && (users.running != NULL || users.stopped != NULL))
         return in_use(image->name, users.running != NULL ? users.running : users.stopped,
                       users.running != NULL);
-    ND_TRY(remove_name(host, ns, image, users.running != NULL, !req->async, arena));
+    if (users.running != NULL)
+        ND_TRY(remove_used_name(host, ns, image, !req->async, arena));
+    else
+        ND_TRY(nd_record_delete(host, ns, image->name, !req->async, arena));
     rsp->untagged[rsp->n_untagged++] = image->name;
     return NULL;
 }

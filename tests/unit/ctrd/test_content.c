@@ -127,10 +127,12 @@ IN_REAL_LOOP(existing_blobs_get_into_the_lease)
         ND_AUTO(nd_content_writer_closep) struct nd_content_writer *writer = NULL;
         char digest[ND_DIGEST_TEXT_SIZE];
         struct nd_str blob = random_blob(w, 100, digest);
-        struct nd_lease first, second;
+        struct nd_lease first = {.id = ""}, second = {.id = ""};
         struct nd_ctrd_scope scope = NS;
         struct nd_error *err;
 
+        nd_random_hex(first.id, ND_LEASE_ID_BYTES);
+        nd_random_hex(second.id, ND_LEASE_ID_BYTES);
         expect_ok(nd_lease_create(w->ctrd, "test", &first));
         expect_ok(nd_lease_create(w->ctrd, "test", &second));
         scope.lease = first.id;

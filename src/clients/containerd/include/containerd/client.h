@@ -81,17 +81,16 @@ struct nd_ctrd_version {
 };
 struct nd_error *nd_ctrd_version(struct nd_ctrd *ctrd, struct nd_ctrd_version *ret) ND_CHECK_RESULT;
 
-/* A lease for what is in flight: random id, expires by itself after a day. */
+/*
+ * A lease for what is in flight; expires by itself after a day. The caller chooses its id, ND_LEASE_ID_BYTES random
+ * bytes in hex, and notes it before: nobody else would delete it.
+ */
+#define ND_LEASE_ID_BYTES 16
 struct nd_lease {
     char id[40];
 };
 struct nd_error *nd_lease_create(struct nd_ctrd *ctrd, const char *ns,
-                                 struct nd_lease *ret) ND_CHECK_RESULT;
-
-/* The same with an id that the caller chose: ND_LEASE_ID_BYTES random bytes in hex. */
-#define ND_LEASE_ID_BYTES 16
-struct nd_error *nd_lease_create_as(struct nd_ctrd *ctrd, const char *ns,
-                                    const struct nd_lease *lease) ND_CHECK_RESULT;
+                                 const struct nd_lease *lease) ND_CHECK_RESULT;
 
 /* Shielded; success when it is gone already. `sync` waits for the garbage collection. */
 struct nd_error *nd_lease_delete(struct nd_ctrd *ctrd, const char *ns, const struct nd_lease *lease,
@@ -103,15 +102,6 @@ struct nd_error *nd_lease_delete(struct nd_ctrd *ctrd, const char *ns, const str
  */
 struct nd_buf;
 void nd_ctrd_filter_eq(struct nd_buf *buf, const char *field_path, struct nd_str value);
-
-/*
- * Delete the leases, of all namespaces, that nobody wants any more: their makers have died, or this client
- * could not delete them when it wanted to. Waits for containerd. `ctrd` is a struct nd_ctrd. Context: fiber.
- */
-struct nd_error *nd_leases_sweep(void *ctrd) ND_CHECK_RESULT;
-
-/* The same now and after each new connection, until cancelled: to be spawned in a group of the server. */
-struct nd_error *nd_leases_watch(void *ctrd) ND_CHECK_RESULT;
 
 /* Type URLs of what an Any carries (bare names, as containerd wants them). */
 #define ND_TYPE_SPEC         "types.containerd.io/opencontainers/runtime-spec/1/Spec"

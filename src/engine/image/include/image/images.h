@@ -19,7 +19,7 @@
 #include "oci/image.h"
 #include "oci/platform.h"
 
-/* Say how leases are recovered that a dead daemon left. Context: start-up. */
+/* Say how leases and removals are recovered that a dead daemon left. Context: start-up. */
 struct nd_recovery; /* operation/recovery.h */
 void nd_images_recover_by(struct nd_host *host, struct nd_recovery *recovery);
 
