@@ -12,19 +12,13 @@
  * asked between them.
  */
 
-#include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/log.h"
 #include "base/random.h"
 #include "container/lifecycle.h"
-#include "fiber/work.h"
 #include "store/hosts.h"
-#include "store/names.h"
 
 #include "creation_priv.h"
-#include "labels_priv.h"
+#include "naming_priv.h"
 
 #define UNDO_STEPS 8u
 
@@ -53,16 +47,13 @@ undo_state(void *arg)
     return nd_state_remove(c->state);
 }
 
+/* When it is somebody else's, that is why nothing came of this creation. */
 static struct nd_error *
 undo_name(void *arg)
 {
     struct creation *c = arg;
-    struct nd_error *err = nd_name_release(c->store, c->ns, c->name, c->id);
 
-    if (nd_error_code(err) != ND_PRECONDITION)
-        return err;
-    nd_error_free(err); /* it is somebody else's: that is why nothing came of this creation */
-    return NULL;
+    return nd_naming_give_back(c->store, c->ns, c->name, c->id);
 }
 
 static struct nd_error *
@@ -84,34 +75,12 @@ undo_record(void *arg)
 }
 
 static struct nd_error *
-name_in_use(const char *name, const char *owner)
-{
-    struct nd_error *err =
-        nd_error_new(ND_EXISTS, "name \"%s\" is already used by ID \"%s\"", name, owner);
-
-    err = nd_error_meta(nd_error_reason(err, "NAME_IN_USE"), "owner", owner);
-    return nd_error_hint(err, "remove or rename that container, or use another name");
-}
-
-/* The owner is in the error of the store already. */
-static struct nd_error *
 take_name(struct changing *ch)
 {
     struct creation *c = ch->c;
-    const char *owner = "";
-    struct nd_error *err, *in_use;
 
     will_undo(ch, undo_name, "release the name");
-    err = nd_name_acquire(c->store, c->ns, c->name, c->id);
-    if (nd_error_code(err) != ND_EXISTS)
-        return err;
-    for (size_t i = 0; i < nd_error_n_meta(err); i++) {
-        if (strcmp(nd_error_meta_key(err, i), "owner") == 0)
-            owner = nd_error_meta_value(err, i);
-    }
-    in_use = name_in_use(c->name, owner);
-    nd_error_free(err);
-    return in_use;
+    return nd_naming_take(c->store, c->ns, c->name, c->id);
 }
 
 /* The folder by which the container exists for nerdctl, and the name. */
@@ -163,65 +132,6 @@ write_files(void *arg)
     return nd_hosts_add(c->store, c->ns, plan->net_mode, &meta);
 }
 
-/* SystemdCgroup must agree with the path of the spec; BinaryName takes runc's place. */
-static void
-set_runtime_options(const struct creation *c, CtContainers__Runtime *runtime)
-{
-    CtTasks__RuncOptions options = CT_TASKS__RUNC_OPTIONS__INIT;
-    Google__Protobuf__Any *any;
-    size_t size;
-
-    if (strcmp(c->plan->runtime, "io.containerd.runc.v2") != 0)
-        return; /* another shim has options of its own, or none */
-    options.systemd_cgroup = c->plan->systemd_cgroup;
-    if (c->plan->runtime_binary != NULL)
-        options.binary_name = (char *)c->plan->runtime_binary;
-    any = nd_arena_new_object(c->arena, Google__Protobuf__Any);
-    google__protobuf__any__init(any);
-    size = ct_tasks__runc_options__get_packed_size(&options);
-    any->type_url = (char *)ND_TYPE_RUNC_OPTIONS;
-    any->value.data = nd_arena_alloc(c->arena, size + 1);
-    any->value.len = ct_tasks__runc_options__pack(&options, any->value.data);
-    runtime->options = any;
-}
-
-static void
-set_record_labels(const struct creation *c, record *rec)
-{
-    rec->labels = nd_arena_new_array(c->arena, c->labels.n, CtContainers__Container__LabelsEntry *);
-    for (size_t i = 0; i < c->labels.n; i++) {
-        CtContainers__Container__LabelsEntry *entry =
-            nd_arena_new_object(c->arena, CtContainers__Container__LabelsEntry);
-
-        ct_containers__container__labels_entry__init(entry);
-        entry->key = (char *)c->labels.at[i].key;
-        entry->value = (char *)c->labels.at[i].value;
-        rec->labels[rec->n_labels++] = entry;
-    }
-}
-
-static struct nd_error *
-create_record(const struct creation *c)
-{
-    record rec = CT_CONTAINERS__CONTAINER__INIT;
-    CtContainers__Runtime runtime = CT_CONTAINERS__RUNTIME__INIT;
-    Google__Protobuf__Any spec = GOOGLE__PROTOBUF__ANY__INIT;
-
-    spec.type_url = (char *)ND_TYPE_SPEC;
-    spec.value.data = (uint8_t *)c->spec.ptr;
-    spec.value.len = c->spec.len;
-    runtime.name = (char *)c->plan->runtime;
-    set_runtime_options(c, &runtime);
-    rec.id = (char *)c->id;
-    rec.image = (char *)c->image.name;
-    rec.runtime = &runtime;
-    rec.spec = &spec;
-    rec.snapshotter = (char *)c->image.snapshotter;
-    rec.snapshot_key = (char *)c->id;
-    set_record_labels(c, &rec);
-    return nd_container_record_create(c->cs, c->ns, &rec);
-}
-
 /* The other fiber: containerd's objects. */
 static struct nd_error *
 make_record(void *arg)
@@ -233,73 +143,11 @@ make_record(void *arg)
     will_undo(ch, undo_record, "delete record and snapshot");
     {
         ND_SHIELDED(ND_SHIELD_GRACE_NS);
-        ND_TRY_DOING(create_record(c), "make the record");
+        ND_TRY_DOING(nd_creation_record(c), "make the record");
     }
     ND_TRY(nd_ctx_check());
     ND_SHIELDED(ND_SHIELD_GRACE_NS);
-    return nd_snapshot_prepare(c->cs, c->ns, &name, c->arena, &c->mounts);
-}
-
-struct source_job {
-    struct creation *c;
-    size_t failed;
-    int errnum;
-};
-
-/* mkdir -p; an errno. Changes `path` meanwhile. */
-static int
-make_folders(char *path)
-{
-    for (char *at = path + 1;; at++) {
-        char c = *at;
-
-        if (c != '/' && c != '\0')
-            continue;
-        *at = '\0';
-        if (mkdir(path, 0755) < 0 && errno != EEXIST)
-            return errno;
-        *at = c;
-        if (c == '\0')
-            return 0;
-    }
-}
-
-/* On a thread: sources that may be made. What was made stays, it is the user's folder. */
-static void
-make_sources(void *arg)
-{
-    struct source_job *job = arg;
-    const struct plan *plan = job->c->plan;
-
-    for (size_t i = 0; i < plan->n_mounts && job->errnum == 0; i++) {
-        const struct plan_mount *m = &plan->mounts[i];
-
-        if (m->kind != PLAN_BIND || !m->create_source || access(m->source, F_OK) == 0)
-            continue;
-        job->errnum = make_folders(nd_arena_strdup(job->c->arena, m->source));
-        job->failed = i;
-    }
-}
-
-static struct nd_error *
-create_sources(struct creation *c)
-{
-    struct source_job job = {.c = c};
-    bool any = false;
-
-    for (size_t i = 0; i < c->plan->n_mounts; i++)
-        any |= c->plan->mounts[i].create_source;
-    if (!any)
-        return NULL;
-    ND_TRY(nd_work(ND_WORK_SHORT, make_sources, &job));
-    if (job.errnum == 0)
-        return NULL;
-    return nd_error_in_field(
-        nd_in_element(nd_error_in_field(
-                          nd_error_errno(job.errnum, "make %s", c->plan->mounts[job.failed].source),
-                          "source"),
-                      "mounts", job.failed),
-        "config");
+    return nd_unless_image_removed(nd_snapshot_prepare(c->cs, c->ns, &name, c->arena, &c->mounts));
 }
 
 /* The two halves at once; both have ended when this returns. */
@@ -323,7 +171,7 @@ change(struct creation *c)
     ND_TRY(nd_change_ready(c->change));
     if (!has_own_name(c))
         ND_TRY(take_place(ch));
-    ND_TRY(create_sources(c));
+    ND_TRY(nd_creation_sources(c));
     return make_both(ch);
 }
 
@@ -350,17 +198,12 @@ resolve_image(struct creation *c)
     return NULL;
 }
 
-/* Names are reserved by files that end with the task, so the labels of containers are asked as well. */
 static struct nd_error *
 check_name_is_free(struct creation *c)
 {
     const char *name = c->plan->config->name;
-    char *owner;
 
-    if (name[0] == '\0')
-        return NULL;
-    ND_TRY(nd_container_name_owner(c->cs, c->ns, name, c->arena, &owner));
-    return owner != NULL ? name_in_use(name, owner) : NULL;
+    return name[0] != '\0' ? nd_naming_check_free(c->cs, c->ns, name, c->arena) : NULL;
 }
 
 static struct nd_error *

@@ -79,6 +79,12 @@ struct nd_error *nd_creation_labels(struct creation *c) ND_CHECK_RESULT;
 /* The spec (spec_input.c). Context: any. */
 struct nd_error *nd_creation_spec(struct creation *c) ND_CHECK_RESULT;
 
+/* Missing sources of bind mounts are made where that was asked for (sources.c). Context: fiber. */
+struct nd_error *nd_creation_sources(struct creation *c) ND_CHECK_RESULT;
+
+/* The record, in containerd (creation_record.c). Context: fiber. */
+struct nd_error *nd_creation_record(const struct creation *c) ND_CHECK_RESULT;
+
 /*
  * The whole of it (create.c): look, then change. It is there then, and goes again unless the caller calls
  * `change` done; the caller holds `*ret_hold`, its lock, until then. Context: fiber.

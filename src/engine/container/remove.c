@@ -20,11 +20,11 @@
 #include "container/lifecycle.h"
 #include "container/limits.h"
 #include "store/hosts.h"
-#include "store/names.h"
 #include "store/state.h"
 
 #include "changes_priv.h"
 #include "labels_priv.h"
+#include "naming_priv.h"
 #include "remove_priv.h"
 #include "shm_priv.h"
 
@@ -154,21 +154,13 @@ has_shm(struct removal *r)
     return nd_str_eqz(nd_json_string(nd_json_find(ipc, "mode")), "shareable");
 }
 
-/* A name that has another owner by now is left to that one. */
 static void
 free_name_and_hosts(struct removal *r)
 {
     const char *name = nd_container_record_name(r->rec);
-    struct nd_error *err;
 
-    if (name[0] != '\0') {
-        err = nd_name_release(r->store, r->ns, name, r->rec->id);
-        if (nd_error_code(err) == ND_PRECONDITION || nd_error_code(err) == ND_INVALID) {
-            nd_error_free(err);
-            err = NULL;
-        }
-        warn(r, "release the name", err);
-    }
+    if (name[0] != '\0')
+        warn(r, "release the name", nd_naming_give_back(r->store, r->ns, name, r->rec->id));
     warn(r, "remove the hosts file", nd_hosts_remove(r->store, r->ns, r->rec->id));
     r->freed = true;
 }

@@ -276,6 +276,16 @@ get_texts(struct nd_containers *cs, const char *ns, const char *snapshotter, con
 }
 
 struct nd_error *
+nd_unless_image_removed(struct nd_error *err)
+{
+    if (nd_error_code(err) != ND_NOT_FOUND)
+        return err;
+    err = nd_error_wrap(nd_error_recode(err, ND_ABORTED), "the image is being removed");
+    return nd_error_hint(nd_error_reason(err, "IMAGE_REMOVED"),
+                         "load the image again, or use another one");
+}
+
+struct nd_error *
 nd_accounts_resolve(struct nd_containers *cs, const struct account_query *query,
                     struct nd_arena *arena, struct nd_user *ret)
 {
@@ -285,8 +295,8 @@ nd_accounts_resolve(struct nd_containers *cs, const struct account_query *query,
     struct account_texts *texts;
     struct nd_error *err;
 
-    ND_TRY_DOING(get_texts(cs, query->ns, query->snapshotter, query->chain_id, &texts),
-                 "users of the image");
+    err = get_texts(cs, query->ns, query->snapshotter, query->chain_id, &texts);
+    ND_TRY_DOING(nd_unless_image_removed(err), "users of the image");
     user.passwd = nd_str_n(texts->passwd, texts->passwd_len);
     user.group = nd_str_n(texts->group, texts->group_len);
     err = nd_user_resolve(&user, arena, ret);
