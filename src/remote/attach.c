@@ -221,6 +221,26 @@ begin_call(struct session *session, const void *first)
     return NULL;
 }
 
+/* Nothing is known of a process yet: the same request once more. */
+static bool
+may_ask_again(const struct session *session)
+{
+    const struct nd_attach *attach = session->attach;
+
+    return attach->is_request && !attach->is_running;
+}
+
+static struct nd_error *
+ask_again(struct session *session)
+{
+    ND_AUTO(nd_mutex_unlockp) struct nd_mutex *lock = NULL;
+
+    ND_TRY(nd_mutex_lock(&session->talking));
+    lock = &session->talking;
+    ND_TRY(nd_channel_connect(session->attach->cli->channel));
+    return begin_call(session, session->attach->options);
+}
+
 /* Go on with the session: in a command, or in a container's first process. */
 static struct nd_error *
 begin_again(struct session *session)
@@ -260,7 +280,11 @@ begin_again(struct session *session)
 static struct nd_error *
 resume(struct session *session, struct nd_error *err)
 {
-    if (nd_error_code(err) != ND_UNAVAILABLE || session->name == NULL || session->attach->has_ended)
+    bool ask = may_ask_again(session) && nd_cli_was_cut(session->attach->cli, err);
+
+    if (nd_error_code(err) != ND_UNAVAILABLE || session->attach->has_ended)
+        return err;
+    if (session->name == NULL && !ask)
         return err;
     if (session->resume_until_ns == 0)
         session->resume_until_ns = nd_loop_now().ns + RESUME_NS;
@@ -270,7 +294,7 @@ resume(struct session *session, struct nd_error *err)
         struct nd_error *again = nd_fiber_sleep(RESUME_PAUSE_NS);
 
         if (again == NULL)
-            again = begin_again(session);
+            again = ask ? ask_again(session) : begin_again(session);
         if (again == NULL) {
             nd_error_free(err);
             return NULL;

@@ -59,7 +59,8 @@ struct nd_attach {
     bool sig_proxy;    /* pass signals on, unless it has a terminal */
     bool no_stdout;    /* drop this output */
     bool no_stderr;
-    bool quiet; /* no progress */
+    bool quiet;      /* no progress */
+    bool is_request; /* the first message has a request id: it can be sent again */
 
     /* Results. */
     bool is_running; /* it was started */

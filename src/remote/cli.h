@@ -43,6 +43,25 @@ struct nd_error *nd_cli_call(struct nd_cli *cli, nd_fiber_fn *fn, void *arg) ND_
 struct nd_error *nd_cli_unary(struct nd_cli *cli, const struct nd_method_desc *method,
                               const void *request, void *ret) ND_CHECK_RESULT;
 
+/*
+ * What a command changes is asked for with an id, so that it can be asked again when the connection breaks before the
+ * answer: the daemon does it once. A random one, in the arena.
+ */
+char *nd_cli_request_id(struct nd_cli *cli);
+
+/*
+ * `fn(arg)` makes a call with such an id; as long as the connection breaks under it, and for some seconds, it
+ * is made again. Context: fiber.
+ */
+struct nd_error *nd_cli_repeat(struct nd_cli *cli, nd_fiber_fn *fn, void *arg) ND_CHECK_RESULT;
+
+/* The connection broke under a call that failed with this. Context: any. */
+bool nd_cli_was_cut(const struct nd_cli *cli, const struct nd_error *err);
+
+/* A unary call with such an id, which is in the request. */
+struct nd_error *nd_cli_mutate(struct nd_cli *cli, const struct nd_method_desc *method,
+                               const void *request, void *ret) ND_CHECK_RESULT;
+
 /* Write what is in `cli->out`. Fails when standard output cannot be written. Context: any. */
 struct nd_error *nd_cli_flush(struct nd_cli *cli) ND_CHECK_RESULT;
 

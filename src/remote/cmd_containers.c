@@ -1,5 +1,5 @@
 /*
- * stop, kill, rm, wait: commands that say one thing to each of several containers.
+ * stop, kill, rm, wait: commands that say one thing to each of several containers; and rename, of one.
  */
 
 #include "cli.h"
@@ -32,13 +32,14 @@ stop_one(struct nd_target_job *job)
     Pb__ContainerServiceStopResponse *reply;
 
     request.container = (char *)job->name;
+    request.request_id = nd_cli_request_id(job->cli);
     request.signal = (char *)nd_flag_textz(flags, "signal");
     if (nd_flag_given(flags, "time")) {
         request.timeout_presence_case =
             PB__CONTAINER_SERVICE_STOP_REQUEST__TIMEOUT_PRESENCE_TIMEOUT;
         request.timeout = (int32_t)nd_flag_int(flags, "time");
     }
-    ND_TRY(nd_cli_unary(job->cli, PB_CONTAINER_SERVICE_STOP, &request, &reply));
+    ND_TRY(nd_cli_mutate(job->cli, PB_CONTAINER_SERVICE_STOP, &request, &reply));
     job->text = job->name;
     return NULL;
 }
@@ -56,8 +57,9 @@ kill_one(struct nd_target_job *job)
     Pb__ContainerServiceKillResponse *reply;
 
     request.container = (char *)job->name;
+    request.request_id = nd_cli_request_id(job->cli);
     request.signal = (char *)nd_flag_textz(job->cli->flags, "signal");
-    ND_TRY(nd_cli_unary(job->cli, PB_CONTAINER_SERVICE_KILL, &request, &reply));
+    ND_TRY(nd_cli_mutate(job->cli, PB_CONTAINER_SERVICE_KILL, &request, &reply));
     job->text = reply->container_id;
     return NULL;
 }
@@ -78,9 +80,10 @@ rm_one(struct nd_target_job *job)
     struct nd_error *err;
 
     request.container = (char *)job->name;
+    request.request_id = nd_cli_request_id(job->cli);
     request.force = nd_flag_bool(flags, "force");
     request.volumes = nd_flag_bool(flags, "volumes");
-    err = nd_cli_unary(job->cli, PB_CONTAINER_SERVICE_REMOVE, &request, &reply);
+    err = nd_cli_mutate(job->cli, PB_CONTAINER_SERVICE_REMOVE, &request, &reply);
     if (request.force && nd_error_code(err) == ND_NOT_FOUND) {
         nd_line(ND_LINE_ERROR, "%s", nd_error_message(err));
         nd_error_free(err);
@@ -98,6 +101,25 @@ static struct nd_error *
 rm(struct nd_cli *cli)
 {
     return nd_targets_run(cli, rm_one, NULL);
+}
+
+static struct nd_error *
+rename_container(void *arg)
+{
+    struct nd_cli *cli = arg;
+    Pb__ContainerServiceRenameRequest request = PB__CONTAINER_SERVICE_RENAME_REQUEST__INIT;
+    Pb__ContainerServiceRenameResponse *reply;
+
+    request.container = (char *)nd_cli_arg(cli, 0);
+    request.new_name = (char *)nd_cli_arg(cli, 1);
+    request.request_id = nd_cli_request_id(cli);
+    return nd_cli_mutate(cli, PB_CONTAINER_SERVICE_RENAME, &request, &reply);
+}
+
+static struct nd_error *
+rename_one(struct nd_cli *cli)
+{
+    return nd_cli_call(cli, rename_container, cli);
 }
 
 /* One exit code a line, in the order of the arguments, as soon as it is known. */
@@ -162,6 +184,17 @@ const struct nd_command nd_command_container_rm = {
     .max_args = ND_ARGS_ANY,
     .flags = ND_FLAG_TABLE(rm_flags),
     .run = rm,
+};
+
+const struct nd_command nd_command_container_rename = {
+    .path = "container rename",
+    .aliases = "rename",
+    .usage = "rename [flags] CONTAINER NEW_NAME",
+    .help = "Give a container another name",
+    .min_args = 2,
+    .max_args = 2,
+    .marks = ND_COMMAND_USAGE,
+    .run = rename_one,
 };
 
 const struct nd_command nd_command_container_wait = {

@@ -19,7 +19,8 @@ tag_image(void *arg)
 
     request.source = (char *)nd_cli_arg(cli, 0);
     request.target = (char *)nd_cli_arg(cli, 1);
-    return nd_cli_unary(cli, PB_IMAGE_SERVICE_TAG, &request, &reply);
+    request.request_id = nd_cli_request_id(cli);
+    return nd_cli_mutate(cli, PB_IMAGE_SERVICE_TAG, &request, &reply);
 }
 
 static struct nd_error *
@@ -53,7 +54,8 @@ rm_one(struct nd_target_job *job)
     request.image = (char *)job->name;
     request.force = nd_flag_bool(flags, "force");
     request.async = nd_flag_bool(flags, "async");
-    err = nd_cli_unary(job->cli, PB_IMAGE_SERVICE_REMOVE, &request, &reply);
+    request.request_id = nd_cli_request_id(job->cli);
+    err = nd_cli_mutate(job->cli, PB_IMAGE_SERVICE_REMOVE, &request, &reply);
     if (request.force && nd_error_code(err) == ND_NOT_FOUND) {
         nd_line(ND_LINE_ERROR, "%s", nd_error_message(err));
         nd_error_free(err);

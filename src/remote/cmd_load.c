@@ -32,8 +32,11 @@ struct load {
     struct nd_cli *cli;
     int fd;
     Pb__LoadOptions options;
+    bool is_seekable; /* it can be read again */
+    off_t from;       /* where it begins */
     struct nd_client_call *call;
     struct nd_group *group;
+    size_t n_told, n_images; /* printed so far; seen in this call */
 };
 
 /* A pipe may have nothing yet; then the fiber waits. Files are always ready. */
@@ -110,8 +113,9 @@ handle_reply(struct load *load, const Pb__ImageServiceLoadResponse *reply)
     if (reply->response_case == PB__IMAGE_SERVICE_LOAD_RESPONSE__RESPONSE_PROGRESS)
         nd_progress_show(reply->progress);
     if (reply->response_case != PB__IMAGE_SERVICE_LOAD_RESPONSE__RESPONSE_IMAGE ||
-        nd_flag_bool(cli->flags, "quiet"))
+        nd_flag_bool(cli->flags, "quiet") || ++load->n_images <= load->n_told)
         return NULL;
+    load->n_told++;
     nd_progress_clear();
     nd_buf_printf(&cli->out, "Loaded image: %s\n", reply->image->name);
     return nd_cli_flush(cli);
@@ -144,19 +148,34 @@ run_receiver(void *arg)
 }
 
 static struct nd_error *
-run_load(void *arg)
+load_once(void *arg)
 {
     struct load *load = arg;
     struct nd_cli *cli = load->cli;
     ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
     ND_AUTO(nd_group_endp) struct nd_group *g = nd_group_begin("load", 0);
 
+    if (load->is_seekable && lseek(load->fd, load->from, SEEK_SET) < 0)
+        return nd_error_errno(errno, "read the archive from its beginning");
+    load->n_images = 0;
     ND_TRY(nd_client_call_begin(cli->channel, PB_IMAGE_SERVICE_LOAD, &cli->options, &call));
     load->call = call;
     load->group = g;
     ND_TRY(nd_group_spawn(g, run_sender, load));
     ND_TRY(nd_group_spawn(g, run_receiver, load));
     return nd_group_wait(g);
+}
+
+/* What came through a pipe is gone: the call is made once then. */
+static struct nd_error *
+run_load(void *arg)
+{
+    struct load *load = arg;
+
+    if (!load->is_seekable)
+        return load_once(load);
+    load->options.request_id = nd_cli_request_id(load->cli);
+    return nd_cli_repeat(load->cli, load_once, load);
 }
 
 static struct nd_error *
@@ -174,7 +193,9 @@ open_input(struct nd_cli *cli, struct load *load)
         return nd_error_errno(errno, "open %s", path[0] == '\0' ? "standard input" : path);
     if (S_ISDIR(st.st_mode))
         return nd_error_new(ND_INVALID, "%s is a directory, not an archive", path);
-    if (S_ISREG(st.st_mode))
+    load->is_seekable = S_ISREG(st.st_mode);
+    load->from = load->is_seekable ? lseek(load->fd, 0, SEEK_CUR) : 0;
+    if (load->is_seekable)
         load->options.total_bytes = st.st_size;
     return NULL;
 }

@@ -132,6 +132,7 @@ run(struct nd_cli *cli)
         .detach = nd_flag_bool(cli->flags, "detach"),
         .sig_proxy = nd_flag_bool(cli->flags, "sig-proxy"),
         .quiet = nd_flag_bool(cli->flags, "quiet"),
+        .is_request = true,
     };
     struct nd_error *err;
 
@@ -144,6 +145,7 @@ run(struct nd_cli *cli)
     options.config->interactive = options.config->interactive || attach.stdin_wanted;
     options.detach = attach.detach;
     options.stream = attach.detach ? NULL : attach.stream;
+    options.request_id = nd_cli_request_id(cli);
     first.request_case = PB__CONTAINER_SERVICE_RUN_REQUEST__REQUEST_OPTIONS;
     first.options = &options;
     err = nd_attach_run(&attach);
@@ -184,22 +186,32 @@ receive_created(struct nd_cli *cli, struct nd_client_call *call, const char **re
 struct creation {
     struct nd_cli *cli;
     Pb__ContainerServiceCreateRequest request;
+    const char *id; /* once it is there */
 };
+
+static struct nd_error *
+ask_for_container(void *arg)
+{
+    struct creation *creation = arg;
+    struct nd_cli *cli = creation->cli;
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
+
+    ND_TRY(nd_client_call_begin(cli->channel, PB_CONTAINER_SERVICE_CREATE, &cli->options, &call));
+    ND_TRY(nd_client_call_send(call, &creation->request));
+    ND_TRY(nd_client_call_finish_sending(call));
+    return receive_created(cli, call, &creation->id);
+}
 
 static struct nd_error *
 create_container(void *arg)
 {
     struct creation *creation = arg;
     struct nd_cli *cli = creation->cli;
-    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
-    const char *id = "";
 
-    ND_TRY(nd_client_call_begin(cli->channel, PB_CONTAINER_SERVICE_CREATE, &cli->options, &call));
-    ND_TRY(nd_client_call_send(call, &creation->request));
-    ND_TRY(nd_client_call_finish_sending(call));
-    ND_TRY(receive_created(cli, call, &id));
-    ND_TRY(write_cidfile(cli, id));
-    nd_buf_printf(&cli->out, "%s\n", id);
+    creation->request.request_id = nd_cli_request_id(cli);
+    ND_TRY(nd_cli_repeat(cli, ask_for_container, creation));
+    ND_TRY(write_cidfile(cli, creation->id));
+    nd_buf_printf(&cli->out, "%s\n", creation->id);
     return NULL;
 }
 

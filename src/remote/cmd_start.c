@@ -27,23 +27,38 @@ make_request(const char *name, bool attach, Pb__StartOptions *options,
     request->options = options;
 }
 
+struct start {
+    struct nd_cli *cli;
+    Pb__ContainerServiceStartRequest request;
+};
+
 /* Started, not attached: the call ends by itself. */
 static struct nd_error *
-start_one(struct nd_target_job *job)
+ask_to_start(void *arg)
 {
-    struct nd_cli *cli = job->cli;
+    struct start *start = arg;
+    struct nd_cli *cli = start->cli;
     ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
-    Pb__ContainerServiceStartRequest request;
     Pb__ContainerServiceStartResponse *reply;
-    Pb__StartOptions options;
 
-    make_request(job->name, false, &options, &request);
     ND_TRY(nd_client_call_begin(cli->channel, PB_CONTAINER_SERVICE_START, &cli->options, &call));
-    ND_TRY(nd_client_call_send(call, &request));
+    ND_TRY(nd_client_call_send(call, &start->request));
     ND_TRY(nd_client_call_finish_sending(call));
     do
         ND_TRY(nd_client_call_recv(call, cli->arena, &reply));
     while (reply != NULL);
+    return NULL;
+}
+
+static struct nd_error *
+start_one(struct nd_target_job *job)
+{
+    struct start start = {.cli = job->cli};
+    Pb__StartOptions options;
+
+    make_request(job->name, false, &options, &start.request);
+    options.request_id = nd_cli_request_id(job->cli);
+    ND_TRY(nd_cli_repeat(job->cli, ask_to_start, &start));
     job->text = job->name;
     return NULL;
 }
@@ -60,6 +75,7 @@ start_attached(struct nd_cli *cli)
         .stream = nd_attach_stream(cli->arena),
         .stdin_wanted = nd_flag_bool(cli->flags, "interactive"),
         .sig_proxy = true,
+        .is_request = true,
     };
     struct nd_error *err;
 
@@ -68,6 +84,7 @@ start_attached(struct nd_cli *cli)
     ND_TRY(nd_detach_keys_parse(nd_flag_text(cli->flags, "detach-keys"), &attach.keys));
     make_request(nd_cli_arg(cli, 0), true, &options, &first);
     options.stream = attach.stream;
+    options.request_id = nd_cli_request_id(cli);
     err = nd_attach_run(&attach);
     if (cli->exit_code != 0) { /* forced by the user, who was told */
         nd_error_free(err);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "grpc/tls_config.h"
 #include "remote/limits.h"
 
@@ -19,6 +20,9 @@
 #include "version.h"
 
 #define CONNECT_TIMEOUT_NS (15 * ND_SECOND)
+#define REPEAT_NS          (10 * ND_SECOND) /* a daemon that is started again is back by then */
+#define REPEAT_PAUSE_NS    (200 * ND_MILLISECOND)
+#define REQUEST_ID_BYTES   16
 
 struct session {
     struct nd_cli *cli;
@@ -180,7 +184,7 @@ run_session(void *arg)
     cli->channel = channel;
     cli->options = (struct nd_call_options){.metadata = metadata};
     err = session->fn(session->arg);
-    if (nd_error_code(err) == ND_UNAVAILABLE && nd_channel_get_state(channel) != ND_CHANNEL_READY) {
+    if (nd_cli_was_cut(cli, err)) {
         err = nd_error_wrap(err, "lost the connection to the daemon");
         cli->is_lost = true;
     }
@@ -202,4 +206,77 @@ nd_cli_unary(struct nd_cli *cli, const struct nd_method_desc *method, const void
              void *ret)
 {
     return nd_channel_unary(cli->channel, method, &cli->options, request, cli->arena, ret);
+}
+
+char *
+nd_cli_request_id(struct nd_cli *cli)
+{
+    char *id = nd_arena_alloc(cli->arena, 2 * REQUEST_ID_BYTES + 1);
+
+    nd_random_hex(id, REQUEST_ID_BYTES);
+    return id;
+}
+
+bool
+nd_cli_was_cut(const struct nd_cli *cli, const struct nd_error *err)
+{
+    return nd_error_code(err) == ND_UNAVAILABLE &&
+           nd_channel_get_state(cli->channel) != ND_CHANNEL_READY;
+}
+
+/* Whether there is a connection again. */
+static bool
+connect_again(struct nd_cli *cli, int64_t until_ns)
+{
+    while (nd_loop_now().ns < until_ns) {
+        struct nd_error *err = nd_fiber_sleep(REPEAT_PAUSE_NS);
+
+        if (err == NULL)
+            err = nd_channel_connect(cli->channel);
+        if (err == NULL)
+            return true;
+        if (nd_error_code(err) == ND_CANCELLED)
+            until_ns = 0;
+        nd_error_free(err);
+    }
+    return false;
+}
+
+struct nd_error *
+nd_cli_repeat(struct nd_cli *cli, nd_fiber_fn *fn, void *arg)
+{
+    int64_t until_ns = nd_loop_now().ns + REPEAT_NS;
+
+    for (;;) {
+        struct nd_error *err = fn(arg);
+
+        if (!nd_cli_was_cut(cli, err) || !connect_again(cli, until_ns))
+            return err;
+        nd_error_free(err);
+    }
+}
+
+/* The parameters of a unary call. */
+struct mutation {
+    struct nd_cli *cli;
+    const struct nd_method_desc *method;
+    const void *request;
+    void *ret;
+};
+
+static struct nd_error *
+call_once(void *arg)
+{
+    const struct mutation *m = arg;
+
+    return nd_cli_unary(m->cli, m->method, m->request, m->ret);
+}
+
+struct nd_error *
+nd_cli_mutate(struct nd_cli *cli, const struct nd_method_desc *method, const void *request,
+              void *ret)
+{
+    struct mutation m = {cli, method, request, ret};
+
+    return nd_cli_repeat(cli, call_once, &m);
 }

@@ -44,29 +44,6 @@ container_create(struct nd_call *call, const void *in, void *out)
     return nd_call_send(call, &rsp);
 }
 
-/* Remove */
-
-static struct nd_error *
-container_remove(struct nd_call *call, const void *in, void *out)
-{
-    const Pb__ContainerServiceRemoveRequest *req = in;
-    Pb__ContainerServiceRemoveResponse *rsp = out;
-    ND_AUTO(nd_request_leave) struct nd_request request = ND_REQUEST_INIT;
-    ProtobufCMessage *before;
-    struct nd_error *err;
-    const char *ns;
-
-    ND_TRY(nd_services_namespace(call, &ns));
-    ND_TRY(nd_services_request(call, ns, req->request_id, req, &request));
-    if (request.is_repeated) {
-        ND_TRY(nd_services_repeat(call, &request, rsp->base.descriptor, &before));
-        *rsp = *(Pb__ContainerServiceRemoveResponse *)before;
-        return NULL;
-    }
-    err = nd_container_remove(nd_services_of(call)->containers, ns, req, nd_call_arena(call), rsp);
-    return nd_request_end(&request, err, rsp);
-}
-
 /* Start */
 
 static struct nd_error *
@@ -126,8 +103,36 @@ send_start(struct session *s, const struct told *told)
     return nd_call_send(s->call, &rsp);
 }
 
+/* How the client is attached is its affair each time. */
+static const void *
+start_request(const struct session *s, const char **ret_id)
+{
+    const Pb__StartOptions *o = s->options;
+    Pb__StartOptions *same = nd_arena_new_object(nd_call_arena(s->call), Pb__StartOptions);
+
+    *same = *o;
+    same->stream = NULL;
+    *ret_id = o->request_id;
+    return same;
+}
+
+static bool
+start_is_attached(const struct session *s, const Pb__StreamOptions **ret)
+{
+    const Pb__StartOptions *o = s->options;
+
+    *ret = o->stream;
+    return o->attach;
+}
+
 static const struct session_kind start_kind = {
-    .open = open_start, .next = next_start, .engine = start, .send = send_start};
+    .open = open_start,
+    .next = next_start,
+    .engine = start,
+    .send = send_start,
+    .request = start_request,
+    .is_attached = start_is_attached,
+};
 
 static struct nd_error *
 container_start(struct nd_call *call, const void *in, void *out)
@@ -222,8 +227,37 @@ remove_now(struct session *s)
                 ND_KV("error", err));
 }
 
+/* How the client is attached is its affair each time. */
+static const void *
+run_request(const struct session *s, const char **ret_id)
+{
+    const Pb__RunOptions *o = s->options;
+    Pb__RunOptions *same = nd_arena_new_object(nd_call_arena(s->call), Pb__RunOptions);
+
+    *same = *o;
+    same->stream = NULL;
+    *ret_id = o->request_id;
+    return same;
+}
+
+static bool
+run_is_attached(const struct session *s, const Pb__StreamOptions **ret)
+{
+    const Pb__RunOptions *o = s->options;
+
+    *ret = o->stream;
+    return !o->detach;
+}
+
 static const struct session_kind run_kind = {
-    .open = open_run, .next = next_run, .engine = run, .send = send_run, .after = remove_now};
+    .open = open_run,
+    .next = next_run,
+    .engine = run,
+    .send = send_run,
+    .after = remove_now,
+    .request = run_request,
+    .is_attached = run_is_attached,
+};
 
 static struct nd_error *
 container_run(struct nd_call *call, const void *in, void *out)
@@ -274,9 +308,11 @@ container_wait(struct nd_call *call, const void *in, void *out)
 
 ND_UNARY(container_list, nd_containers_list, containers)
 ND_UNARY(container_inspect, nd_container_inspect, containers)
-ND_UNARY(container_stop, nd_container_stop, containers)
-ND_UNARY(container_kill, nd_container_kill, containers)
 ND_UNARY(container_resize, nd_container_resize, containers)
+ND_MUTATION(container_stop, nd_container_stop, containers, Pb__ContainerServiceStopRequest)
+ND_MUTATION(container_kill, nd_container_kill, containers, Pb__ContainerServiceKillRequest)
+ND_MUTATION(container_rename, nd_container_rename, containers, Pb__ContainerServiceRenameRequest)
+ND_MUTATION(container_remove, nd_container_remove, containers, Pb__ContainerServiceRemoveRequest)
 
 const struct nd_method_handler nd_container_handlers[] = {
     {"Create", container_create},
@@ -291,6 +327,7 @@ const struct nd_method_handler nd_container_handlers[] = {
     {"Wait", container_wait},
     {"Stop", container_stop},
     {"Kill", container_kill},
+    {"Rename", container_rename},
     {"Remove", container_remove},
     {NULL, NULL},
 };

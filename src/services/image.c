@@ -95,31 +95,81 @@ load(void *arg)
 }
 
 static struct nd_error *
+receive_options(struct load *l)
+{
+    const Pb__ImageServiceLoadRequest *req = NULL;
+    ProtobufCMessage *options;
+
+    ND_TRY(nd_call_recv(l->call, &req));
+    if (req == NULL || req->request_case != PB__IMAGE_SERVICE_LOAD_REQUEST__REQUEST_OPTIONS)
+        return nd_error_field("options", "must be the first message");
+    ND_TRY(nd_known_fields_check(req));
+    ND_TRY(nd_pb_copy(req->options, nd_call_arena(l->call), &options));
+    l->options = (const Pb__LoadOptions *)options;
+    return NULL;
+}
+
+/* An image that was loaded before, as it is now; one that has gone since is a name. */
+static struct nd_error *
+send_again(struct load *l, char *name)
+{
+    Pb__ImageServiceLoadResponse rsp = PB__IMAGE_SERVICE_LOAD_RESPONSE__INIT;
+    Pb__ImageServiceInspectRequest req = PB__IMAGE_SERVICE_INSPECT_REQUEST__INIT;
+    Pb__ImageServiceInspectResponse inspected = PB__IMAGE_SERVICE_INSPECT_RESPONSE__INIT;
+    ND_AUTO(nd_error_freep) struct nd_error *gone = NULL;
+    Pb__Image bare = PB__IMAGE__INIT;
+
+    bare.name = name;
+    req.image = name;
+    gone = nd_image_inspect(nd_services_of(l->call)->host, l->ns, &req, nd_call_arena(l->call),
+                            &inspected);
+    rsp.response_case = PB__IMAGE_SERVICE_LOAD_RESPONSE__RESPONSE_IMAGE;
+    rsp.image = gone == NULL && inspected.image != NULL ? inspected.image : &bare;
+    return nd_call_send(l->call, &rsp);
+}
+
+/* It was done before: the archive is not read again. */
+static struct nd_error *
+repeat_load(struct load *l, const struct nd_request *request)
+{
+    ProtobufCMessage *before;
+    const Pb__LoadResult *result;
+
+    ND_TRY(nd_services_repeat(l->call, request, &pb__load_result__descriptor, &before));
+    ND_TRY(nd_services_operation_header(l->call, request->outcome.id));
+    result = (const Pb__LoadResult *)before;
+    for (size_t i = 0; i < result->n_names; i++)
+        ND_TRY(send_again(l, result->names[i]));
+    return NULL;
+}
+
+static struct nd_error *
 image_load(struct nd_call *call, const void *in, void *out)
 {
+    ND_AUTO(nd_request_leave) struct nd_request request = ND_REQUEST_INIT;
     ND_AUTO(nd_operation_leavep) struct nd_operation *operation = NULL;
-    const Pb__ImageServiceLoadRequest *req = NULL;
     struct load l = {.call = call, .result = PB__LOAD_RESULT__INIT};
-    ProtobufCMessage *options;
+    struct nd_error *err;
 
     (void)in;
     (void)out;
     ND_TRY(nd_services_namespace(call, &l.ns));
-    ND_TRY(nd_call_recv(call, &req));
-    if (req == NULL || req->request_case != PB__IMAGE_SERVICE_LOAD_REQUEST__REQUEST_OPTIONS)
-        return nd_error_field("options", "must be the first message");
-    ND_TRY(nd_known_fields_check(req));
-    ND_TRY(nd_pb_copy(req->options, nd_call_arena(call), &options));
-    l.options = (const Pb__LoadOptions *)options;
+    ND_TRY(receive_options(&l));
+    ND_TRY(nd_services_request(call, l.ns, l.options->request_id, l.options, &request));
+    if (request.is_repeated)
+        return repeat_load(&l, &request);
     ND_TRY(nd_services_operation(call, l.ns, &operation));
+    nd_request_is_operation(&request, nd_operation_id(operation), nd_call_arena(call));
     l.operation = operation;
-    return nd_operation_end(operation, nd_operation_run(operation, load, &l), &l.result.base);
+    err = nd_operation_run(operation, load, &l);
+    err = nd_operation_end(operation, err, &l.result.base);
+    return nd_request_end(&request, err, &l.result);
 }
 
 ND_UNARY(image_list, nd_images_list, host)
 ND_UNARY(image_inspect, nd_image_inspect, host)
-ND_UNARY(image_tag, nd_image_tag, host)
-ND_UNARY(image_remove, nd_image_remove, host)
+ND_MUTATION(image_tag, nd_image_tag, host, Pb__ImageServiceTagRequest)
+ND_MUTATION(image_remove, nd_image_remove, host, Pb__ImageServiceRemoveRequest)
 
 const struct nd_method_handler nd_image_handlers[] = {
     {"Load", image_load}, {"List", image_list},     {"Inspect", image_inspect},

@@ -2,19 +2,14 @@
  * nerdctl.v1.OperationService, and how the long calls of other services become operations.
  */
 
-#include "codec/pb.h"
 #include "operation/operations.h"
 
 #include "operation_priv.h"
 
 #define ID_HEADER ND_STR("nerdctl-operation-id")
 
-/*
- * Who calls: the name in its certificate, or the user at the other end of the socket. The kind stands in
- * front, so that no certificate can be taken for a user.
- */
-static const char *
-owner_of(struct nd_call *call)
+const char *
+nd_services_owner(struct nd_call *call)
 {
     const struct nd_identity *who = nd_call_identity(call);
 
@@ -26,40 +21,23 @@ owner_of(struct nd_call *call)
 }
 
 struct nd_error *
+nd_services_operation_header(struct nd_call *call, const char *id)
+{
+    ND_TRY(nd_call_add_header(call, ID_HEADER, nd_str(id)));
+    return nd_call_send_header(call);
+}
+
+struct nd_error *
 nd_services_operation(struct nd_call *call, const char *ns, struct nd_operation **ret)
 {
     const struct nd_operation_spec spec = {
-        .method = nd_call_method(call)->path, .ns = ns, .owner = owner_of(call)};
+        .method = nd_call_method(call)->path, .ns = ns, .owner = nd_services_owner(call)};
     ND_AUTO(nd_operation_leavep) struct nd_operation *op = NULL;
 
     ND_TRY(nd_operation_begin(nd_services_of(call)->operations, &spec, &op));
-    ND_TRY(nd_call_add_header(call, ID_HEADER, nd_str(nd_operation_id(op))));
-    ND_TRY(nd_call_send_header(call));
+    ND_TRY(nd_services_operation_header(call, nd_operation_id(op)));
     *ret = ND_TAKE(op);
     return NULL;
-}
-
-struct nd_error *
-nd_services_request(struct nd_call *call, const char *ns, const char *id, const void *message,
-                    struct nd_request *ret)
-{
-    const struct nd_request_spec spec = {.method = nd_call_method(call)->path,
-                                         .ns = ns,
-                                         .owner = owner_of(call),
-                                         .id = id,
-                                         .message = message};
-
-    return nd_request_begin(nd_services_of(call)->operations, &spec, nd_call_arena(call), ret);
-}
-
-struct nd_error *
-nd_services_repeat(struct nd_call *call, const struct nd_request *request,
-                   const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret)
-{
-    if (strcmp(request->outcome.result_type, type->name) != 0)
-        return nd_error_new(ND_INTERNAL, "the answer that is remembered is a %s",
-                            request->outcome.result_type);
-    return nd_pb_decode(type, request->outcome.result, nd_call_arena(call), ret);
 }
 
 static struct nd_error *

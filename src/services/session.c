@@ -25,13 +25,15 @@ nd_session_keep(struct session *s, const void *options)
 }
 
 static struct nd_error *
-tell_started(void *arg, const char *id, char *const *warnings, size_t n_warnings)
+tell_started(void *arg, const struct nd_container_started *started)
 {
     struct session *s = arg;
-    const struct told told = {.id = id, .warnings = warnings, .n_warnings = n_warnings};
+    const struct told told = {
+        .id = started->id, .warnings = started->warnings, .n_warnings = started->n_warnings};
 
-    s->container = nd_arena_strdup(nd_call_arena(s->call), id);
+    s->container = nd_arena_strdup(nd_call_arena(s->call), started->id);
     nd_cond_broadcast(&s->changed);
+    ND_TRY(nd_session_note_started(s, started));
     return s->kind->send(s, &told);
 }
 
@@ -87,8 +89,9 @@ run_engine(void *arg)
                                            .arg = s};
     struct told told = {0};
 
-    ND_TRY(s->kind->engine(s, &feed, &told.exit));
+    ND_TRY(nd_session_run(s, &feed, &told.exit));
     if (told.exit != NULL) {
+        nd_session_note_exit(s, told.exit);
         ND_TRY(s->kind->send(s, &told));
         if (s->kind->after != NULL)
             s->kind->after(s);

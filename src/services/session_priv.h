@@ -10,7 +10,7 @@
 #include "fiber/group.h"
 #include "fiber/sync.h"
 
-#include "services_priv.h"
+#include "operation_priv.h"
 
 /* What the client is told; one of the four. */
 struct told {
@@ -43,6 +43,13 @@ struct session_kind {
     /* After the last message, before the end of the stream; may be NULL. */
     void (*after)(struct session *s);
     bool is_command; /* signals are for a command in the container */
+
+    /*
+     * For those with a request id, else NULL: the id, and what a repeated request must be like, in the call's
+     * arena; whether the client is attached, and how (NULL: by the defaults).
+     */
+    const void *(*request)(const struct session *s, const char **ret_id);
+    bool (*is_attached)(const struct session *s, const Pb__StreamOptions **ret);
 };
 
 struct session {
@@ -59,11 +66,25 @@ struct session {
     bool was_attached; /* there was one */
     struct nd_cond changed;
     bool done; /* the engine has finished: the reader ends without an error */
+
+    struct nd_request request;
+    Pb__RunResult result; /* what is remembered of it */
 };
 
 /* From the first message to the last. Context: fiber. */
 struct nd_error *nd_session_hold(struct nd_call *call,
                                  const struct session_kind *kind) ND_CHECK_RESULT;
+
+/*
+ * The engine's function as a request that is done once (session_request.c): now, or what came of it before.
+ * From within it: what runs now, and at the end how that ended, are remembered before they are told.
+ */
+struct nd_error *nd_session_run(struct session *s, const struct nd_container_feed *feed,
+                                Pb__ExitStatus **ret) ND_CHECK_RESULT;
+struct nd_error *
+nd_session_note_started(struct session *s,
+                        const struct nd_container_started *started) ND_CHECK_RESULT;
+void nd_session_note_exit(struct session *s, Pb__ExitStatus *exit);
 
 /* Keep the options of the first message: the next message takes its place. */
 struct nd_error *nd_session_keep(struct session *s, const void *options) ND_CHECK_RESULT;

@@ -228,6 +228,33 @@ class TestContainers:
         assert "nosuch" in error_text(done) and "no such" in error_text(done).lower()
 
 
+class TestRename:
+    def test_says_nothing(self, cli, ready):
+        container = ready.create("true", name="before")
+        assert good(cli("rename", "before", "after")) == ""
+        assert [(c.id, c.name) for c in ready.list(all=True)] == [(container, "after")]
+        assert good(cli("container", "rename", container[:12], "again")) == ""
+        assert ready.list(all=True)[0].name == "again"
+
+    @pytest.mark.parametrize("args", [[], ["one"], ["one", "two", "three"]])
+    def test_number_of_arguments(self, cli, args):
+        done = cli("rename", *args)
+        assert done.returncode == 1
+        assert "requires exactly 2 argument(s)." in error_text(done)
+
+    def test_name_in_use(self, cli, ready):
+        ready.create("true", name="before")
+        other = ready.create("true", name="taken")
+        done = cli("rename", "before", "taken")
+        assert done.returncode == 1
+        assert f'name "taken" is already used by ID "{other}"' in error_text(done)
+
+    def test_wrong_name(self, cli, ready):
+        ready.create("true", name="before")
+        assert "new_name" in error_text(cli("rename", "before", "a/b"))
+        assert "no such container: nosuch" in error_text(cli("rename", "nosuch", "after"))
+
+
 class TestImages:
     def test_table(self, cli):
         table = rows(good(cli("images")))

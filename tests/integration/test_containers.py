@@ -353,6 +353,14 @@ class TestLifecycle:
         assert 0.9 < time.monotonic() - begin < 15
         assert ready.inspect(done.id).container.exit.code == 137
 
+    def test_stop_goes_on_when_its_client_leaves(self, ready):
+        """As with docker; nerdctl's ends."""
+        done = ready.run(*FOREVER, detach=True)
+        request = ready.m.container.ContainerServiceStopRequest(container=done.id, timeout=2)
+        with pytest.raises(grpc.RpcError):
+            ready.call(ready.api.container.Stop, request, timeout=0.5)
+        assert ready.wait(done.id)[0].exit.code == 137
+
     def test_stop_with_timeout_zero_kills(self, ready):
         done = ready.run(*FOREVER, detach=True)
         ready.stop(done.id, timeout=0)

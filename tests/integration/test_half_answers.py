@@ -111,6 +111,7 @@ def calls(ns):
     yield api.container.Wait, m.container.ContainerServiceWaitRequest(containers=["x"])
     yield api.container.Stop, m.container.ContainerServiceStopRequest(container="x")
     yield api.container.Kill, m.container.ContainerServiceKillRequest(container="x")
+    yield api.container.Rename, m.container.ContainerServiceRenameRequest(container="x", new_name="yy")
     yield api.container.Remove, m.container.ContainerServiceRemoveRequest(container="x", force=True)
     yield api.container.Logs, m.container.ContainerServiceLogsRequest(container="x")
     yield api.container.Create, ns.create_request("true")

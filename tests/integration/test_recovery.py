@@ -263,6 +263,23 @@ class TestDaemonKilled:
             own.remove(container.id, force=True)
         assert own.list(all=True) == []
 
+    def test_killed_while_stopping(self, own):
+        """The next one finishes it: SIGKILL comes when the time that was given is over."""
+        done = own.run(*FOREVER, detach=True)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            stopping = pool.submit(lambda: own.api.failure(lambda: own.stop(done.id, timeout=3)))
+            host.wait_until(lambda: self.is_marked_as_stopped(own, done.id), 10, "begun")
+            own.box.daemon.kill()
+            assert stopping.result().code == grpc.StatusCode.UNAVAILABLE
+        own.box.daemon.start()
+        host.wait_until(lambda: conftest.can_list(own), 10, "connected again")
+        assert own.wait(done.id)[0].exit.code == 137
+        own.remove(done.id)
+
+    def is_marked_as_stopped(self, own, container):
+        labels = own.inspect(container).container.labels
+        return labels.get("containerd.io/restart.explicitly-stopped") == "true"
+
     def try_run(self, own):
         try:
             own.run("true")

@@ -167,6 +167,27 @@ REQUESTS = [
     ("container", "Kill", {"container": "box", "signal": "NOSUCH"}, "signal"),
     ("container", "Kill", {"container": "box", "signal": "-3"}, "signal"),
     ("container", "Kill", {"container": "box", "signal": "0"}, "signal"),
+    ("container", "Stop", {"container": "box", "request_id": "a b"}, "request_id"),
+    ("container", "Stop", {"container": "box", "request_id": "x" * 129}, "request_id"),
+    ("container", "Kill", {"container": "box", "request_id": "tab\there"}, "request_id"),
+    ("container", "Kill", {"container": "box", "request_id": "\x7f"}, "request_id"),
+    ("container", "Remove", {"container": "box", "request_id": "ä"}, "request_id"),
+    ("image", "Tag", {"source": "busybox", "target": "ok:1", "request_id": "a b"}, "request_id"),
+    ("image", "Remove", {"image": "busybox", "request_id": "\n"}, "request_id"),
+    ("container", "Rename", {"container": "", "new_name": "ok"}, "container"),
+    ("container", "Rename", {"container": "box", "new_name": ""}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "x"}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "a/b"}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "../../escape"}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "..a"}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "-rf"}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "a b"}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "ab\ncd"}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "näme"}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "a" * 300}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "a" * 100000}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "box"}, "new_name"),
+    ("container", "Rename", {"container": "box", "new_name": "ok", "request_id": "a b"}, "request_id"),
     ("container", "Inspect", {"container": "box", "mode": 77}, "mode"),
     ("container", "Logs", {"container": "box", "tail": -1}, "tail"),
     ("container", "List", {"filters": ["name"]}, "filters[0]"),
@@ -306,6 +327,7 @@ class TestOtherMethods:
         ("Stop", {"container": ""}, "container"),
         ("Kill", {"container": ""}, "container"),
         ("Remove", {"container": ""}, "container"),
+        ("Rename", {"container": "", "new_name": "ok"}, "container"),
         ("Logs", {"container": ""}, "container"),
         ("Wait", {"containers": []}, "containers"),
         ("Wait", {"containers": [""]}, "containers[0]"),
@@ -331,7 +353,7 @@ class TestOtherMethods:
         if failure.code == INVALID:
             assert field in failure.fields
 
-    @pytest.mark.parametrize("method", ["Inspect", "Stop", "Kill", "Remove", "Logs"])
+    @pytest.mark.parametrize("method", ["Inspect", "Stop", "Kill", "Remove", "Rename", "Logs"])
     def test_missing_container(self, shared, method):
         request = getattr(shared.m.container, f"ContainerService{method}Request")(container="nosuch")
         failure = shared.failure(getattr(shared.api.container, method), request)

@@ -7,7 +7,9 @@ removes something must be done, and once the operation's own leavings are cleare
 """
 
 import dataclasses
+import hashlib
 import itertools
+import json
 import os
 
 import grpc
@@ -29,6 +31,38 @@ class Armed(stubs.Namespace):
         super().__init__(api, name)
         self.fault = None
         self.trailers = {}
+        self.box = None
+
+    def store(self):
+        """nerdctl's files."""
+        address = os.path.realpath(self.box.containerd.address)
+        return self.box.daemon.data_root / hashlib.sha256(address.encode()).hexdigest()[:8]
+
+    def names_known(self, container):
+        """The names that a container has on disk: reserved, and in its hosts file."""
+        reserved = {p.name for p in (self.store() / "names" / self.name).iterdir()
+                    if p.name.startswith(".tmp-") or p.read_text() == container}
+        meta = self.store() / "etchosts" / self.name / container / "meta.json"
+        return reserved | {json.loads(meta.read_text())["Name"]}
+
+    def commands_left(self, container):
+        """Folders of commands, and commands that containerd knows, beside the container itself."""
+        folders = [str(p) for p in
+                   (self.store() / "containers" / self.name / container).glob("exec/*")]
+        listed = self.box.containerd.ctr("tasks", "ps", container, namespace=self.name).stdout
+        return folders + listed.splitlines()[2:]
+
+    def exec(self, container, *args, **options):
+        """(standard output, exit code) of a command."""
+        options = self.m.container.ExecOptions(container=container, args=args, **options)
+        request = self.m.container.ContainerServiceExecRequest(options=options)
+        output, code = b"", None
+        for reply in self.call(self.api.container.Exec, iter([request])):
+            if reply.WhichOneof("response") == "output":
+                output += reply.output.data
+            elif reply.WhichOneof("response") == "exit":
+                code = reply.exit.code
+        return output, code
 
     def call(self, method, request, **options):
         fault, self.fault = self.fault, None
@@ -187,6 +221,96 @@ class Stop(Operation):
         return "" if state == ns.m.container.CONTAINER_STATE_EXITED else f"left in state {state}"
 
 
+class Kill(Operation):
+    """As a stop."""
+    name = "kill"
+
+    def prepare(self, ns):
+        return ns.run(*FOREVER, detach=True, name=f"c{next(COUNTER)}").id
+
+    def go(self, ns, subject):
+        ns.kill(subject)
+
+    def check(self, ns, case, settled):
+        container = ns.list(all=True)[0]
+        if case.error and not self.begun(case.point):
+            return ""
+        exited = ns.m.container.CONTAINER_STATE_EXITED
+        host.wait_until(lambda: ns.state(container.id) == exited, SETTLE_SECONDS, "killed in the end")
+        return ""
+
+
+class StopOnce(Stop):
+    """One that was begun is finished, whether or not it is asked for again."""
+    name = "stop, not repeated"
+
+    def check(self, ns, case, settled):
+        container = ns.list(all=True)[0]
+        if case.error and not self.begun(case.point):
+            return ""
+        exited = ns.m.container.CONTAINER_STATE_EXITED
+        host.wait_until(lambda: ns.state(container.id) == exited, SETTLE_SECONDS, "stopped in the end")
+        return ""
+
+
+class Exec(Operation):
+    """Whatever becomes of the command, its container goes on."""
+    name = "exec"
+
+    def prepare(self, ns):
+        return ns.run(*FOREVER, detach=True, name=f"c{next(COUNTER)}").id
+
+    def go(self, ns, subject):
+        assert ns.exec(subject, "echo", "hello") == (b"hello\n", 0)
+
+    def check(self, ns, case, settled):
+        state = ns.list(all=True)[0].state
+        running = ns.m.container.CONTAINER_STATE_RUNNING
+        return "" if state == running else f"left the container in state {state}"
+
+
+class ExecDetached(Exec):
+    """A command that was not answered is not there, or ran when the daemon died: in the end there is nothing."""
+    name = "exec -d"
+
+    def go(self, ns, subject):
+        ns.exec(subject, "true", detach=True)
+
+    def check(self, ns, case, settled):
+        container = ns.list(all=True)[0].id
+        try:
+            host.wait_until(lambda: not ns.commands_left(container), SETTLE_SECONDS, "forgotten")
+        except host.HostError:
+            return f"left {ns.commands_left(container)}"
+        return super().check(ns, case, settled)
+
+
+class Rename(Operation):
+    """Every place agrees on one name: the new one when that was answered."""
+    name = "rename"
+
+    def prepare(self, ns):
+        self.number = next(COUNTER)
+        return ns.create(*FOREVER, name=f"before{self.number}")
+
+    def go(self, ns, subject):
+        ns.rename(subject, f"after{self.number}")
+
+    def check(self, ns, case, settled):
+        container = ns.list(all=True)[0]
+        old, new = f"before{self.number}", f"after{self.number}"
+        if not case.error and container.name != new:
+            return "answered, and not renamed"
+        if container.name not in (old, new):
+            return f"is named {container.name}"
+        try:
+            host.wait_until(lambda: ns.names_known(container.id) == {container.name}, SETTLE_SECONDS,
+                            "one name")
+        except host.HostError:
+            return f"is named {container.name}, and known as {ns.names_known(container.id)}"
+        return ""
+
+
 class Removing(Operation):
     """Once begun, it is done in the end: by the daemon that failed, or by the next."""
 
@@ -244,8 +368,8 @@ class Load(Operation):
 
 
 def operations(archive):
-    return [Create(), RunDetached(), RunAttached(), RunAndRemove(), Start(), Stop(), RemoveStopped(),
-            RemoveRunning(), Load(archive)]
+    return [Load(archive), Create(), RunDetached(), RunAttached(), RunAndRemove(), Start(), Exec(),
+            ExecDetached(), Stop(), StopOnce(), Kill(), RemoveStopped(), RemoveRunning(), Rename()]
 
 
 class Bench:
@@ -257,6 +381,7 @@ class Bench:
         self.box.start()
         self.api = stubs.Api(modules, self.box.daemon.target)
         self.ns = Armed(self.api, "crash")
+        self.ns.box = self.box
         self.ns.load(image)
 
     def has_faults(self):

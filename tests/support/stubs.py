@@ -305,6 +305,11 @@ class Namespace:
         request = self.m.container.ContainerServiceKillRequest(container=container, signal=signal)
         return self.call(self.api.container.Kill, request)
 
+    def rename(self, container, new_name, **options):
+        request = self.m.container.ContainerServiceRenameRequest(container=container,
+                                                                 new_name=new_name, **options)
+        return self.call(self.api.container.Rename, request)
+
     def remove(self, container, **options):
         request = self.m.container.ContainerServiceRemoveRequest(container=container, **options)
         return self.call(self.api.container.Remove, request)

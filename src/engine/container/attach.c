@@ -151,14 +151,14 @@ nd_container_attach(struct nd_containers *cs, const char *ns, const Pb__AttachOp
 
     if (nd_session_find_finished(cs, options->stream, &end)) {
         *ret_exit = nd_exit_status(&end, arena);
-        return feed->started(feed->arg, options->container, NULL, 0);
+        return feed->started(feed->arg, &(struct nd_container_started){.id = options->container});
     }
     ND_TRY(nd_container_find(cs, ns, options->container, arena, &rec));
     at.rec = rec;
     ND_TRY(nd_containers_store(cs, &store));
     ND_TRY(nd_state_new(store, ns, rec->id, &at.state));
     ND_TRY(open_attached(&at));
-    ND_TRY(feed->started(feed->arg, rec->id, NULL, 0));
+    ND_TRY(feed->started(feed->arg, &(struct nd_container_started){.id = rec->id}));
     ND_TRY(tell_of_log(&at));
     *ret_exit = NULL;
     ND_TRY(nd_attached_join(&at.attached, &end));

@@ -76,6 +76,18 @@ nd_session_parse(const char *text, uint8_t ret[ND_WIRE_SESSION])
     return good ? NULL : nd_error_field("stream.session_id", "is no session's");
 }
 
+void
+nd_session_format(const uint8_t session[ND_WIRE_SESSION], char ret[ND_SESSION_TEXT_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < ND_WIRE_SESSION; i++) {
+        ret[2 * i] = digits[session[i] >> 4];
+        ret[2 * i + 1] = digits[session[i] & 15];
+    }
+    ret[ND_SESSION_TEXT_SIZE - 1] = '\0';
+}
+
 static struct nd_error *
 session_gone(void)
 {
@@ -139,16 +151,12 @@ nd_attachment_open(struct nd_attachment *a, const char *folder, uint64_t from)
 static struct nd_error *
 tell_session(struct nd_attachment *a)
 {
-    static const char digits[] = "0123456789abcdef";
     const struct nd_wire_welcome *welcome = nd_relay_welcome(a->relay);
     Pb__StreamEvent event = PB__STREAM_EVENT__INIT;
     Pb__StreamSession session = PB__STREAM_SESSION__INIT;
-    char id[2 * ND_WIRE_SESSION + 1] = "";
+    char id[ND_SESSION_TEXT_SIZE];
 
-    for (size_t i = 0; i < ND_WIRE_SESSION; i++) {
-        id[2 * i] = digits[a->session[i] >> 4];
-        id[2 * i + 1] = digits[a->session[i] & 15];
-    }
+    nd_session_format(a->session, id);
     session.id = id;
     session.source = PB__OUTPUT_SOURCE__OUTPUT_SOURCE_PROCESS;
     session.tty = (welcome->flags & ND_WIRE_IS_TERMINAL) != 0;

@@ -65,6 +65,10 @@ struct nd_error *nd_attachment_pump(struct nd_attachment *a) ND_CHECK_RESULT;
 /* The name of a session as clients write it. Fails: ND_INVALID about "stream.session_id". */
 struct nd_error *nd_session_parse(const char *text, uint8_t ret[ND_WIRE_SESSION]) ND_CHECK_RESULT;
 
+/* The reverse. Context: any. */
+#define ND_SESSION_TEXT_SIZE (2 * ND_WIRE_SESSION + 1)
+void nd_session_format(const uint8_t session[ND_WIRE_SESSION], char ret[ND_SESSION_TEXT_SIZE]);
+
 /*
  * The exit code of a session that is over, for a client that was cut off in that moment: it is remembered
  * for a while, and told when everything else has arrived. False: nothing is known of it.

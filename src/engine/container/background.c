@@ -79,11 +79,14 @@ nd_containers_store(struct nd_containers *cs, struct nd_store **ret)
 bool
 nd_containers_spawn(struct nd_containers *cs, nd_fiber_fn *fn, void *arg)
 {
+    void *request = nd_ctx_get(ND_CTX_OPERATION);
     struct nd_error *err;
 
     if (cs->background == NULL)
         return false;
+    nd_ctx_set(ND_CTX_OPERATION, NULL); /* it is no part of the request that happens to begin it */
     err = nd_group_spawn_now(cs->background, fn, arg);
+    nd_ctx_set(ND_CTX_OPERATION, request);
     if (err != NULL)
         nd_warn("no fiber for the background", ND_KV("error", err));
     nd_error_free(err);

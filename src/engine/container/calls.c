@@ -110,29 +110,37 @@ nd_container_record_create(struct nd_containers *cs, const char *ns, record *rec
 }
 
 struct nd_error *
+nd_container_record_update(struct nd_containers *cs, const char *ns, record *rec, char **paths,
+                           size_t n_paths)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    CtContainers__UpdateRequest req = CT_CONTAINERS__UPDATE_REQUEST__INIT;
+    Google__Protobuf__FieldMask mask = GOOGLE__PROTOBUF__FIELD_MASK__INIT;
+    CtContainers__UpdateResponse *rsp;
+
+    mask.n_paths = n_paths;
+    mask.paths = paths;
+    req.container = rec;
+    req.update_mask = &mask;
+    return nd_ctrd_call(ctrd(cs), scope_of(ns), CT_CONTAINERS_UPDATE, &req, arena, &rsp);
+}
+
+struct nd_error *
 nd_container_record_set_label(struct nd_containers *cs, const char *ns, const char *id,
                               const char *key, const char *value)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
-    CtContainers__UpdateRequest req = CT_CONTAINERS__UPDATE_REQUEST__INIT;
     CtContainers__Container__LabelsEntry entry = CT_CONTAINERS__CONTAINER__LABELS_ENTRY__INIT;
     CtContainers__Container__LabelsEntry *entries[] = {&entry};
     record rec = CT_CONTAINERS__CONTAINER__INIT;
-    Google__Protobuf__FieldMask mask = GOOGLE__PROTOBUF__FIELD_MASK__INIT;
-    char *paths[] = {nd_arena_printf(arena, "labels.%s", key)};
-    CtContainers__UpdateResponse *rsp;
+    char *path = nd_arena_printf(arena, "labels.%s", key);
 
     entry.key = (char *)key;
     entry.value = (char *)value;
     rec.id = (char *)id;
     rec.n_labels = 1;
     rec.labels = entries;
-    mask.n_paths = 1;
-    mask.paths = paths;
-    req.container = &rec;
-    req.update_mask = &mask;
-    return unless_gone(
-        nd_ctrd_call(ctrd(cs), scope_of(ns), CT_CONTAINERS_UPDATE, &req, arena, &rsp));
+    return unless_gone(nd_container_record_update(cs, ns, &rec, &path, 1));
 }
 
 struct nd_error *

@@ -5,11 +5,16 @@
 
 #include "operation/change.h"
 
-/* The payload is the snapshotter. */
+/* The payload is the snapshotter, where nothing else is said. */
 #define CHANGE_CREATE        "container.create" /* create and run */
 #define CHANGE_REMOVE        "container.remove" /* only what does not run */
 #define CHANGE_REMOVE_FORCED "container.remove.forced"
 #define CHANGE_VIEW          "snapshot.view" /* the object is its key */
+
+#define CHANGE_RENAME "container.rename" /* new name, newline, old name */
+#define CHANGE_STOP   "container.stop"   /* struct ending, stop_priv.h */
+#define CHANGE_KILL   "container.kill"   /* the same */
+#define CHANGE_EXEC   "container.exec"   /* the id of the command */
 
 /* Without a payload. */
 #define CHANGE_START "container.start"

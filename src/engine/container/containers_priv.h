@@ -77,6 +77,10 @@ struct nd_error *nd_container_record_list(struct nd_containers *cs, const char *
 struct nd_error *nd_container_record_create(struct nd_containers *cs, const char *ns,
                                             record *rec) ND_CHECK_RESULT;
 
+/* Change what the paths name ("spec", "labels.nerdctl/name"), all at once. Fails: ND_NOT_FOUND. */
+struct nd_error *nd_container_record_update(struct nd_containers *cs, const char *ns, record *rec,
+                                            char **paths, size_t n_paths) ND_CHECK_RESULT;
+
 /* Set one label by mask, which races with nobody; success also when the record is gone. */
 struct nd_error *nd_container_record_set_label(struct nd_containers *cs, const char *ns,
                                                const char *id, const char *key,

@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
@@ -19,6 +20,7 @@
 #include "stream/folder.h"
 
 #include "attachment_priv.h"
+#include "changes_priv.h"
 #include "exec_priv.h"
 #include "launch_priv.h"
 #include "start_priv.h"
@@ -162,35 +164,95 @@ start_command(struct exec *e)
     return err != NULL ? nd_start_error(err) : NULL;
 }
 
-/* From nothing to a command that runs; whatever fails takes back what was done. */
+/* From nothing to a command that runs. */
 static struct nd_error *
 launch(struct exec *e)
 {
-    bool registered = false;
-    struct nd_error *err = make_streams(e);
+    ND_TRY(make_streams(e));
+    ND_TRY(register_command(e));
+    return start_command(e);
+}
 
-    if (err == NULL) {
-        err = register_command(e);
-        registered = err == NULL;
-    }
-    if (registered)
-        err = start_command(e);
-    if (err == NULL)
+/* It may run already: whoever was told that it failed must find nothing of it. */
+static struct nd_error *
+end_command(const struct process_name *process, const task *t)
+{
+    struct task_exit exit;
+    struct nd_error *err;
+
+    if (t == NULL || t->status != CT_TASKS__STATUS__RUNNING)
         return NULL;
+    ND_TRY(nd_process_signal(process, SIGKILL));
+    ND_DEADLINE_IN(ND_KILL_WAIT_NS);
+    err = nd_exec_wait(process, &exit);
+    if (nd_error_code(err) != ND_NOT_FOUND)
+        return err;
+    nd_error_free(err);
+    return NULL;
+}
+
+static struct nd_error *
+undo_launch(void *arg)
+{
+    struct exec *e = arg;
+    task *t;
+
     nd_streams_helper_end(e->folder, true);
     e->attachment.detached = true; /* there is nothing to come back to */
-    if (registered)
-        nd_error_free(nd_exec_delete(&e->process));
+    ND_TRY(nd_process_get(&e->process, e->arena, &t));
+    ND_TRY(end_command(&e->process, t));
+    ND_TRY(nd_exec_delete(&e->process));
     nd_streams_folder_remove(e->folder);
-    return err;
+    return NULL;
+}
+
+struct nd_error *
+nd_exec_wipe(struct nd_containers *cs, const char *ns, const char *id, const char *exec_id)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
+    const struct process_name process = {.cs = cs, .ns = ns, .id = id, .exec_id = exec_id};
+    struct nd_store *store;
+    const char *folder;
+    task *t;
+
+    ND_TRY(nd_containers_store(cs, &store));
+    ND_TRY(nd_state_new(store, ns, id, &state));
+    folder = nd_exec_folder(nd_state_path(state), exec_id, arena);
+    ND_TRY(nd_process_get(&process, arena, &t));
+    if (t != NULL && t->status != CT_TASKS__STATUS__CREATED) {
+        (void)nd_exec_reap_later(cs, ns, id, exec_id, folder); /* else the sweep finds it */
+        return NULL;
+    }
+    ND_TRY(nd_exec_delete(&process));
+    nd_streams_helper_end(folder, true);
+    nd_streams_folder_remove(folder);
+    return NULL;
+}
+
+/* Nothing of a command outlives a power cut, so its intent need not. */
+static struct nd_error *
+begin_change(struct exec *e, struct nd_change *ret)
+{
+    const struct nd_change_spec spec = {.kind = CHANGE_EXEC,
+                                        .ns = e->ns,
+                                        .object = e->rec->id,
+                                        .payload = nd_str(e->id),
+                                        .lazy = true};
+
+    nd_random_hex(e->id, (sizeof(e->id) - 1) / 2);
+    return nd_change_begin(e->cs->host, &spec, ret);
 }
 
 /* A new command. */
 static struct nd_error *
 begin_command(struct exec *e)
 {
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
+    struct nd_undo_step step = {.fn = undo_launch, .arg = e, .what = "take the command back"};
     uint32_t pid = 0;
 
+    ND_TRY(begin_change(e, &change));
     ND_TRY(check_task(e, &pid));
     e->spec = ND_BUF_INIT(ND_EXEC_SPEC_MAX);
     ND_TRY(nd_exec_process(e->cs, e->options, e->rec, pid, e->arena, &e->spec));
@@ -198,14 +260,16 @@ begin_command(struct exec *e)
         return nd_error_reason(
             nd_error_new(ND_EXHAUSTED, "more than %u commands run already", ND_EXEC_MAX_RUNNING),
             "TOO_MANY_COMMANDS");
-    nd_random_hex(e->id, (sizeof(e->id) - 1) / 2);
     e->folder = nd_exec_folder(nd_state_path(e->state), e->id, e->arena);
     ND_TRY(nd_ctx_check());
+    ND_TRY(nd_change_ready(&change));
+    nd_change_undo(&change, &step);
     ND_SHIELDED(ND_TASK_CREATE_NS);
     ND_TRY(launch(e));
     if (!nd_exec_reap_later(e->cs, e->ns, e->rec->id, e->id, e->folder))
         nd_warn("nobody forgets a command", ND_KV("container", (const char *)e->rec->id),
                 ND_KV("command", (const char *)e->id));
+    nd_change_settle(&change);
     return NULL;
 }
 
@@ -269,10 +333,10 @@ nd_container_exec(struct nd_containers *cs, const char *ns, const Pb__ExecOption
     *ret_exit = NULL;
     if (nd_session_find_finished(cs, options->stream, &e.exit)) {
         *ret_exit = nd_exit_status(&e.exit, arena);
-        return feed->started(feed->arg, options->exec_id, NULL, 0);
+        return feed->started(feed->arg, &(struct nd_container_started){.id = options->exec_id});
     }
     ND_TRY(begin(&e));
-    ND_TRY(feed->started(feed->arg, e.id, NULL, 0));
+    ND_TRY(feed->started(feed->arg, &(struct nd_container_started){.id = e.id}));
     if (options->detach)
         return NULL;
     ND_TRY(nd_attachment_begin(&e.attachment));

@@ -31,4 +31,11 @@ bool nd_exec_reap_later(struct nd_containers *cs, const char *ns, const char *id
 /* The same for the commands of a daemon that has died. */
 struct nd_error *nd_exec_sweep(struct nd_containers *cs) ND_CHECK_RESULT;
 
+/*
+ * What is left of one that was being started: all of it goes, unless it runs; then it is left to the reaping.
+ * Can be repeated.
+ */
+struct nd_error *nd_exec_wipe(struct nd_containers *cs, const char *ns, const char *id,
+                              const char *exec_id) ND_CHECK_RESULT;
+
 #endif

@@ -21,6 +21,9 @@
 #include "exec_priv.h"
 #include "task_io_priv.h"
 
+#define RETRY_MIN_NS (100 * ND_MILLISECOND)
+#define RETRY_MAX_NS (60 * ND_SECOND)
+
 struct reaping {
     struct nd_containers *cs;
     char *ns, *id, *exec_id, *folder;
@@ -56,19 +59,44 @@ wait_for_helper(const struct reaping *r)
     return NULL;
 }
 
+/* One that was registered and never started has no end that could be waited for. */
+static struct nd_error *
+is_waiting(const struct process_name *process, bool *ret)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    task *t;
+
+    ND_TRY(nd_process_get(process, arena, &t));
+    *ret = t != NULL && t->status == CT_TASKS__STATUS__CREATED;
+    return NULL;
+}
+
+static struct nd_error *
+wait_for_command(const struct process_name *process)
+{
+    struct task_exit exit;
+    struct nd_error *err;
+    bool waiting;
+
+    nd_doing("wait for a command");
+    ND_TRY(is_waiting(process, &waiting));
+    if (waiting)
+        return NULL;
+    err = nd_exec_wait(process, &exit);
+    if (err != NULL && nd_error_code(err) != ND_NOT_FOUND)
+        return err;
+    nd_error_free(err);
+    return NULL;
+}
+
 static struct nd_error *
 reap(const struct reaping *r)
 {
     const struct process_name process = {
         .cs = r->cs, .ns = r->ns, .id = r->id, .exec_id = r->exec_id};
-    struct task_exit exit;
     struct nd_error *err;
 
-    nd_doing("wait for a command");
-    err = nd_exec_wait(&process, &exit);
-    if (err != NULL && nd_error_code(err) != ND_NOT_FOUND)
-        return err;
-    nd_error_free(err);
+    ND_TRY(wait_for_command(&process));
     nd_streams_helper_end(r->folder, false);
     ND_TRY(wait_for_helper(r));
     ND_SHIELDED(ND_TEARDOWN_NS);
@@ -77,16 +105,26 @@ reap(const struct reaping *r)
     return err;
 }
 
+/* Until it is done: nobody else would, before the next daemon. */
 static struct nd_error *
 run_reaping(void *arg)
 {
     ND_AUTO(end_reaping) struct reaping *r = arg;
-    struct nd_error *err = reap(r);
+    int64_t pause_ns = RETRY_MIN_NS;
 
-    if (err != NULL && nd_error_code(err) != ND_CANCELLED)
-        return nd_error_wrap(err, "command %.12s in %.12s", r->exec_id, r->id);
-    nd_error_free(err);
-    return NULL;
+    for (bool first = true;; first = false) {
+        ND_AUTO(nd_error_freep) struct nd_error *err = reap(r);
+
+        if (err == NULL)
+            return NULL;
+        ND_TRY(nd_ctx_check());
+        if (first)
+            nd_warn("a command is not forgotten, and that is tried again",
+                    ND_KV("container", (const char *)r->id),
+                    ND_KV("command", (const char *)r->exec_id), ND_KV("error", err));
+        ND_TRY(nd_fiber_sleep(pause_ns));
+        pause_ns = ND_MIN(2 * pause_ns, RETRY_MAX_NS);
+    }
 }
 
 bool

@@ -4,8 +4,11 @@
  *   container.create   a create or run: everything of it goes, task and record as well
  *   container.remove   goes on; one without force that had not been decided is forgotten
  *   container.start    a task that was made and not started goes; one that runs has been started
+ *   container.rename   the record decides: with the new name it goes on, else that is given back
+ *   container.kill     the process that was meant gets the signal again
+ *   container.stop     goes on, see stop.c
+ *   container.exec     a command that was not started goes; one that runs has been started
  *   snapshot.view      goes
- *   container.stop     is asked to end once more
  *
  * Every step looks for itself whether there is something to do, because the daemon may have died at any
  * point, in a recovery too. The lock of the container is held, so a client that comes meanwhile waits.
@@ -23,9 +26,13 @@
 #include "store/state.h"
 
 #include "changes_priv.h"
+#include "exec_priv.h"
+#include "naming_priv.h"
 #include "remove_priv.h"
+#include "rename_priv.h"
 #include "shims_priv.h"
 #include "shm_priv.h"
+#include "stop_priv.h"
 
 /* Files below names of the id: for those whose record does not tell, or is not there. */
 static struct nd_error *
@@ -167,6 +174,38 @@ recover_start(struct recovering *r)
 }
 
 static struct nd_error *
+recover_rename(struct recovering *r)
+{
+    const struct nd_open_intent *intent = r->intent;
+    size_t newline = nd_str_find(intent->payload, '\n');
+    const struct names names = {
+        .new_name = nd_arena_str(r->arena, nd_str_sub(intent->payload, 0, newline)),
+        .old_name = nd_arena_str(r->arena, nd_str_from(intent->payload, newline + 1)),
+    };
+    struct nd_store *store;
+
+    if (r->rec != NULL && strcmp(nd_container_record_name(r->rec), names.new_name) == 0)
+        return nd_rename_finish(r->cs, intent->ns, intent->object, &names);
+    ND_TRY(nd_containers_store(r->cs, &store));
+    if (r->rec == NULL) /* removed since, by its name at that time */
+        return nd_names_release_all(store, intent->ns, intent->object);
+    ND_TRY(nd_names_sweep(store, intent->ns));
+    return nd_naming_give_back(store, intent->ns, names.new_name, intent->object);
+}
+
+static struct nd_error *
+recover_kill(struct recovering *r)
+{
+    return nd_kill_again(r->cs, r->intent, r->rec);
+}
+
+static struct nd_error *
+recover_exec(struct recovering *r)
+{
+    return nd_exec_wipe(r->cs, r->intent->ns, r->intent->object, r->intent->payload.ptr);
+}
+
+static struct nd_error *
 recover_locked(struct nd_containers *cs, const struct nd_open_intent *intent,
                struct nd_error *(*fn)(struct recovering *r))
 {
@@ -195,6 +234,9 @@ RECOVERER(recover_create)
 RECOVERER(recover_remove)
 RECOVERER(recover_forced_remove)
 RECOVERER(recover_start)
+RECOVERER(recover_rename)
+RECOVERER(recover_kill)
+RECOVERER(recover_exec)
 
 void
 nd_containers_recover_by(struct nd_containers *cs, struct nd_recovery *recovery)
@@ -203,5 +245,9 @@ nd_containers_recover_by(struct nd_containers *cs, struct nd_recovery *recovery)
     nd_recovery_add(recovery, CHANGE_REMOVE, recover_remove_by_intent, cs);
     nd_recovery_add(recovery, CHANGE_REMOVE_FORCED, recover_forced_remove_by_intent, cs);
     nd_recovery_add(recovery, CHANGE_START, recover_start_by_intent, cs);
+    nd_recovery_add(recovery, CHANGE_RENAME, recover_rename_by_intent, cs);
+    nd_recovery_add(recovery, CHANGE_KILL, recover_kill_by_intent, cs);
+    nd_recovery_add(recovery, CHANGE_EXEC, recover_exec_by_intent, cs);
+    nd_recovery_add_patient(recovery, CHANGE_STOP, nd_recover_stop, cs);
     nd_recovery_add(recovery, CHANGE_VIEW, recover_view, cs);
 }

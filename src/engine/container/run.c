@@ -87,7 +87,7 @@ create_and_launch(struct creation *c, bool attach, const Pb__StreamOptions *stre
         err = nd_launch(l);
     if (err != NULL)
         return after_failure(c, err);
-    nd_change_settle(&change); /* it runs: a client that leaves now does not change that */
+    ND_TRY(nd_change_commit(&change)); /* it runs: a client that leaves now does not change that */
     if (attached->follows)
         nd_follower_launched(&attached->follower);
     nd_info("container runs", ND_KV("container", (const char *)c->id), ND_KV("name", c->name));
@@ -115,6 +115,7 @@ nd_container_run(struct nd_containers *cs, const char *ns, const Pb__RunOptions 
     static const struct nd_container_feed silent = {0};
     struct creation *c = nd_arena_new_object(arena, struct creation);
     ND_AUTO(nd_attached_fini) struct attached attached = {0};
+    struct nd_container_started started;
     struct task_exit end;
 
     *c = (struct creation){.cs = cs, .ns = ns, .arena = arena, .will_start = true};
@@ -122,8 +123,9 @@ nd_container_run(struct nd_containers *cs, const char *ns, const Pb__RunOptions 
         feed = &silent;
     ND_TRY(make_plan(c, options));
     ND_TRY(create_and_launch(c, !options->detach, options->stream, feed, &attached));
-    if (feed->started != NULL)
-        ND_TRY(feed->started(feed->arg, c->id, c->plan->warnings, c->plan->n_warnings));
+    started = (struct nd_container_started){
+        .id = c->id, .warnings = c->plan->warnings, .n_warnings = c->plan->n_warnings};
+    ND_TRY(nd_attached_tell(&attached, feed, &started));
     *ret_exit = NULL;
     if (options->detach)
         return NULL;

@@ -76,6 +76,21 @@ nd_attached_has_left(const struct attached *a)
     return a->has_streams && a->streams.detached;
 }
 
+struct nd_error *
+nd_attached_tell(const struct attached *a, const struct nd_container_feed *feed,
+                 struct nd_container_started *started)
+{
+    char session[ND_SESSION_TEXT_SIZE];
+
+    if (feed->started == NULL)
+        return NULL;
+    if (a->has_streams) {
+        nd_session_format(a->streams.session, session);
+        started->session = session;
+    }
+    return feed->started(feed->arg, started);
+}
+
 /* Who starts a process in the foreground may hold it up as long as he is there. */
 static void
 prepare_streams(struct attached *a, struct launch *l, const Pb__StreamOptions *options,
@@ -215,11 +230,12 @@ nd_container_start(struct nd_containers *cs, const char *ns, const Pb__StartOpti
     ND_AUTO(fini_start)
     struct starting s = {
         .cs = cs, .ns = ns, .options = options, .feed = feed != NULL ? feed : &silent};
+    struct nd_container_started started = {0};
     struct task_exit end;
 
     ND_TRY(start_locked(&s, arena));
-    if (s.feed->started != NULL)
-        ND_TRY(s.feed->started(s.feed->arg, s.launch->id, NULL, 0));
+    started.id = s.launch->id;
+    ND_TRY(nd_attached_tell(&s.attached, s.feed, &started));
     *ret_exit = NULL;
     if (!options->attach)
         return NULL;

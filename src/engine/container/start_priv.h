@@ -27,6 +27,10 @@ struct attached {
 };
 void nd_attached_fini(struct attached *a);
 
+/* Tell what runs now, and the session of the client in it. */
+struct nd_error *nd_attached_tell(const struct attached *a, const struct nd_container_feed *feed,
+                                  struct nd_container_started *started) ND_CHECK_RESULT;
+
 /* The client detached before the end. Context: any. */
 bool nd_attached_has_left(const struct attached *a);
 

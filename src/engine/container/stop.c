@@ -1,49 +1,57 @@
 /*
- * Ending containers: stop, kill, and the signals of an attached client.
+ * `stop`: a container that runs is asked to end, and after a time made to.
  *
- *   stop   mark as stopped by somebody ─▶ wake when frozen ─▶ signal ─▶ wait ─▶ SIGKILL ─▶ wait
+ *   intent ─▶ mark as stopped by somebody ─▶ wake when frozen ─▶ signal ─▶ wait ─▶ SIGKILL ─▶ wait
  *
  * The lock of the container is held while something is changed, not while it is waited for: a kill or a
  * forced removal need not wait for a patient stop. Somebody may start the container again meanwhile; the
  * process that was asked to end is known by its number, and the new one is left alone. The task stays, as nerdctl leaves it; a later start or
  * removal deletes it. Attachments to networks are not undone here: on the host's network and on none there
  * are none, and the hooks of containers that nerdctl made undo them with the task.
+ *
+ * A stop rolls forward. Once it is begun the container ends, as with docker: also when the client goes away
+ * while it waits, and when the daemon dies. The recovery marks and signals once more, because it cannot know how
+ * far that was, and goes on until the same end at the same time.
  */
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "container/lifecycle.h"
 #include "container/limits.h"
 #include "store/state.h"
 
-#include "containers_priv.h"
+#include "changes_priv.h"
 #include "labels_priv.h"
 #include "shm_priv.h"
 #include "signals_priv.h"
+#include "stop_priv.h"
+
+#define FOR_EVER_NS   (INT64_MAX / 4)
+#define LEAST_WAIT_NS ND_SECOND /* of a recovery, between the signal and SIGKILL */
 
 struct stopping {
     struct nd_containers *cs;
     const char *ns;
     struct nd_arena *arena;
     record *rec;
-    int signo;
     int64_t timeout_s; /* -1: for ever */
-    uint32_t pid;      /* of the process that is to end */
+    struct ending ending;
 };
 
-static struct nd_error *
-choose_signal(struct stopping *s, const char *asked)
+struct nd_error *
+nd_stop_signal(const record *rec, const char *asked, int *ret)
 {
-    const char *label = nd_container_record_label(s->rec, LABEL_STOP_SIGNAL);
+    const char *label = nd_container_record_label(rec, LABEL_STOP_SIGNAL);
     struct nd_error *err;
 
-    s->signo = SIGTERM;
+    *ret = SIGTERM;
     if (asked[0] != '\0') {
-        err = nd_signal_parse(nd_str(asked), &s->signo);
+        err = nd_signal_parse(nd_str(asked), ret);
         return err != NULL ? nd_error_in_field(err, "signal") : NULL;
     }
     if (label != NULL) {
-        err = nd_signal_parse(nd_str(label), &s->signo);
+        err = nd_signal_parse(nd_str(label), ret);
         nd_error_free(err); /* an odd label: the default holds */
     }
     return NULL;
@@ -69,25 +77,60 @@ choose_timeout(struct stopping *s, const Pb__ContainerServiceStopRequest *req)
     return NULL;
 }
 
-static struct nd_error *
-mark_stopped(struct nd_containers *cs, const char *ns, const record *rec)
+struct nd_error *
+nd_mark_stopped(struct nd_containers *cs, const char *ns, const record *rec)
 {
     if (nd_container_record_label_is(rec, LABEL_STOPPED, "true"))
         return NULL;
     return nd_container_record_set_label(cs, ns, rec->id, LABEL_STOPPED, "true");
 }
 
-static bool
-is_alive(const task *t)
+bool
+nd_task_can_end(const task *t)
 {
     return t != NULL && t->status != CT_TASKS__STATUS__STOPPED &&
            t->status != CT_TASKS__STATUS__CREATED;
 }
 
-static bool
-is_frozen(const task *t)
+bool
+nd_task_is_frozen(const task *t)
 {
     return t->status == CT_TASKS__STATUS__PAUSED || t->status == CT_TASKS__STATUS__PAUSING;
+}
+
+struct nd_error *
+nd_ending_begin(struct nd_containers *cs, const char *kind, const char *ns, const char *id,
+                const struct ending *ending, struct nd_change *ret)
+{
+    char payload[80];
+    const struct nd_change_spec spec = {
+        .kind = kind,
+        .ns = ns,
+        .object = id,
+        .payload =
+            nd_str_n(payload, (size_t)snprintf(payload, sizeof(payload), "%u %d %lld", ending->pid,
+                                               ending->signo, (long long)ending->until_ms)),
+        .forward = true,
+        .lazy = true, /* no process outlives a power cut */
+    };
+
+    ND_TRY(nd_change_begin(cs->host, &spec, ret));
+    return nd_change_ready(ret);
+}
+
+struct nd_error *
+nd_ending_parse(struct nd_str payload, struct ending *ret)
+{
+    struct nd_str parts[3] = {ND_STR_NONE, ND_STR_NONE, ND_STR_NONE};
+    int64_t numbers[ND_LEN(parts)];
+
+    for (size_t i = 0; i < ND_LEN(parts); i++) {
+        (void)nd_str_next(&payload, ' ', &parts[i]);
+        ND_TRY(nd_parse_i64(parts[i], -1, INT64_MAX, &numbers[i]));
+    }
+    *ret = (struct ending){
+        .pid = (uint32_t)numbers[0], .signo = (int)numbers[1], .until_ms = numbers[2]};
+    return NULL;
 }
 
 /* Somebody else may have woken it just before; what does not come to life is told by the kill. */
@@ -100,34 +143,49 @@ wake(struct stopping *s)
     if (err == NULL)
         return NULL;
     ND_TRY(nd_task_get(s->cs, s->ns, s->rec->id, s->arena, &t));
-    if (t != NULL && is_frozen(t))
+    if (t != NULL && nd_task_is_frozen(t))
         return err;
     nd_error_free(err);
     return NULL;
 }
 
-/* Mark, wake, signal. `*ret_ended` says that there is nothing to wait for. */
+/* Mark, wake, signal. The caller has the lock. `*ret_ended` says that there is nothing to wait for. */
 static struct nd_error *
-ask_to_end(struct stopping *s, bool *ret_ended)
+ask_task(struct stopping *s, const task *t, bool *ret_ended)
+{
+    ND_TRY(nd_mark_stopped(s->cs, s->ns, s->rec));
+    *ret_ended = !nd_task_can_end(t);
+    if (*ret_ended)
+        return NULL;
+    if (nd_task_is_frozen(t))
+        ND_TRY(wake(s));
+    if (s->ending.until_ms == ENDING_AT_ONCE)
+        return NULL;
+    return nd_task_kill(s->cs, s->ns, s->rec->id, s->ending.signo, false, ret_ended);
+}
+
+static int64_t
+now_ms(void)
+{
+    struct nd_wall now = nd_wall_now();
+
+    return now.sec * 1000 + now.nsec / ND_MILLISECOND;
+}
+
+static struct nd_error *
+ask_to_end(struct stopping *s, struct nd_change *change, bool *ret_ended)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
-    bool gone;
     task *t;
 
     ND_TRY(nd_hold_lock(s->cs, s->ns, s->rec->id, &hold));
-    ND_TRY(mark_stopped(s->cs, s->ns, s->rec));
     ND_TRY(nd_task_get(s->cs, s->ns, s->rec->id, s->arena, &t));
-    *ret_ended = !is_alive(t);
-    if (*ret_ended)
-        return NULL;
-    s->pid = t->pid;
-    if (is_frozen(t))
-        ND_TRY(wake(s));
-    if (s->timeout_s == 0)
-        return NULL;
-    ND_TRY(nd_task_kill(s->cs, s->ns, s->rec->id, s->signo, false, &gone));
-    *ret_ended = gone;
-    return NULL;
+    s->ending.pid = t != NULL ? t->pid : 0;
+    s->ending.until_ms = s->timeout_s < 0    ? ENDING_IN_ITS_TIME
+                         : s->timeout_s == 0 ? ENDING_AT_ONCE
+                                             : now_ms() + s->timeout_s * 1000;
+    ND_TRY(nd_ending_begin(s->cs, CHANGE_STOP, s->ns, s->rec->id, &s->ending, change));
+    return ask_task(s, t, ret_ended);
 }
 
 /* `*ret` says whether it has ended within the time. */
@@ -163,7 +221,7 @@ still_runs(struct stopping *s, bool *ret)
     task *t;
 
     ND_TRY(nd_task_get(s->cs, s->ns, s->rec->id, s->arena, &t));
-    *ret = is_alive(t) && t->pid == s->pid;
+    *ret = nd_task_can_end(t) && t->pid == s->ending.pid;
     return NULL;
 }
 
@@ -211,26 +269,36 @@ unmount_shm(struct stopping *s)
         return NULL;
     ND_TRY(nd_hold_lock(s->cs, s->ns, s->rec->id, &hold));
     ND_TRY(nd_task_get(s->cs, s->ns, s->rec->id, s->arena, &t));
-    if (is_alive(t))
+    if (nd_task_can_end(t))
         return NULL; /* started again already, and mounted anew */
     ND_TRY(nd_containers_store(s->cs, &store));
     ND_TRY(nd_state_new(store, s->ns, s->rec->id, &state));
     return nd_shm_unmount(nd_state_path(state));
 }
 
+/* Asked already. */
 static struct nd_error *
-stop(struct stopping *s)
+wait_and_kill(struct stopping *s, bool ended, int64_t for_ns)
 {
-    int64_t for_ns = s->timeout_s < 0 ? INT64_MAX / 4 : s->timeout_s * ND_SECOND;
-    bool ended;
-
-    nd_doing("stop container");
-    ND_TRY(ask_to_end(s, &ended));
     if (!ended)
         ND_TRY(wait_for_end(s, for_ns, &ended));
     if (!ended)
         ND_TRY(make_it_end(s));
     return unmount_shm(s);
+}
+
+static struct nd_error *
+stop(struct stopping *s)
+{
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
+    int64_t for_ns = s->timeout_s < 0 ? FOR_EVER_NS : s->timeout_s * ND_SECOND;
+    bool ended;
+
+    nd_doing("stop container");
+    ND_TRY(ask_to_end(s, &change, &ended));
+    ND_TRY(wait_and_kill(s, ended, for_ns));
+    nd_change_settle(&change);
+    return NULL;
 }
 
 struct nd_error *
@@ -241,78 +309,60 @@ nd_container_stop(struct nd_containers *cs, const char *ns,
     struct stopping s = {.cs = cs, .ns = ns, .arena = arena};
 
     ND_TRY(nd_container_find(cs, ns, req->container, arena, &s.rec));
-    ND_TRY(choose_signal(&s, req->signal));
+    ND_TRY(nd_stop_signal(s.rec, req->signal, &s.ending.signo));
     ND_TRY(choose_timeout(&s, req));
     ND_TRY(stop(&s));
     rsp->container_id = s.rec->id;
     return NULL;
 }
 
+/* What is left of the time until SIGKILL. */
+static int64_t
+remaining_ns(const struct ending *ending)
+{
+    int64_t left_ms = ending->until_ms - now_ms();
+
+    if (ending->until_ms == ENDING_AT_ONCE)
+        return 0;
+    if (ending->until_ms == ENDING_IN_ITS_TIME)
+        return FOR_EVER_NS;
+    left_ms = ND_MIN(ND_MAX(left_ms, (int64_t)0), (int64_t)ND_STOP_TIMEOUT_MAX_S * 1000);
+    return ND_MAX(left_ms * ND_MILLISECOND, LEAST_WAIT_NS);
+}
+
+/* Another process than the one that was to end is none of ours. */
 static struct nd_error *
-not_running(const char *id)
-{
-    return nd_error_meta(
-        nd_error_reason(nd_error_new(ND_PRECONDITION, "container %s is not running", id),
-                        "CONTAINER_NOT_RUNNING"),
-        "container", id);
-}
-
-/* Signals that are meant to end it: then it was somebody's wish, and no restart policy undoes it. */
-static bool
-is_ending(const record *rec, int signo)
-{
-    struct stopping s = {.rec = (record *)rec};
-    struct nd_error *err = choose_signal(&s, "");
-
-    nd_error_free(err);
-    return signo == SIGKILL || signo == SIGTERM || signo == SIGINT || signo == SIGQUIT ||
-           signo == s.signo;
-}
-
-struct nd_error *
-nd_container_kill(struct nd_containers *cs, const char *ns,
-                  const Pb__ContainerServiceKillRequest *req, struct nd_arena *arena,
-                  Pb__ContainerServiceKillResponse *rsp)
+ask_again(struct stopping *s, bool *ret_ended)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
-    int signo = SIGKILL;
-    bool gone;
-    record *rec;
     task *t;
 
-    if (req->signal[0] != '\0') {
-        struct nd_error *err = nd_signal_parse(nd_str(req->signal), &signo);
-
-        if (err != NULL)
-            return nd_error_in_field(err, "signal");
-    }
-    ND_TRY(nd_container_find_locked(cs, ns, req->container, arena, &rec, &hold));
-    ND_TRY(nd_task_get(cs, ns, rec->id, arena, &t));
-    if (!is_alive(t))
-        return not_running(rec->id);
-    if (is_ending(rec, signo))
-        ND_TRY(mark_stopped(cs, ns, rec));
-    ND_TRY(nd_task_kill(cs, ns, rec->id, signo, false, &gone));
-    if (gone)
-        return not_running(rec->id);
-    if (is_frozen(t) && signo != SIGKILL)
-        ND_TRY(nd_task_resume(cs, ns, rec->id));
-    rsp->container_id = rec->id;
-    return NULL;
+    ND_TRY(nd_hold_lock(s->cs, s->ns, s->rec->id, &hold));
+    ND_TRY(nd_task_get(s->cs, s->ns, s->rec->id, s->arena, &t));
+    *ret_ended = true;
+    if (nd_task_can_end(t) && t->pid != s->ending.pid)
+        return NULL;
+    return ask_task(s, t, ret_ended);
 }
 
 struct nd_error *
-nd_container_signal(struct nd_containers *cs, const char *ns, const char *container,
-                    const char *signal)
+nd_recover_stop(void *containers, const struct nd_open_intent *intent)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    struct stopping s = {.cs = containers, .ns = intent->ns, .arena = arena};
     struct nd_error *err;
-    record *rec;
-    int signo;
+    bool ended;
 
-    err = nd_signal_parse(nd_str(signal), &signo);
-    if (err != NULL)
-        return nd_error_in_field(err, "signal");
-    ND_TRY(nd_container_find(cs, ns, container, arena, &rec));
-    return nd_task_kill(cs, ns, rec->id, signo, false, NULL);
+    if (!intent->same_boot)
+        return NULL;
+    nd_doing("finish a stop");
+    ND_TRY(nd_ending_parse(intent->payload, &s.ending));
+    err = nd_container_record_get(s.cs, s.ns, intent->object, arena, &s.rec);
+    if (nd_error_code(err) == ND_NOT_FOUND) {
+        nd_error_free(err);
+        return NULL;
+    }
+    ND_TRY(err);
+    ND_TRY(ask_again(&s, &ended));
+    return wait_and_kill(&s, ended, remaining_ns(&s.ending));
 }

@@ -138,6 +138,20 @@ nd_exec_wait(const struct process_name *p, struct task_exit *ret)
 }
 
 struct nd_error *
+nd_process_get(const struct process_name *p, struct nd_arena *arena, task **ret)
+{
+    CtTasks__GetRequest req = CT_TASKS__GET_REQUEST__INIT;
+    CtTasks__GetResponse *rsp;
+    struct nd_error *err;
+
+    req.container_id = (char *)p->id;
+    req.exec_id = (char *)p->exec_id;
+    err = call(p, CT_TASKS_GET, &req, arena, &rsp);
+    *ret = err == NULL ? rsp->process : NULL;
+    return unless_gone(err);
+}
+
+struct nd_error *
 nd_exec_delete(const struct process_name *p)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);

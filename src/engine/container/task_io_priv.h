@@ -31,6 +31,10 @@ struct nd_error *nd_exec_register(const struct process_name *p,
                                   const struct exec_io *io) ND_CHECK_RESULT;
 struct nd_error *nd_exec_start(const struct process_name *p) ND_CHECK_RESULT;
 
+/* What it does; `*ret` is NULL when there is no such process. */
+struct nd_error *nd_process_get(const struct process_name *p, struct nd_arena *arena,
+                                task **ret) ND_CHECK_RESULT;
+
 /* Waits for its end. Fails: ND_NOT_FOUND. */
 struct nd_error *nd_exec_wait(const struct process_name *p, struct task_exit *ret) ND_CHECK_RESULT;
 

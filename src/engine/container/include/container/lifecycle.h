@@ -20,14 +20,21 @@ struct nd_container_output {
     struct nd_str bytes;
 };
 
+/* What runs now. Texts are borrowed for the call. */
+struct nd_container_started {
+    const char *id;        /* of the container, or of a command in it */
+    char *const *warnings; /* what the user should know */
+    size_t n_warnings;
+    const char *session; /* in which the client is going to be attached; NULL: in none */
+};
+
 /*
  * What a long call tells while it runs. Each member may be NULL. An error that one returns ends the
  * call with it (the client is gone); a container that was started goes on running then.
  */
 struct nd_container_feed {
-    /* It runs now; comes before its first output. `warnings` is what the user should know. */
-    struct nd_error *(*started)(void *arg, const char *id, char *const *warnings,
-                                size_t n_warnings);
+    /* It runs now; comes before its first output. */
+    struct nd_error *(*started)(void *arg, const struct nd_container_started *started);
     struct nd_error *(*output)(void *arg, const struct nd_container_output *output);
     /* About the session with its standard streams, when there is one; borrowed for the call. */
     struct nd_error *(*event)(void *arg, const Pb__StreamEvent *event);
@@ -49,6 +56,7 @@ struct nd_container_created {
  *        ND_UNIMPLEMENTED  a field that this version does not have, named
  *        ND_NOT_FOUND      reason IMAGE_NOT_FOUND
  *        ND_EXISTS         reason NAME_IN_USE, the owner's id in the meta "owner"
+ *        ND_ABORTED        reason IMAGE_REMOVED: somebody removed the image meanwhile
  */
 struct nd_error *nd_container_create(struct nd_containers *cs, const char *ns,
                                      const Pb__ContainerConfig *config, struct nd_arena *arena,
@@ -107,6 +115,14 @@ struct nd_error *nd_container_kill(struct nd_containers *cs, const char *ns,
  */
 struct nd_error *nd_container_signal(struct nd_containers *cs, const char *ns,
                                      const char *container, const char *signal) ND_CHECK_RESULT;
+
+/*
+ * Give it another name. Fails: ND_INVALID about "new_name"; ND_EXISTS, reason NAME_IN_USE.
+ */
+struct nd_error *nd_container_rename(struct nd_containers *cs, const char *ns,
+                                     const Pb__ContainerServiceRenameRequest *req,
+                                     struct nd_arena *arena,
+                                     Pb__ContainerServiceRenameResponse *rsp) ND_CHECK_RESULT;
 
 /* Fails: ND_PRECONDITION, reason CONTAINER_RUNNING, without `force`. */
 struct nd_error *nd_container_remove(struct nd_containers *cs, const char *ns,

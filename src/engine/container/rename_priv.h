@@ -1,0 +1,20 @@
+#ifndef CONTAINER_RENAME_PRIV_H
+#define CONTAINER_RENAME_PRIV_H
+
+/* What renaming and its recovery share. */
+
+#include "containers_priv.h"
+
+struct names {
+    const char *old_name; /* "": it had none */
+    const char *new_name;
+};
+
+/*
+ * The record has the new name: so do the hosts files, and the old one is given back. Can be repeated.
+ * Context: fiber.
+ */
+struct nd_error *nd_rename_finish(struct nd_containers *cs, const char *ns, const char *id,
+                                  const struct names *names) ND_CHECK_RESULT;
+
+#endif

@@ -1,0 +1,155 @@
+/*
+ * A conversation that begins something, as a request that may be repeated.
+ *
+ *   first time   engine ──▶ it runs: remembered, told ──▶ output ... ──▶ exit code: remembered, told
+ *   repeated     told again ──▶ attached, in the session of the first time ──▶ exit code
+ *
+ * The request is over when the process runs; what the client hears from then on it can come back for. Its
+ * session keeps what it did not get. When that is over the client is attached anew and sees by the offsets
+ * that output is missing; and of a process that has ended it gets the exit code.
+ */
+
+#include "codec/pb.h"
+
+#include "session_priv.h"
+
+static void
+leave_request(struct session **s)
+{
+    nd_request_leave(&(*s)->request);
+}
+
+struct nd_error *
+nd_session_note_started(struct session *s, const struct nd_container_started *started)
+{
+    Pb__RunResult *result = &s->result;
+
+    if (s->kind->request == NULL || s->request.is_repeated)
+        return NULL;
+    pb__run_result__init(result);
+    result->container_id = s->container;
+    result->warnings = (char **)started->warnings; /* the arena's */
+    result->n_warnings = started->n_warnings;
+    if (started->session != NULL)
+        result->session_id = nd_arena_strdup(nd_call_arena(s->call), started->session);
+    return nd_request_end(&s->request, NULL, result);
+}
+
+void
+nd_session_note_exit(struct session *s, Pb__ExitStatus *exit)
+{
+    if (s->kind->request == NULL)
+        return;
+    s->result.exit = exit;
+    nd_request_update(&s->request, &s->result);
+}
+
+/* It was told before it was attached to. */
+static struct nd_error *
+tell_nothing(void *arg, const struct nd_container_started *started)
+{
+    (void)arg;
+    (void)started;
+    return NULL;
+}
+
+static struct nd_error *
+keep_exit(void *arg, const Pb__ContainerServiceWaitResponse *rsp)
+{
+    struct session *s = arg;
+    ProtobufCMessage *copy;
+
+    if (rsp->exit == NULL)
+        return NULL;
+    ND_TRY(nd_pb_copy(rsp->exit, nd_call_arena(s->call), &copy));
+    s->result.exit = (Pb__ExitStatus *)copy;
+    return NULL;
+}
+
+static struct nd_error *
+wait_for_exit(struct session *s, Pb__ExitStatus **ret)
+{
+    Pb__ContainerServiceWaitRequest req = PB__CONTAINER_SERVICE_WAIT_REQUEST__INIT;
+
+    req.containers = &s->result.container_id;
+    req.n_containers = 1;
+    ND_TRY(nd_containers_wait(s->containers, s->ns, &req, keep_exit, s));
+    *ret = s->result.exit;
+    return NULL;
+}
+
+/* Takes `err`; whether that was its reason. */
+static bool
+is_reason(struct nd_error *err, const char *reason)
+{
+    const char *has = err != NULL ? nd_error_get_reason(err) : NULL;
+
+    if (has == NULL || strcmp(has, reason) != 0)
+        return false;
+    nd_error_free(err);
+    return true;
+}
+
+static struct nd_error *
+attach_again(struct session *s, const struct nd_container_feed *feed,
+             const Pb__StreamOptions *given, Pb__ExitStatus **ret)
+{
+    struct nd_container_feed quiet = *feed;
+    Pb__AttachOptions options = PB__ATTACH_OPTIONS__INIT;
+    Pb__StreamOptions stream = PB__STREAM_OPTIONS__INIT;
+    struct nd_arena *arena = nd_call_arena(s->call);
+    struct nd_error *err;
+
+    if (given != NULL)
+        stream = *given;
+    quiet.started = tell_nothing;
+    options.container = s->result.container_id;
+    options.stream = &stream;
+    stream.session_id = s->result.session_id;
+    stream.stdout_offset = stream.stderr_offset = 0;
+    err = nd_container_attach(s->containers, s->ns, &options, &quiet, arena, ret);
+    if (is_reason(err, "SESSION_NOT_FOUND")) {
+        stream.session_id = nd_text("");
+        err = nd_container_attach(s->containers, s->ns, &options, &quiet, arena, ret);
+    }
+    return is_reason(err, "CONTAINER_NOT_RUNNING") ? wait_for_exit(s, ret) : err;
+}
+
+/* What was done before, told again. */
+static struct nd_error *
+repeat(struct session *s, const struct nd_container_feed *feed, Pb__ExitStatus **ret)
+{
+    struct nd_container_started started = {0};
+    const Pb__StreamOptions *stream = NULL;
+    ProtobufCMessage *before;
+
+    ND_TRY(nd_services_repeat(s->call, &s->request, &pb__run_result__descriptor, &before));
+    s->result = *(Pb__RunResult *)before;
+    started.id = s->result.container_id;
+    started.warnings = s->result.warnings;
+    started.n_warnings = s->result.n_warnings;
+    ND_TRY(feed->started(feed->arg, &started));
+    *ret = NULL;
+    if (!s->kind->is_attached(s, &stream))
+        return NULL;
+    *ret = s->result.exit;
+    return *ret != NULL ? NULL : attach_again(s, feed, stream, ret);
+}
+
+struct nd_error *
+nd_session_run(struct session *s, const struct nd_container_feed *feed, Pb__ExitStatus **ret)
+{
+    ND_AUTO(leave_request) struct session *owner = s;
+    const void *message;
+    struct nd_error *err;
+    const char *id;
+
+    if (s->kind->request == NULL)
+        return s->kind->engine(s, feed, ret);
+    message = s->kind->request(s, &id);
+    ND_TRY(nd_services_request(s->call, s->ns, id, message, &s->request));
+    if (s->request.is_repeated)
+        return repeat(s, feed, ret);
+    err = s->kind->engine(s, feed, ret);
+    return err != NULL ? nd_request_end(&s->request, err, NULL) : NULL;
+}
