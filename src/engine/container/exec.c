@@ -164,12 +164,48 @@ start_command(struct exec *e)
     return err != NULL ? nd_start_error(err) : NULL;
 }
 
-/* From nothing to a command that runs. */
+/* What containerd has to know: of which container, which runs, and what the command runs as. */
+static struct nd_error *
+tell_containerd(struct exec *e)
+{
+    uint32_t pid = 0;
+
+    ND_TRY(check_task(e, &pid));
+    e->spec = ND_BUF_INIT(ND_EXEC_SPEC_MAX);
+    ND_TRY(nd_exec_process(e->cs, e->options, e->rec, pid, e->arena, &e->spec));
+    return register_command(e);
+}
+
+static struct nd_error *
+run_tell(void *arg)
+{
+    struct exec *e = arg;
+
+    e->err = tell_containerd(e);
+    return NULL; /* the other side is brought to its end, too */
+}
+
+/*
+ * From nothing to a command that runs. The streams, and what containerd is told, need each other only
+ * when the command is started, and take about as long; what containerd says is the better reason.
+ */
 static struct nd_error *
 launch(struct exec *e)
 {
-    ND_TRY(make_streams(e));
-    ND_TRY(register_command(e));
+    struct nd_error *err = NULL;
+
+    {
+        ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("command", 1);
+
+        ND_TRY(nd_group_spawn(group, run_tell, e));
+        err = make_streams(e);
+        nd_error_free(nd_group_wait(group));
+    }
+    if (e->err != NULL) {
+        nd_error_free(err);
+        return ND_TAKE(e->err);
+    }
+    ND_TRY(err);
     return start_command(e);
 }
 
@@ -250,12 +286,9 @@ begin_command(struct exec *e)
 {
     ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
     struct nd_undo_step step = {.fn = undo_launch, .arg = e, .what = "take the command back"};
-    uint32_t pid = 0;
 
+    ND_TRY(nd_exec_check(e->options));
     ND_TRY(begin_change(e, &change));
-    ND_TRY(check_task(e, &pid));
-    e->spec = ND_BUF_INIT(ND_EXEC_SPEC_MAX);
-    ND_TRY(nd_exec_process(e->cs, e->options, e->rec, pid, e->arena, &e->spec));
     if (e->cs->n_execs >= ND_EXEC_MAX_RUNNING)
         return nd_error_reason(
             nd_error_new(ND_EXHAUSTED, "more than %u commands run already", ND_EXEC_MAX_RUNNING),

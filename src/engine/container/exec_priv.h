@@ -9,9 +9,12 @@
 
 #define ND_EXEC_SPEC_MAX ((size_t)4 << 20) /* bytes of a command's OCI process */
 
+/* Whether the options can be meant, as far as they alone tell. Fails: ND_INVALID about a field. */
+struct nd_error *nd_exec_check(const Pb__ExecOptions *options) ND_CHECK_RESULT;
+
 /*
- * The OCI process of a command, as JSON: the container's own, changed as the options say. `pid` is the
- * container's first process, in whose files users are looked up.
+ * The OCI process of a command, as JSON: the container's own, changed as the options say, which were
+ * checked. `pid` is the container's first process, in whose files users are looked up.
  * Fails: ND_INVALID about a field; ND_NOT_FOUND becomes that, too, for a user that is not there.
  */
 struct nd_error *nd_exec_process(struct nd_containers *cs, const Pb__ExecOptions *options,

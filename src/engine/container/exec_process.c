@@ -31,8 +31,8 @@ check_texts(const char *list, char *const *texts, size_t n, size_t max)
     return NULL;
 }
 
-static struct nd_error *
-check_options(const Pb__ExecOptions *o)
+struct nd_error *
+nd_exec_check(const Pb__ExecOptions *o)
 {
     if (o->n_args == 0 || o->args[0][0] == '\0')
         return nd_error_field("args", "names no program");
@@ -204,7 +204,6 @@ nd_exec_process(struct nd_containers *cs, const Pb__ExecOptions *options, const 
     ND_AUTO(nd_json_freep) struct nd_json *process = NULL;
     const struct nd_json *spec;
 
-    ND_TRY(check_options(options));
     ND_TRY(nd_container_record_spec(rec, arena, &spec));
     if (nd_json_find(spec, "process") == NULL)
         return nd_error_new(ND_DATA_LOSS, "the spec of container %.12s has no process", rec->id);

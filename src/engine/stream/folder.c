@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "fiber/process.h"
+#include "fiber/work.h"
 #include "stream/relay.h"
 
 static const struct {
@@ -28,8 +29,14 @@ static const struct {
     {ND_FIFO_STDERR, "stderr"},
 };
 
-struct nd_error *
-nd_streams_folder_make(const char *folder, unsigned fifos)
+struct making {
+    const char *folder;
+    unsigned fifos;
+    struct nd_error *err;
+};
+
+static struct nd_error *
+make(const char *folder, unsigned fifos)
 {
     if (mkdir(folder, 0700) < 0 && errno != EEXIST)
         return nd_error_errno(errno, "make %s", folder);
@@ -41,6 +48,24 @@ nd_streams_folder_make(const char *folder, unsigned fifos)
             return nd_error_errno(errno, "make FIFO %s", path);
     }
     return NULL;
+}
+
+static void
+run_making(void *arg)
+{
+    struct making *m = arg;
+
+    m->err = make(m->folder, m->fifos);
+}
+
+/* On a thread: where many files come and go, ext4 takes a millisecond to find each a free inode. */
+struct nd_error *
+nd_streams_folder_make(const char *folder, unsigned fifos)
+{
+    struct making m = {.folder = folder, .fifos = fifos};
+
+    ND_TRY(nd_work(ND_WORK_SHORT, run_making, &m));
+    return m.err;
 }
 
 static void

@@ -15,7 +15,7 @@ enum nd_fifo {
     ND_FIFO_STDERR = 4,
 };
 
-/* Make the folder (0700) and the FIFOs, set of enum nd_fifo, in it; old ones go. Takes microseconds. */
+/* Make the folder (0700) and the FIFOs, set of enum nd_fifo, in it; old ones go. Suspends. */
 struct nd_error *nd_streams_folder_make(const char *folder, unsigned fifos) ND_CHECK_RESULT;
 
 /* Remove the names of the FIFOs: whoever has them open goes on. */
