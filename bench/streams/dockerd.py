@@ -8,12 +8,16 @@ import subprocess
 import host
 
 DOCKERD, DOCKER = "/usr/sbin/dockerd", "/usr/bin/docker"
+CGROUP = "nd-bench-docker"
+# Made by dockerd wherever it is told to live.
+FOLDERS = (pathlib.Path("/run/docker"), pathlib.Path("/run/docker/plugins"))
 
 
 class Docker:
-    """No network is made and no rule is set: nothing outside the folder is touched but cgroups."""
+    """No network is made and no rule is set: nothing outside the folder is left behind."""
 
     def __init__(self, folder):
+        self.made = [path for path in FOLDERS if not path.exists()]
         self.folder = pathlib.Path(folder) / "docker"
         self.folder.mkdir()
         self.socket = f"unix://{self.folder}/d.sock"
@@ -28,7 +32,7 @@ class Docker:
         command = [DOCKERD, "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
                    "--pidfile", self.folder / "pid", "--host", self.socket, "--bridge", "none",
                    "--iptables=false", "--ip-forward=false", "--ip-masq=false",
-                   "--storage-driver", "overlay2", "--log-level", "warn",
+                   "--cgroup-parent", f"/{CGROUP}", "--storage-driver", "overlay2", "--log-level", "warn",
                    "--config-file", self.folder / "none.json"]
         (self.folder / "none.json").write_text("{}")
         with open(self.log, "ab") as log:
@@ -60,3 +64,7 @@ class Docker:
                 subprocess.run(self.command("rm", "-f", *ids), capture_output=True, check=True, timeout=60)
         host.stop_process(self.process)
         self.process = None
+        host.remove_namespace_cgroups(CGROUP)
+        for path in reversed(self.made):
+            with contextlib.suppress(OSError):
+                path.rmdir()
