@@ -439,10 +439,20 @@ hub_end(struct hub *h, enum nd_wire_stream stream)
 }
 
 bool
+hub_has_company(const struct hub *h)
+{
+    for (size_t i = 0; i < ND_LEN(h->sessions); i++) {
+        if (h->sessions[i].state == SESSION_ATTACHED && session_is_owed(&h->sessions[i]))
+            return true;
+    }
+    return false;
+}
+
+bool
 hub_is_needed(const struct hub *h)
 {
     for (size_t i = 0; i < ND_LEN(h->sessions); i++) {
-        if (session_is_owed(&h->sessions[i], h->spools))
+        if (session_is_owed(&h->sessions[i]))
             return true;
     }
     return false;

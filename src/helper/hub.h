@@ -91,8 +91,9 @@ size_t hub_room(const struct hub *h, enum nd_wire_stream stream);
 void hub_put(struct hub *h, enum nd_wire_stream stream, struct nd_str bytes, int64_t now_ns);
 void hub_end(struct hub *h, enum nd_wire_stream stream);
 
-/* Whether somebody has still something to get. */
+/* Whether somebody may still have something to get, and whether one of those is connected. */
 bool hub_is_needed(const struct hub *h);
+bool hub_has_company(const struct hub *h);
 
 /* Whether the socket can still be found: its folder was not removed, nor its file replaced. */
 bool hub_is_there(const struct hub *h);

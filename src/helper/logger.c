@@ -57,7 +57,6 @@ struct logger {
     struct nd_log_file file;
     struct hub hub;
     struct stream streams[STREAMS];
-    bool has_log;
     bool has_read;         /* some output */
     bool forked;           /* nobody waits for us any more */
     int64_t drained_at_ns; /* when the ended container's pipes are given up; 0: it has not ended */
@@ -182,7 +181,7 @@ read_stream(struct logger *l, struct stream *s)
     }
     l->has_read = true;
     hub_put(&l->hub, number_of(l, s), nd_str_n(s->data + s->len, (size_t)n), nd_mono_now().ns);
-    if (!l->has_log)
+    if (!l->setup.keeps_log)
         return;
     s->len += (size_t)n;
     if (put_lines(l, s) || s->len == (size_t)n)
@@ -277,7 +276,8 @@ end_with_process(struct logger *l, bool quiet, bool held_up)
     int64_t now_ns = nd_mono_now().ns;
     bool drained = quiet && (l->setup.by_shim || l->hub.never_started);
 
-    outlive_the_shim(l);
+    if (held_up)
+        outlive_the_shim(l);
     if (l->drained_at_ns == 0 || held_up)
         l->drained_at_ns = now_ns + ND_LOGGER_DRAIN_NS;
     if (held_up || (!drained && now_ns < l->drained_at_ns))
@@ -358,7 +358,10 @@ finish_log(struct logger *l)
     nd_log_file_close(&l->file);
 }
 
-/* For those who are attached, or may come back, until they have everything or nobody can come. */
+/*
+ * For those who are attached, or may come back, until they have everything. Nobody can come back when the
+ * folder was removed; those who are there get what there is all the same.
+ */
 static void
 linger(struct logger *l)
 {
@@ -366,8 +369,9 @@ linger(struct logger *l)
 
     hub_send(&l->hub, nd_mono_now().ns);
     outlive_the_shim(l);
-    while (hub_is_needed(&l->hub) && hub_is_there(&l->hub)) {
-        int64_t wait_ns = ND_MIN(hub_wait_ns(&l->hub, nd_mono_now().ns), ND_HELPER_LOOK_NS);
+    while (hub_has_company(&l->hub) || (hub_is_needed(&l->hub) && hub_is_there(&l->hub))) {
+        int64_t wait_ns = ND_MIN(hub_wait_ns(&l->hub, nd_mono_now().ns),
+                                 hub_has_company(&l->hub) ? ND_HOUR : ND_HELPER_LOOK_NS);
 
         wait_for(l, fds, 0, wait_ns > 0 ? (int)(wait_ns / ND_MILLISECOND) + 1 : 0);
         hub_send(&l->hub, nd_mono_now().ns);
@@ -384,7 +388,7 @@ run(struct logger *l)
         hub_end(&l->hub, ND_WIRE_STDERR);
     while (turn(l))
         continue;
-    if (l->has_log)
+    if (l->setup.keeps_log)
         finish_log(l);
     linger(l);
     return 0;
@@ -393,9 +397,8 @@ run(struct logger *l)
 static void
 open_all(struct logger *l)
 {
-    l->has_log = l->setup.state_dir[0] != '\0';
     l->file.fd = -1;
-    if (l->has_log)
+    if (l->setup.keeps_log)
         nd_log_file_open(&l->file,
                          &(struct nd_log_file_options){.path = l->setup.log_path,
                                                        .max_bytes = l->setup.config.max_bytes,
@@ -413,10 +416,11 @@ say_ready(int fd)
 }
 
 int
-nd_logger_main(const char *store)
+nd_logger_main(const char *store, bool keeps_log)
 {
     struct logger *l = &the_logger;
 
+    l->setup.keeps_log = keeps_log;
     if (!setup_logger(&l->setup, store, l->out, sizeof(l->out)))
         return 2;
     open_all(l);

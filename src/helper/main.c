@@ -18,7 +18,13 @@ struct mode {
 static int
 run_logger(int argc, char **argv)
 {
-    return nd_logger_main(argc > 2 ? argv[2] : NULL);
+    return nd_logger_main(argc > 2 ? argv[2] : NULL, true);
+}
+
+static int
+run_streams(int argc, char **argv)
+{
+    return nd_logger_main(argc > 2 ? argv[2] : NULL, false);
 }
 
 static int
@@ -41,6 +47,8 @@ static int print_usage(int argc, char **argv);
 static const struct mode modes[] = {
     {ND_LOGGER_MODE, run_logger, "<data store>",
      "write a container's output to its log; started by containerd's shim"},
+    {ND_STREAMS_MODE, run_streams, "<data store>",
+     "pass on the output of a container without a log; started by containerd's shim"},
     {ND_RELAY_MODE, run_relay, "<folder> tty|pipes [<data store> <namespace> <container>]",
      "keep the standard streams of a process; started by the daemon"},
     {"--version", run_version, "", "print the version"},

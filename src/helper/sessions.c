@@ -115,8 +115,10 @@ sessions_hello(struct session *sessions, struct session **at, const struct nd_wi
     s->is_full = false;
     s->told_closed = false;
     s->wants = hello->flags & (ND_WIRE_WANTS_STDOUT | ND_WIRE_WANTS_STDERR);
-    s->hold_ns = duration_ns(hello->hold_ms, ND_HELPER_HOLD_MAX_NS);
-    s->patience_ns = duration_ns(hello->patience_ms, INT64_MAX);
+    if (known == NULL) {
+        s->hold_ns = duration_ns(hello->hold_ms, ND_HELPER_HOLD_MAX_NS);
+        s->patience_ns = duration_ns(hello->patience_ms, INT64_MAX);
+    }
     for (unsigned i = 0; i < ND_WIRE_STREAMS; i++) {
         if (session_wants(s, (enum nd_wire_stream)i))
             spool_keep(&spools[i], true);
@@ -236,16 +238,9 @@ session_has_more(const struct session *s, const struct spool *spools)
 }
 
 bool
-session_is_owed(const struct session *s, const struct spool *spools)
+session_is_owed(const struct session *s)
 {
-    if (s->state != SESSION_ATTACHED && s->state != SESSION_AWAY)
-        return false;
-    for (unsigned i = 0; i < ND_WIRE_STREAMS; i++) {
-        if (session_wants(s, (enum nd_wire_stream)i) &&
-            (s->out[i].acked < spools[i].end || !s->out[i].told_end))
-            return true;
-    }
-    return false;
+    return (s->state == SESSION_ATTACHED || s->state == SESSION_AWAY) && s->wants != 0;
 }
 
 /* Whether the output waits for it. */

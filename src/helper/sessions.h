@@ -45,8 +45,8 @@ void session_skip(struct session *s, enum nd_wire_stream stream, uint64_t offset
 /* Whether there is something that could be sent to it now. */
 bool session_has_more(const struct session *s, const struct spool *spools);
 
-/* Whether it may still want something of an output. */
-bool session_is_owed(const struct session *s, const struct spool *spools);
+/* Whether it may still want something, if only to hear once more that an output has ended. */
+bool session_is_owed(const struct session *s);
 
 /* How much a spool can take without leaving anybody behind. */
 size_t sessions_room(const struct session *sessions, const struct spool *spool,

@@ -234,7 +234,8 @@ setup_logger(struct setup *setup, const char *store, char *scratch, size_t scrat
         init_watch_begin(&setup->init);
     if (chdir("/") < 0)
         errno = 0; /* only so that the bundle can be removed */
-    return find_log(setup, id, scratch, scratch_size);
+    setup->lock_fd = -1;
+    return !setup->keeps_log || find_log(setup, id, scratch, scratch_size);
 }
 
 /* Without a writer a FIFO is silent; it ends when its last writer has gone. */
@@ -271,5 +272,6 @@ setup_relay(struct setup *setup, int argc, char **argv, char *scratch, size_t sc
     setup->streams[1] = setup->terminal ? -1 : open_output(folder, "stderr");
     if (setup->streams[0] < 0 || (setup->streams[1] < 0 && !setup->terminal))
         return false;
-    return argc == 4 || find_log(setup, argv[6], scratch, scratch_size);
+    setup->keeps_log = argc == 7;
+    return !setup->keeps_log || find_log(setup, argv[6], scratch, scratch_size);
 }

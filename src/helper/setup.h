@@ -9,7 +9,8 @@
 #include "init_watch.h"
 
 struct setup {
-    char state_dir[ND_LOGGER_PATH_MAX]; /* of the container; "": there is no log */
+    bool keeps_log;                     /* with setup_logger() the caller says so */
+    char state_dir[ND_LOGGER_PATH_MAX]; /* of the container */
     char log_path[ND_LOGGER_PATH_MAX];
     char streams_dir[ND_LOGGER_PATH_MAX]; /* where people attach */
     struct nd_logger_config config;
@@ -23,7 +24,7 @@ struct setup {
 
 /*
  * As the shim starts us: detach from its session and signals, find the paths, read the configuration,
- * take the lock. `scratch` is used and left. False: the surroundings are not those of a log writer.
+ * take the lock, if there is to be a log. `scratch` is used and left. False: the surroundings are not those of a log writer.
  */
 bool setup_logger(struct setup *setup, const char *store, char *scratch, size_t scratch_size);
 

@@ -38,9 +38,9 @@ next_attach(struct session *s, struct heard *ret)
 }
 
 static struct nd_error *
-attach(struct session *s, const struct nd_container_feed *feed, Pb__ExitStatus **ret)
+attach(struct session *s, const struct nd_container_feed *feed)
 {
-    return nd_container_attach(s->containers, s->ns, s->options, feed, nd_call_arena(s->call), ret);
+    return nd_container_attach(s->containers, s->ns, s->options, feed, nd_call_arena(s->call));
 }
 
 static struct nd_error *
@@ -106,9 +106,9 @@ next_exec(struct session *s, struct heard *ret)
 }
 
 static struct nd_error *
-exec(struct session *s, const struct nd_container_feed *feed, Pb__ExitStatus **ret)
+exec(struct session *s, const struct nd_container_feed *feed)
 {
-    return nd_container_exec(s->containers, s->ns, s->options, feed, nd_call_arena(s->call), ret);
+    return nd_container_exec(s->containers, s->ns, s->options, feed, nd_call_arena(s->call));
 }
 
 static struct nd_error *

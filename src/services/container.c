@@ -77,9 +77,9 @@ next_start(struct session *s, struct heard *ret)
 }
 
 static struct nd_error *
-start(struct session *s, const struct nd_container_feed *feed, Pb__ExitStatus **ret)
+start(struct session *s, const struct nd_container_feed *feed)
 {
-    return nd_container_start(s->containers, s->ns, s->options, feed, nd_call_arena(s->call), ret);
+    return nd_container_start(s->containers, s->ns, s->options, feed, nd_call_arena(s->call));
 }
 
 static struct nd_error *
@@ -177,9 +177,9 @@ next_run(struct session *s, struct heard *ret)
 }
 
 static struct nd_error *
-run(struct session *s, const struct nd_container_feed *feed, Pb__ExitStatus **ret)
+run(struct session *s, const struct nd_container_feed *feed)
 {
-    return nd_container_run(s->containers, s->ns, s->options, feed, nd_call_arena(s->call), ret);
+    return nd_container_run(s->containers, s->ns, s->options, feed, nd_call_arena(s->call));
 }
 
 static struct nd_error *

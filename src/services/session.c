@@ -70,6 +70,18 @@ on_attached(void *arg, struct nd_attachment *attachment)
     nd_cond_broadcast(&s->changed);
 }
 
+static struct nd_error *
+tell_ended(void *arg, Pb__ExitStatus *exit)
+{
+    struct session *s = arg;
+    const struct told told = {.exit = exit};
+
+    nd_session_note_exit(s, exit);
+    ND_TRY(s->kind->send(s, &told));
+    s->has_ended = true;
+    return NULL;
+}
+
 /* The engine is through with success: nobody needs the reader any more. */
 static void
 finish(struct session *s)
@@ -86,16 +98,12 @@ run_engine(void *arg)
                                            .output = tell_output,
                                            .event = tell_event,
                                            .attached = on_attached,
+                                           .ended = tell_ended,
                                            .arg = s};
-    struct told told = {0};
 
-    ND_TRY(nd_session_run(s, &feed, &told.exit));
-    if (told.exit != NULL) {
-        nd_session_note_exit(s, told.exit);
-        ND_TRY(s->kind->send(s, &told));
-        if (s->kind->after != NULL)
-            s->kind->after(s);
-    }
+    ND_TRY(nd_session_run(s, &feed));
+    if (s->has_ended && s->kind->after != NULL)
+        s->kind->after(s);
     finish(s);
     return NULL;
 }

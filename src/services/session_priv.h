@@ -37,8 +37,7 @@ struct session_kind {
     /* Receive the next one. Valid until the next call. */
     struct nd_error *(*next)(struct session *s, struct heard *ret);
     /* The engine's function. */
-    struct nd_error *(*engine)(struct session *s, const struct nd_container_feed *feed,
-                               Pb__ExitStatus **ret);
+    struct nd_error *(*engine)(struct session *s, const struct nd_container_feed *feed);
     struct nd_error *(*send)(struct session *s, const struct told *told);
     /* After the last message, before the end of the stream; may be NULL. */
     void (*after)(struct session *s);
@@ -64,6 +63,7 @@ struct session {
     struct nd_attachment *attachment;
     bool is_alone;     /* there is no attachment, or no longer */
     bool was_attached; /* there was one */
+    bool has_ended;    /* the client was told so */
     struct nd_cond changed;
     bool done; /* the engine has finished: the reader ends without an error */
 
@@ -79,8 +79,8 @@ struct nd_error *nd_session_hold(struct nd_call *call,
  * The engine's function as a request that is done once (session_request.c): now, or what came of it before.
  * From within it: what runs now, and at the end how that ended, are remembered before they are told.
  */
-struct nd_error *nd_session_run(struct session *s, const struct nd_container_feed *feed,
-                                Pb__ExitStatus **ret) ND_CHECK_RESULT;
+struct nd_error *nd_session_run(struct session *s,
+                                const struct nd_container_feed *feed) ND_CHECK_RESULT;
 struct nd_error *
 nd_session_note_started(struct session *s,
                         const struct nd_container_started *started) ND_CHECK_RESULT;

@@ -67,15 +67,14 @@ keep_exit(void *arg, const Pb__ContainerServiceWaitResponse *rsp)
 }
 
 static struct nd_error *
-wait_for_exit(struct session *s, Pb__ExitStatus **ret)
+wait_for_exit(struct session *s, const struct nd_container_feed *feed)
 {
     Pb__ContainerServiceWaitRequest req = PB__CONTAINER_SERVICE_WAIT_REQUEST__INIT;
 
     req.containers = &s->result.container_id;
     req.n_containers = 1;
     ND_TRY(nd_containers_wait(s->containers, s->ns, &req, keep_exit, s));
-    *ret = s->result.exit;
-    return NULL;
+    return s->result.exit != NULL ? feed->ended(feed->arg, s->result.exit) : NULL;
 }
 
 /* Takes `err`; whether that was its reason. */
@@ -92,7 +91,7 @@ is_reason(struct nd_error *err, const char *reason)
 
 static struct nd_error *
 attach_again(struct session *s, const struct nd_container_feed *feed,
-             const Pb__StreamOptions *given, Pb__ExitStatus **ret)
+             const Pb__StreamOptions *given)
 {
     struct nd_container_feed quiet = *feed;
     Pb__AttachOptions options = PB__ATTACH_OPTIONS__INIT;
@@ -107,17 +106,17 @@ attach_again(struct session *s, const struct nd_container_feed *feed,
     options.stream = &stream;
     stream.session_id = s->result.session_id;
     stream.stdout_offset = stream.stderr_offset = 0;
-    err = nd_container_attach(s->containers, s->ns, &options, &quiet, arena, ret);
+    err = nd_container_attach(s->containers, s->ns, &options, &quiet, arena);
     if (is_reason(err, "SESSION_NOT_FOUND")) {
         stream.session_id = nd_text("");
-        err = nd_container_attach(s->containers, s->ns, &options, &quiet, arena, ret);
+        err = nd_container_attach(s->containers, s->ns, &options, &quiet, arena);
     }
-    return is_reason(err, "CONTAINER_NOT_RUNNING") ? wait_for_exit(s, ret) : err;
+    return is_reason(err, "CONTAINER_NOT_RUNNING") ? wait_for_exit(s, feed) : err;
 }
 
 /* What was done before, told again. */
 static struct nd_error *
-repeat(struct session *s, const struct nd_container_feed *feed, Pb__ExitStatus **ret)
+repeat(struct session *s, const struct nd_container_feed *feed)
 {
     struct nd_container_started started = {0};
     const Pb__StreamOptions *stream = NULL;
@@ -129,15 +128,15 @@ repeat(struct session *s, const struct nd_container_feed *feed, Pb__ExitStatus *
     started.warnings = s->result.warnings;
     started.n_warnings = s->result.n_warnings;
     ND_TRY(feed->started(feed->arg, &started));
-    *ret = NULL;
     if (!s->kind->is_attached(s, &stream))
         return NULL;
-    *ret = s->result.exit;
-    return *ret != NULL ? NULL : attach_again(s, feed, stream, ret);
+    if (s->result.exit != NULL)
+        return feed->ended(feed->arg, s->result.exit);
+    return attach_again(s, feed, stream);
 }
 
 struct nd_error *
-nd_session_run(struct session *s, const struct nd_container_feed *feed, Pb__ExitStatus **ret)
+nd_session_run(struct session *s, const struct nd_container_feed *feed)
 {
     ND_AUTO(leave_request) struct session *owner = s;
     const void *message;
@@ -145,11 +144,11 @@ nd_session_run(struct session *s, const struct nd_container_feed *feed, Pb__Exit
     const char *id;
 
     if (s->kind->request == NULL)
-        return s->kind->engine(s, feed, ret);
+        return s->kind->engine(s, feed);
     message = s->kind->request(s, &id);
     ND_TRY(nd_services_request(s->call, s->ns, id, message, &s->request));
     if (s->request.is_repeated)
-        return repeat(s, feed, ret);
-    err = s->kind->engine(s, feed, ret);
+        return repeat(s, feed);
+    err = s->kind->engine(s, feed);
     return err != NULL ? nd_request_end(&s->request, err, NULL) : NULL;
 }

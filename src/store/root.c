@@ -119,19 +119,33 @@ put_escaped(struct nd_buf *buf, const char *text, bool keep_slash)
     }
 }
 
-const char *
-nd_store_log_uri(const struct nd_store *store, const char *helper, struct nd_arena *arena)
+/* The helper with one pair of mode and store, which become its arguments. */
+static const char *
+helper_uri(const struct nd_store *store, const char *helper, const char *mode,
+           struct nd_arena *arena)
 {
     struct nd_buf uri = ND_BUF_INIT((size_t)16 * PATH_MAX);
     const char *copy;
 
     nd_buf_putz(&uri, "binary://");
     put_escaped(&uri, helper, true);
-    nd_buf_putz(&uri, "?_NERDCTL_INTERNAL_LOGGING=");
+    nd_buf_printf(&uri, "?%s=", mode);
     put_escaped(&uri, store->path, false);
     copy = nd_arena_str(arena, nd_buf_str(&uri));
     nd_buf_fini(&uri);
     return copy;
+}
+
+const char *
+nd_store_log_uri(const struct nd_store *store, const char *helper, struct nd_arena *arena)
+{
+    return helper_uri(store, helper, "_NERDCTL_INTERNAL_LOGGING", arena);
+}
+
+const char *
+nd_store_streams_uri(const struct nd_store *store, const char *helper, struct nd_arena *arena)
+{
+    return helper_uri(store, helper, "streams", arena);
 }
 
 struct nd_error *

@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 import host
+import streams
 import stubs
 
 FOREVER = ("sleep", "100000")
@@ -99,22 +100,29 @@ class TestRun:
                 assert (done.stdout, done.code) == (f"{i}\n".encode(), i)
 
     def test_slow_reader_does_not_lose_output(self, ready):
-        """Backpressure: the container writes more than any window holds while nobody reads.
-
-        As text: it has to fit the log (100 MiB by default), of which an attached run is a reader.
-        """
+        """Backpressure: the container writes more than any window holds, and waits while nobody reads."""
         replies = ready.call(ready.api.container.Run, iter([ready.run_request(
-            *SHELL, "i=0; while [ $i -lt 60 ]; do head -c 1000000 /dev/zero | tr '\\0' a; i=$((i+1)); done")]))
-        ready.wait(next(r.container_id for r in replies if r.container_id))
+            *SHELL, "head -c 60000000 /dev/zero | tr '\\0' a")]))
+        container = next(r.container_id for r in replies if r.container_id)
+        log = next(ready.box.folder.glob(f"data/*/containers/{ready.name}/{container}/*-json.log"))
+        host.wait_until(lambda: log.stat().st_size > 150000, 20, "output")
+        assert ready.state(container) == ready.m.container.CONTAINER_STATE_RUNNING
         assert len(self.outputs(replies)) == 60000000
 
-    def unread_run(self, ready, lines, pace="", **options):
-        """Run something that writes so many numbered lines, and read nothing before it has ended."""
+    def unread_log(self, ready, lines, pace="", **options):
+        """Write so many numbered lines with somebody attached by the log, who reads nothing before the end."""
         log = ready.m.container.LogConfig(driver="json-file", options=options)
-        script = f"i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo line $i; {pace} done"
-        replies = ready.call(ready.api.container.Run, iter([ready.run_request(
-            *SHELL, script, log=log)]))
-        container = next(r.container_id for r in replies if r.container_id)
+        script = ("while [ ! -e /tmp/go ]; do sleep 0.05; done;"
+                  f"i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo line $i; {pace} done")
+        container = ready.run(*SHELL, script, log=log, detach=True).id
+        # As where another program's logger has the output.
+        next(ready.box.folder.glob(f"data/*/containers/{ready.name}/{container}/streams/socket")).unlink()
+        replies = ready.call(ready.api.container.Attach, iter([
+            ready.m.container.ContainerServiceAttachRequest(
+                options=ready.m.container.AttachOptions(container=container))]))
+        assert next(replies).container_id == container
+        assert next(replies).event.session.source == ready.m.container.OUTPUT_SOURCE_LOG
+        streams.execute(ready, container, "touch", "/tmp/go").end()
         ready.wait(container)
         return container, replies
 
@@ -124,12 +132,12 @@ class TestRun:
     def test_output_that_was_rotated_away_still_comes(self, ready):
         """Its files go one after the other while nobody reads; they are held open."""
         pace = "[ $((i % 1000)) -ne 0 ] || sleep 0.05;"  # per file: what is gone at once nobody can open
-        _, replies = self.unread_run(ready, 30000, pace, **{"max-size": "70k", "max-file": "3"})
+        _, replies = self.unread_log(ready, 30000, pace, **{"max-size": "70k", "max-file": "3"})
         assert self.outputs(replies) == b"".join(b"line %d\n" % i for i in range(1, 30001))
 
     def test_output_that_is_lost_is_told(self, ready):
         """Far more than is held: what came before the hole is whole, and nothing comes from behind it."""
-        container, replies = self.unread_run(ready, 60000, **{"max-size": "10k", "max-file": "2"})
+        container, replies = self.unread_log(ready, 60000, **{"max-size": "10k", "max-file": "2"})
         received = b""
         with pytest.raises(grpc.RpcError) as caught:
             for reply in replies:
@@ -499,6 +507,7 @@ class TestLogs:
 
     def test_of_the_driver_none(self, ready):
         done = ready.run("echo", "x", log=ready.m.container.LogConfig(driver="none"))
+        assert (done.stdout, done.warnings) == (b"x\n", [])
         failure = ready.api.failure(lambda: ready.logs(done.id))
         assert failure.code in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNIMPLEMENTED)
 
@@ -522,6 +531,21 @@ class TestListAndInspect:
         created = ready.create("true")
         assert [c.id for c in ready.list()] == [running]
         assert [c.id for c in ready.list(all=True)] == [created, exited, running]
+
+    @pytest.mark.parametrize("make, fields, want", [
+        ("create", {}, (False, True, False, False, False)),
+        ("create", {"interactive": True}, (True, True, False, True, True)),
+        ("run", {"tty": True}, (False, False, True, False, False)),
+        ("run", {"interactive": True}, (False, False, False, True, False)),
+    ])
+    def test_inspect_tells_of_the_streams(self, ready, make, fields, want):
+        """As docker does: what is attached follows from whether it was made to run detached."""
+        made = (ready.create("true", **fields) if make == "create"
+                else ready.run("true", detach=True, **fields).id)
+        config = json.loads(ready.inspect(made).document)["Config"]
+        assert tuple(config[key] for key in ("AttachStdin", "AttachStdout", "Tty", "OpenStdin",
+                                             "StdinOnce")) == want
+        assert config["AttachStderr"] == config["AttachStdout"]
 
     def test_fields(self, ready):
         container = ready.create("echo", "a b", name="web", labels={"colour": "blue"})

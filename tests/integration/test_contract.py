@@ -87,6 +87,7 @@ class TestLabels:
             "nerdctl/dns":
                 '{"DNSServers":null,"DNSResolvConfOptions":null,"DNSSearchDomains":null}',
             "io.containerd.image.config.stop-signal": "SIGTERM",
+            "nerdctl-grpc/attached": "true",
         }
         assert made.labels == expected
         assert uri == (f"binary://{helper}?_NERDCTL_INTERNAL_LOGGING="

@@ -147,7 +147,7 @@ def test_a_session_outlives_its_connection(box_container):
         going.until(lambda s: s.session is not None and (len(s.stdout) > 20000 * round_ or s.over))
         going.cut()
         if going.error is None:
-            break  # A fast command had ended before the cut, and its session with it.
+            break  # a fast command had ended before the cut, and its client knows
         got += going.stdout
         resume = {"acknowledge": True, "session_id": going.session.id,
                   "stdout_offset": len(got)}
@@ -158,6 +158,20 @@ def test_a_session_outlives_its_connection(box_container):
     assert not going.gaps
     assert got == want
     assert going.code == 5
+
+
+def test_an_exit_code_is_kept_for_who_is_cut_off_before_it(box_container):
+    """Everything else had arrived."""
+    going = streams.execute(box_container, "sleeper", "sh", "-c",
+                            "echo x; exec >&- 2>&-; while [ ! -e /tmp/go ]; do sleep 0.05; done; "
+                            "touch /tmp/went; exit 9", stream={"acknowledge": True})
+    going.until(lambda s: s.session is not None and s.stdout == b"x\n")
+    going.cut()
+    streams.execute(box_container, "sleeper", "sh", "-c",
+                    "touch /tmp/go; while [ ! -e /tmp/went ]; do sleep 0.05; done").end()
+    again = streams.execute(box_container, "sleeper", exec_id=going.id, stream={
+        "acknowledge": True, "session_id": going.session.id, "stdout_offset": 2}).end()
+    assert (again.stdout, again.code) == (b"", 9)
 
 
 def test_a_cut_connection_does_not_end_input(box_container):

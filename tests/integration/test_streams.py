@@ -6,6 +6,7 @@ import random
 import grpc
 import pytest
 
+import host
 import leaks
 import streams
 
@@ -193,10 +194,11 @@ def test_attach_needs_a_container_that_runs(ready):
                                               "CONTAINER_NOT_RUNNING")
 
 
-def test_a_session_is_resumed_at_random_bytes(ready):
+@pytest.mark.parametrize("tty", [False, True], ids=["plain", "tty"])
+def test_a_session_is_resumed_at_random_bytes(ready, tty):
     """Connections are cut wherever it happens; what comes is what was written, once."""
     dice = random.Random(7)
-    going = streams.run(ready, *counting(60000), tty=True, name="cut", stream={"acknowledge": True})
+    going = streams.run(ready, *counting(60000), tty=tty, name="cut", stream={"acknowledge": True})
     got = b""
     for _ in range(6):
         wanted = dice.randrange(1, 60000)
@@ -212,25 +214,64 @@ def test_a_session_is_resumed_at_random_bytes(ready):
     going.end()
     got += going.stdout
     assert not going.gaps
-    want = lines(60000).replace(b"\n", b"\r\n")
+    want = lines(60000).replace(b"\n", b"\r\n" if tty else b"\n")
     assert hashlib.sha256(got).digest() == hashlib.sha256(want).digest()
     assert going.code == 5
 
 
-def test_what_was_not_acknowledged_at_the_end_is_sent_again(ready):
+@pytest.mark.parametrize("remove", [False, True], ids=["stays", "removes itself"])
+def test_what_was_not_acknowledged_at_the_end_is_sent_again(ready, remove):
     """The process has ended long ago, and nothing of it had arrived."""
-    going = streams.run(ready, "sh", "-c", "echo all of it; exit 3", tty=True, name="short",
+    going = streams.run(ready, "sh", "-c", "echo all of it; exit 3", name="short", auto_remove=remove,
                         stream={"acknowledge": True})
     going.acknowledges = False
     going.until(lambda s: s.session is not None and s.stdout)
     going.cut()
     again = streams.attach(ready, "short", stream={"acknowledge": True, "session_id": going.session.id})
     again.end()
-    assert (again.stdout, again.code) == (b"all of it\r\n", 3)
+    assert (again.stdout, again.code) == (b"all of it\n", 3)
 
 
-def test_an_exit_code_that_did_not_arrive_is_told_again(ready):
-    going = streams.run(ready, "echo", "x", tty=True, name="gone", auto_remove=True,
+# Says nothing more, but has not ended: the end of its output comes before its exit code.
+QUIET = "echo x; exec >&- 2>&-; while [ ! -e /tmp/go ]; do sleep 0.05; done; touch /tmp/went; exit 9"
+
+
+def cut_when_quiet(going):
+    """The client has everything but the exit code."""
+    going.until(lambda s: s.session is not None and s.stdout == b"x\n")
+    going.cut()
+    assert going.exit is None
+
+
+@pytest.mark.parametrize("remove", [False, True], ids=["stays", "removes itself"])
+def test_an_exit_code_is_kept_for_who_is_cut_off_before_it(ready, remove):
+    going = streams.run(ready, "sh", "-c", QUIET, name="quiet", auto_remove=remove, stream={"acknowledge": True})
+    cut_when_quiet(going)
+    streams.execute(ready, "quiet", "touch", "/tmp/go").end()
+    ready.wait("quiet")
+    again = streams.attach(ready, "quiet", stream={"acknowledge": True, "session_id": going.session.id,
+                                                   "stdout_offset": 2}).end()
+    assert (again.stdout, again.code) == (b"", 9)
+    host.wait_until(lambda: len(ready.list(all=True)) == (0 if remove else 1), 10, "removed, if it is to be")
+
+
+def test_an_exit_code_is_kept_by_a_daemon_that_dies(own):
+    going = streams.run(own, "sh", "-c", QUIET, name="quiet", auto_remove=True, stream={"acknowledge": True})
+    going.until(lambda s: s.session is not None and s.stdout == b"x\n")
+    streams.execute(own, "quiet", "touch", "/tmp/go", detach=True).end()
+    own.box.daemon.kill()
+    with pytest.raises(grpc.RpcError):
+        going.end()
+    own.box.daemon.start()
+    again = streams.attach(own, "quiet", stream={"acknowledge": True, "session_id": going.session.id,
+                                                 "stdout_offset": 2}).end()
+    assert (again.stdout, again.code) == (b"", 9)
+    host.wait_until(lambda: not own.list(all=True), 10, "removed")
+
+
+@pytest.mark.parametrize("tty", [False, True], ids=["plain", "tty"])
+def test_an_exit_code_that_did_not_arrive_is_told_again(ready, tty):
+    going = streams.run(ready, "echo", "x", tty=tty, name="gone", auto_remove=True,
                         stream={"acknowledge": True}).end()
     again = streams.attach(ready, "gone", stream={
         "acknowledge": True, "session_id": going.session.id, "stdout_offset": len(going.stdout)})
@@ -253,6 +294,33 @@ def test_one_who_does_not_read_costs_no_memory_and_holds_up_nobody(ready):
     assert leaks.rss_kib(ready.box.daemon.process.pid) - before < 8 * 1024
     stuck.detach()
     stuck.end()
+
+
+@pytest.mark.parametrize("tty", [False, True], ids=["plain", "tty"])
+def test_output_of_the_driver_none_reaches_who_is_attached(ready, tty):
+    none = ready.m.container.LogConfig(driver="none")
+    end = b"\r\n" if tty else b"\n"
+    done = streams.run(ready, "sh", "-c", "echo seen; exit 3", tty=tty, log=none, auto_remove=True).end()
+    assert (done.stdout, done.code) == (b"seen" + end, 3)
+    ready.run("sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.05; done; echo later", tty=tty, log=none,
+              detach=True, name="mute")
+    going = streams.attach(ready, "mute").until(lambda s: s.session is not None)
+    assert going.session.id and going.session.tty == tty
+    streams.execute(ready, "mute", "touch", "/tmp/go").end()
+    going.end()
+    assert (going.stdout, going.code) == (b"later" + end, 0)
+    again = streams.start(ready, "mute").end()
+    assert again.stdout == b"later" + end
+
+
+@pytest.mark.parametrize("tty", [False, True], ids=["plain", "tty"])
+def test_input_of_the_driver_none(ready, tty):
+    none = ready.m.container.LogConfig(driver="none")
+    going = streams.run(ready, "sh", "-c", "read a; echo got $a; exit 2", tty=tty, interactive=True, log=none)
+    going.until(lambda s: s.session is not None and s.id)
+    going.send(b"word\n").end()
+    assert b"got word" in going.stdout
+    assert going.code == 2
 
 
 def test_a_killed_daemon_is_no_end(own):

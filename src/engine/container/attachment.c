@@ -11,8 +11,8 @@
  * What the client acknowledges is passed on; for one that does not acknowledge, what was handed to its
  * connection counts as arrived.
  *
- * A session is left politely when it has come to its end, or the client asked for that. In every other
- * case (connection cut, daemon stopped) the helper holds it, and the client may come back.
+ * A session is left politely when the client was told of the process's end, or asked to leave. In every
+ * other case (connection cut, daemon stopped) the helper holds it, and the client may come back.
  */
 
 #include "base/log.h"
@@ -98,10 +98,18 @@ session_gone(void)
     return nd_error_reason(err, "SESSION_NOT_FOUND");
 }
 
-static bool
-resumes(const struct nd_attachment *a)
+bool
+nd_session_is_named(const Pb__StreamOptions *options)
 {
-    return a->options != NULL && a->options->session_id[0] != '\0';
+    return options != NULL && options->session_id[0] != '\0';
+}
+
+struct nd_error *
+nd_session_check_new(const Pb__StreamOptions *options)
+{
+    if (!nd_session_is_named(options))
+        return NULL;
+    return nd_error_field("stream.session_id", "is for Attach: this is the beginning");
 }
 
 struct nd_error *
@@ -116,9 +124,10 @@ nd_attachment_open(struct nd_attachment *a, const char *folder, uint64_t from)
         .patience_ms = a->patience_ms,
     };
     const struct nd_wire_welcome *welcome;
+    bool resumes = nd_session_is_named(a->options);
     struct nd_error *err;
 
-    if (resumes(a)) {
+    if (resumes) {
         ND_TRY(nd_session_parse(a->options->session_id, options.session));
         options.from[ND_WIRE_STDOUT] = a->options->stdout_offset;
         options.from[ND_WIRE_STDERR] = a->options->stderr_offset;
@@ -128,14 +137,14 @@ nd_attachment_open(struct nd_attachment *a, const char *folder, uint64_t from)
     memcpy(a->session, options.session, sizeof(a->session));
     nd_doing("attach");
     err = nd_relay_open(&options, &a->relay);
-    if (nd_error_code(err) == ND_NOT_FOUND && resumes(a)) {
+    if (nd_error_code(err) == ND_NOT_FOUND && resumes) {
         nd_error_free(err);
         return session_gone();
     }
     ND_TRY(err);
     welcome = nd_relay_welcome(a->relay);
-    if (resumes(a) && (welcome->flags & ND_WIRE_RESUMED) == 0) {
-        a->detached = true; /* do not keep what was made just now */
+    if (resumes && (welcome->flags & ND_WIRE_RESUMED) == 0) {
+        a->is_over = true; /* do not keep what was made just now */
         return session_gone();
     }
     a->takes_input = a->takes_input && (welcome->flags & ND_WIRE_HAS_INPUT) != 0;
@@ -369,7 +378,6 @@ pump(struct nd_attachment *a)
     while (a->acked[ND_WIRE_STDOUT] < a->at[ND_WIRE_STDOUT] ||
            a->acked[ND_WIRE_STDERR] < a->at[ND_WIRE_STDERR])
         ND_TRY(nd_cond_wait(&a->changed));
-    a->is_over = true;
     return NULL;
 }
 

@@ -29,7 +29,7 @@ struct nd_attachment {
     uint64_t at[ND_WIRE_STREAMS];    /* of the next byte for the client */
     uint64_t acked[ND_WIRE_STREAMS]; /* by the client, where it acknowledges */
     bool ended[ND_WIRE_STREAMS];
-    bool is_over;  /* and has arrived */
+    bool is_over;  /* the client was told everything: there is nothing to come back for */
     bool is_away;  /* the helper has gone */
     bool detached; /* by the client's wish */
     bool closing;
@@ -69,11 +69,21 @@ struct nd_error *nd_session_parse(const char *text, uint8_t ret[ND_WIRE_SESSION]
 #define ND_SESSION_TEXT_SIZE (2 * ND_WIRE_SESSION + 1)
 void nd_session_format(const uint8_t session[ND_WIRE_SESSION], char ret[ND_SESSION_TEXT_SIZE]);
 
+/* Whether a session is to go on. Context: any. */
+bool nd_session_is_named(const Pb__StreamOptions *options);
+
+/* Nothing began yet, so there is nothing to go on with. Fails: ND_INVALID about "stream.session_id". */
+struct nd_error *nd_session_check_new(const Pb__StreamOptions *options) ND_CHECK_RESULT;
+
 /*
- * The exit code of a session that is over, for a client that was cut off in that moment: it is remembered
- * for a while, and told when everything else has arrived. False: nothing is known of it.
+ * The process has ended and all output has arrived: tell the client how, as the last it is told. A client
+ * that this does not reach may come back for it: its session is held. One that was sent it and cut off in
+ * that moment finds the exit code remembered for a while.
  */
-void nd_attachment_finish(struct nd_attachment *a, const struct task_exit *exit);
+struct nd_error *nd_attachment_end(struct nd_attachment *a, const struct task_exit *exit,
+                                   struct nd_arena *arena) ND_CHECK_RESULT;
+
+/* The exit code of such a session, for one to whom everything else has arrived. False: none is known. */
 bool nd_session_find_finished(struct nd_containers *cs, const Pb__StreamOptions *options,
                               struct task_exit *ret);
 

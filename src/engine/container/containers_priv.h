@@ -27,7 +27,7 @@ struct nd_containers {
     struct nd_group *background; /* of nd_containers_watch(); NULL while that does not run */
     struct accounts *accounts;
     struct finished *finished; /* finished.c */
-    size_t n_execs;            /* commands that are not forgotten yet */
+    struct nd_map *execs;      /* ids of commands that are ours and not forgotten yet */
     bool swept;                /* commands of a daemon that has died were looked for */
 };
 

@@ -30,7 +30,8 @@ struct creation {
     const char *ns;
     struct nd_arena *arena;
     struct plan *plan;
-    bool will_start; /* part of a run */
+    bool will_start; /* part of a run, */
+    bool detached;   /* in the background */
 
     /* found out */
     struct nd_store *store;

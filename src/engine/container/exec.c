@@ -194,6 +194,8 @@ launch(struct exec *e)
 {
     struct nd_error *err = NULL;
 
+    /* From here on its folder is not one that a dead daemon has left. */
+    nd_map_set(e->cs->execs, nd_str(e->id), e);
     {
         ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("command", 1);
 
@@ -233,8 +235,9 @@ undo_launch(void *arg)
     struct exec *e = arg;
     task *t;
 
+    nd_map_take(e->cs->execs, nd_str(e->id));
     nd_streams_helper_end(e->folder, true);
-    e->attachment.detached = true; /* there is nothing to come back to */
+    e->attachment.is_over = true; /* there is nothing to come back for */
     ND_TRY(nd_process_get(&e->process, e->arena, &t));
     ND_TRY(end_command(&e->process, t));
     ND_TRY(nd_exec_delete(&e->process));
@@ -289,7 +292,7 @@ begin_command(struct exec *e)
 
     ND_TRY(nd_exec_check(e->options));
     ND_TRY(begin_change(e, &change));
-    if (e->cs->n_execs >= ND_EXEC_MAX_RUNNING)
+    if (nd_map_count(e->cs->execs) >= ND_EXEC_MAX_RUNNING)
         return nd_error_reason(
             nd_error_new(ND_EXHAUSTED, "more than %u commands run already", ND_EXEC_MAX_RUNNING),
             "TOO_MANY_COMMANDS");
@@ -327,7 +330,6 @@ resume_command(struct exec *e)
 static struct nd_error *
 begin(struct exec *e)
 {
-    const Pb__StreamOptions *stream = e->options->stream;
     struct nd_store *store;
     record *rec;
 
@@ -336,7 +338,7 @@ begin(struct exec *e)
     ND_TRY(nd_containers_store(e->cs, &store));
     ND_TRY(nd_state_new(store, e->ns, rec->id, &e->state));
     e->process = (struct process_name){.cs = e->cs, .ns = e->ns, .id = rec->id, .exec_id = e->id};
-    if (stream != NULL && stream->session_id[0] != '\0')
+    if (nd_session_is_named(e->options->stream))
         return resume_command(e);
     if (e->options->exec_id[0] != '\0')
         return nd_error_field("exec_id", "needs a session_id");
@@ -344,29 +346,25 @@ begin(struct exec *e)
 }
 
 static struct nd_error *
-join(struct exec *e, Pb__ExitStatus **ret)
+join(struct exec *e)
 {
     while (!e->ended)
         ND_TRY(nd_cond_wait(&e->changed));
     if (e->err != NULL)
         return ND_TAKE(e->err);
-    nd_attachment_finish(&e->attachment, &e->exit);
-    *ret = nd_exit_status(&e->exit, e->arena);
-    return NULL;
+    return nd_attachment_end(&e->attachment, &e->exit, e->arena);
 }
 
 struct nd_error *
 nd_container_exec(struct nd_containers *cs, const char *ns, const Pb__ExecOptions *options,
-                  const struct nd_container_feed *feed, struct nd_arena *arena,
-                  Pb__ExitStatus **ret_exit)
+                  const struct nd_container_feed *feed, struct nd_arena *arena)
 {
     ND_AUTO(fini_exec)
     struct exec e = {.cs = cs, .ns = ns, .options = options, .feed = feed, .arena = arena};
 
-    *ret_exit = NULL;
     if (nd_session_find_finished(cs, options->stream, &e.exit)) {
-        *ret_exit = nd_exit_status(&e.exit, arena);
-        return feed->started(feed->arg, &(struct nd_container_started){.id = options->exec_id});
+        ND_TRY(feed->started(feed->arg, &(struct nd_container_started){.id = options->exec_id}));
+        return feed->ended(feed->arg, nd_exit_status(&e.exit, arena));
     }
     ND_TRY(begin(&e));
     ND_TRY(feed->started(feed->arg, &(struct nd_container_started){.id = e.id}));
@@ -376,5 +374,5 @@ nd_container_exec(struct nd_containers *cs, const char *ns, const Pb__ExecOption
     ND_TRY(nd_attachment_pump(&e.attachment));
     if (e.attachment.detached)
         return NULL;
-    return join(&e, ret_exit);
+    return join(&e);
 }

@@ -4,7 +4,8 @@
  * containerd remembers a command until it is told to forget it, and the exit code with it: so that is not
  * done before the helper has gone, which stays as long as somebody may come back for output. One fiber for
  * each command waits for both. A daemon that dies leaves folders, by which the next one finds what is
- * left: it goes on waiting for those that run and forgets the others.
+ * left: it goes on waiting for those that run and forgets the others. Clients may have begun new ones by
+ * then; those are known by their ids.
  */
 
 #include <glob.h>
@@ -16,7 +17,6 @@
 #include "fiber/work.h"
 #include "store/root.h"
 #include "stream/folder.h"
-#include "stream/relay.h"
 
 #include "exec_priv.h"
 #include "task_io_priv.h"
@@ -32,31 +32,12 @@ struct reaping {
 static void
 end_reaping(struct reaping **r)
 {
-    (*r)->cs->n_execs--;
+    nd_map_take((*r)->cs->execs, nd_str((*r)->exec_id));
     nd_free((*r)->ns);
     nd_free((*r)->id);
     nd_free((*r)->exec_id);
     nd_free((*r)->folder);
     nd_free(*r);
-}
-
-/* A connection that wants nothing: it ends with the helper. */
-static struct nd_error *
-wait_for_helper(const struct reaping *r)
-{
-    const struct nd_relay_options options = {.folder = r->folder};
-    ND_AUTO(nd_relay_closep) struct nd_relay *relay = NULL;
-    struct nd_error *err = nd_relay_open(&options, &relay);
-
-    while (err == NULL) {
-        struct nd_relay_event event;
-
-        err = nd_relay_next(relay, &event);
-    }
-    if (nd_error_code(err) == ND_CANCELLED)
-        return err;
-    nd_error_free(err); /* it has gone, or never was */
-    return NULL;
 }
 
 /* One that was registered and never started has no end that could be waited for. */
@@ -98,7 +79,7 @@ reap(const struct reaping *r)
 
     ND_TRY(wait_for_command(&process));
     nd_streams_helper_end(r->folder, false);
-    ND_TRY(wait_for_helper(r));
+    ND_TRY(nd_streams_helper_join(r->folder));
     ND_SHIELDED(ND_TEARDOWN_NS);
     err = nd_exec_delete(&process);
     nd_streams_folder_remove(r->folder);
@@ -138,7 +119,7 @@ nd_exec_reap_later(struct nd_containers *cs, const char *ns, const char *id, con
                           .id = nd_strdup(id),
                           .exec_id = nd_strdup(exec_id),
                           .folder = nd_strdup(folder)};
-    cs->n_execs++;
+    nd_map_set(cs->execs, nd_str(exec_id), r);
     if (nd_containers_spawn(cs, run_reaping, r))
         return true;
     end_reaping(&r);
@@ -178,6 +159,8 @@ sweep_folder(struct nd_containers *cs, const char *folder, size_t prefix)
     if (!nd_str_next(&rest, '/', &ns) || !nd_str_next(&rest, '/', &id) ||
         !nd_str_next(&rest, '/', &exec) || !nd_str_next(&rest, '/', &exec_id))
         return;
+    if (nd_map_find(cs->execs, exec_id) != NULL)
+        return; /* of somebody who was quicker than we with our looking around */
     if (!nd_exec_reap_later(cs, nd_arena_str(arena, ns), nd_arena_str(arena, id),
                             nd_arena_str(arena, exec_id), folder))
         nd_warn("a command of before is left", ND_KV("folder", folder));

@@ -1,14 +1,15 @@
 /*
  * Sessions that are over.
  *
- * A client whose connection breaks just when the exit code is sent comes back to a session that is no more:
- * all output had arrived, so its helper has gone, and perhaps the container with it. So the last
+ * A client whose connection breaks just when the exit code is on its way comes back to a session that is no
+ * more: for us everything was told, so its helper has gone, and perhaps the container with it. So the last
  * sessions' exit codes are kept for as long as a session is held, in a ring in which the oldest gives way.
  */
 
 #include "base/alloc.h"
 
 #include "attachment_priv.h"
+#include "start_priv.h"
 
 #define FINISHED_MAX 256u
 
@@ -22,8 +23,8 @@ struct finished {
     size_t next;
 };
 
-void
-nd_attachment_finish(struct nd_attachment *a, const struct task_exit *exit)
+static void
+remember(const struct nd_attachment *a, const struct task_exit *exit)
 {
     struct nd_containers *cs = a->process.cs;
     size_t i;
@@ -35,6 +36,17 @@ nd_attachment_finish(struct nd_attachment *a, const struct task_exit *exit)
     memcpy(cs->finished->last[i].at, a->at, sizeof(a->at));
     cs->finished->last[i].exit = *exit;
     cs->finished->last[i].until_ns = nd_loop_now().ns + ND_SESSION_HOLD_MS * ND_MILLISECOND;
+}
+
+struct nd_error *
+nd_attachment_end(struct nd_attachment *a, const struct task_exit *exit, struct nd_arena *arena)
+{
+    if (a->relay != NULL)
+        remember(a, exit);
+    if (a->feed->ended != NULL)
+        ND_TRY(a->feed->ended(a->feed->arg, nd_exit_status(exit, arena)));
+    a->is_over = true;
+    return NULL;
 }
 
 bool

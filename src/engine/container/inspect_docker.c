@@ -183,6 +183,26 @@ put_json_label(const struct inspection *in, struct nd_json_writer *w, const char
     nd_inspect_value(w, value);
 }
 
+/* nerdctl has the first only, and it is always false. */
+static void
+write_streams(const struct inspection *in, struct nd_json_writer *w)
+{
+    const struct nd_json *process = nd_json_find(in->spec, "process");
+    bool open = nd_container_record_label_is(in->rec, LABEL_INTERACTIVE, "true");
+    bool attached = nd_container_record_label_is(in->rec, LABEL_ATTACHED, "true");
+    bool tty = false;
+    struct nd_error *err = nd_json_get_bool(process, "terminal", &tty);
+
+    nd_error_free(err);
+    nd_json_put_bool(w, "AttachStdin", open && attached);
+    nd_json_put_bool(w, "AttachStdout", attached);
+    nd_json_put_bool(w, "AttachStderr", attached);
+    put_json_label(in, w, "ExposedPorts", LABEL_EXPOSED_PORTS);
+    nd_json_put_bool(w, "Tty", tty);
+    nd_json_put_bool(w, "OpenStdin", open);
+    nd_json_put_bool(w, "StdinOnce", open && attached);
+}
+
 static void
 write_config(const struct inspection *in, struct nd_json_writer *w)
 {
@@ -196,8 +216,7 @@ write_config(const struct inspection *in, struct nd_json_writer *w)
     put_filled(w, "Hostname", hostname);
     put_filled(w, "Domainname", nd_inspect_label(in, LABEL_DOMAINNAME));
     put_filled(w, "User", nd_inspect_label(in, LABEL_USER));
-    nd_json_put_bool(w, "AttachStdin", false);
-    put_json_label(in, w, "ExposedPorts", LABEL_EXPOSED_PORTS);
+    write_streams(in, w);
     if (nd_json_count(env) > 0) {
         nd_json_key(w, "Env");
         nd_inspect_value(w, env);

@@ -237,6 +237,8 @@ set_own_labels(struct creation *c)
                      mount_json(c, &c->plan->mounts[i]));
     if (config->interactive)
         nd_pairs_set(&c->labels, LABEL_INTERACTIVE, "true");
+    if (!c->detached)
+        nd_pairs_set(&c->labels, LABEL_ATTACHED, "true");
     if (config->privileged)
         nd_pairs_set(&c->labels, LABEL_PRIVILEGED, "true");
     if (c->user_text[0] != '\0')

@@ -31,6 +31,8 @@
 
 /* Ours: its standard input is kept open. */
 #define LABEL_INTERACTIVE "nerdctl-grpc/interactive"
+/* Ours: it was not made to run detached. */
+#define LABEL_ATTACHED    "nerdctl-grpc/attached"
 
 #define LABEL_RESTART_POLICY "containerd.io/restart.policy"
 #define LABEL_RESTART_STATUS "containerd.io/restart.status"

@@ -134,6 +134,26 @@ note_failure(struct launch *l, struct nd_error *err)
     return err;
 }
 
+void
+nd_launch_attach(struct launch *l, const Pb__StreamOptions *options,
+                 const struct nd_container_feed *feed, struct attached *attached)
+{
+    const struct attached_to to = {
+        .cs = l->cs,
+        .ns = l->ns,
+        .id = l->id,
+        .state = l->state,
+        .options = options,
+        .feed = feed,
+        .takes_input = l->interactive,
+        .patience_ms = ND_WIRE_FOR_EVER,
+    };
+
+    nd_attached_begin(attached, &to);
+    l->attached = attached;
+    l->since = nd_wall_now();
+}
+
 static struct nd_error *
 launch_shielded(struct launch *l)
 {
@@ -149,13 +169,15 @@ launch_shielded(struct launch *l)
     }
     if (err != NULL)
         return note_failure(l, nd_start_error(err));
-    err = nd_launch_streams_ready(l);
-    if (err == NULL && l->exit != NULL)
-        err = nd_exit_watch_begin(l->exit, l->group);
+    nd_launch_streams_ready(l);
+    if (l->attached != NULL)
+        err = nd_attached_open(l->attached, 0, l->since, l->arena);
     if (err == NULL)
         err = start_and_mark(l);
     if (err == NULL)
         return NULL;
+    if (l->attached != NULL)
+        l->attached->streams.is_over = true; /* there is nothing to come back for */
     undo = nd_task_delete(l->cs, l->ns, l->id);
     if (undo != NULL)
         nd_warn("task that could not be started stays", ND_KV("container", l->id),
@@ -233,10 +255,6 @@ nd_launch_from_record(struct nd_containers *cs, const char *ns, const record *re
     l.mark_running = nd_container_record_label(rec, LABEL_RESTART_POLICY) != NULL;
     l.shareable_shm = nd_str_eqz(nd_json_string(nd_json_find(ipc, "mode")), "shareable");
     l.shm_size = nd_ipc_shm_size(ipc);
-    if (l.tty && !nd_launch_has_log(&l))
-        return nd_error_reason(
-            nd_error_new(ND_PRECONDITION, "container %.12s has a terminal and no log", rec->id),
-            "CONTAINER_START_FAILED");
     *ret = l;
     return NULL;
 }

@@ -5,9 +5,8 @@
 
 #include "store/state.h"
 
-#include "attachment_priv.h"
+#include "attached_priv.h"
 #include "containers_priv.h"
-#include "exit_priv.h"
 
 /* What a start needs to know; texts are borrowed. */
 struct launch {
@@ -18,7 +17,7 @@ struct launch {
     const char *name;
     const char *snapshotter, *snapshot_key;
     struct nd_state *state;
-    const char *log_uri; /* "" and "none": no output is kept */
+    const char *log_uri; /* "" and "none": there is no log */
     bool tty;
     bool interactive;  /* it has standard input */
     bool has_hooks;    /* the spec's own: they write lifecycle.json and take the name */
@@ -29,12 +28,17 @@ struct launch {
     int64_t shm_size;
     struct mounts mounts; /* of the snapshot; n 0: to be asked for */
 
-    /* An attached start: told of the end. Its wait is under way before the process runs. */
-    struct exit_watch *exit;
-    struct nd_group *group;
-    struct nd_attachment *attachment; /* opened before the process runs; NULL: none */
-    const char *folder;               /* of its streams; set by the launch */
+    struct attached *attached; /* opened before the process runs; NULL: nobody is attached */
+    struct nd_wall since;      /* the same, of its log */
+    const char *folder;        /* of its streams; set by the launch */
 };
+
+/*
+ * Whoever starts it will be attached from the beginning, and may hold it up as long as he is there. Before
+ * the launch. Does not suspend.
+ */
+void nd_launch_attach(struct launch *l, const Pb__StreamOptions *options,
+                      const struct nd_container_feed *feed, struct attached *attached);
 
 /*
  * Create and start the task; the caller holds the lock of the container and has seen that there is no
@@ -44,7 +48,7 @@ struct launch {
  */
 struct nd_error *nd_launch(struct launch *l) ND_CHECK_RESULT;
 
-/* Whether its output is kept, so that it can be read. Context: any. */
+/* Whether it has a log. Context: any. */
 bool nd_launch_has_log(const struct launch *l);
 
 /*
@@ -55,20 +59,14 @@ struct task_streams {
     const char *stdin, *stdout, *stderr;
 };
 
-/* The folder of its streams, in the arena of the launch. Context: any. */
-const char *nd_launch_folder(const struct launch *l);
-
 /* Before Tasks.Create: FIFOs and helper where they are needed. */
 struct nd_error *nd_launch_streams(struct launch *l, struct task_streams *ret) ND_CHECK_RESULT;
 
-/* After it, before Tasks.Start: nobody else finds the FIFOs, and the client is attached. */
-struct nd_error *nd_launch_streams_ready(struct launch *l) ND_CHECK_RESULT;
+/* After it, before Tasks.Start: nobody else finds the FIFOs. */
+void nd_launch_streams_ready(const struct launch *l);
 
 /* It was not created: nobody comes. */
-void nd_launch_streams_undo(struct launch *l);
-
-/* Whether output reaches an attached client by its streams and not by its log. Context: any. */
-bool nd_launch_has_streams(const struct launch *l);
+void nd_launch_streams_undo(const struct launch *l);
 
 /* Fill in from a record. Fails: ND_UNIMPLEMENTED for what only nerdctl can start. */
 struct nd_error *nd_launch_from_record(struct nd_containers *cs, const char *ns, const record *rec,

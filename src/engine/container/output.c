@@ -1,11 +1,10 @@
 /*
  * Output of containers, from the records of their log to pieces for a client.
  *
- * An attached client and `logs` get their bytes from the same place, the log, which the helper writes and
- * nobody else reads away from: so nothing is lost, whenever somebody attaches, and a client that does not
- * read holds up nobody but itself. The log is bounded; for an attached client its files are held open, so
- * that they can be rotated and removed before they were read. Who lags even further behind is told so, and
- * gets nothing from behind the hole. Records are short; many of one stream are joined to one piece of up to
+ * `logs`, and clients that are attached where another program's logger has the output, get their bytes from
+ * the log: a client that does not read holds up nobody but itself. The log is bounded; for an attached
+ * client its files are held open, so that they can be rotated and removed before they were read. Who lags
+ * even further behind is told so, and gets nothing from behind the hole. Records are short; many of one stream are joined to one piece of up to
  * ND_OUTPUT_MAX_BYTES, which goes when it is full, when the stream changes, or when the log has no more.
  *
  * When has a followed container ended? Its task has, and the logger has given back its lock, which it does
@@ -168,30 +167,21 @@ nd_output_pump(struct nd_log_reader *reader, struct nd_output *out)
     }
 }
 
-/* Before there is a logger, its lock says nothing. */
 static bool
 is_followed_running(void *arg)
 {
-    struct follower *f = arg;
-    struct nd_error *err = NULL;
+    const struct follower *f = arg;
 
-    while (err == NULL && !f->launched)
-        err = nd_cond_wait(&f->changed);
-    if (err == NULL)
-        return nd_output_is_running(f->exit, nd_state_logger_lock_path(f->state));
-    nd_error_free(err); /* cancelled: the reader's next wait says so */
-    return true;
+    return nd_output_is_running(f->exit, nd_state_logger_lock_path(f->state));
 }
 
 static struct nd_error *
 feed_output(void *arg, Pb__OutputStream stream, struct nd_str bytes)
 {
-    struct follower *f = arg;
+    const struct nd_container_feed *feed = arg;
     const struct nd_container_output output = {.stream = stream, .bytes = bytes};
 
-    while (!f->told)
-        ND_TRY(nd_cond_wait(&f->changed));
-    return f->feed->output(f->feed->arg, &output);
+    return feed->output(feed->arg, &output);
 }
 
 /* The reader does without when this fails, and tells of what it misses. */
@@ -202,10 +192,10 @@ hold_files(void *reader)
     return NULL;
 }
 
-static struct nd_error *
-follow(struct follower *f)
+struct nd_error *
+nd_follow(const struct follower *f)
 {
-    const struct nd_output_sink sink = {.put = feed_output, .arg = f};
+    const struct nd_output_sink sink = {.put = feed_output, .arg = (void *)(uintptr_t)f->feed};
     ND_AUTO(nd_output_freep) struct nd_output *out = nd_output_new(&sink, NULL);
     ND_AUTO(nd_log_reader_closep) struct nd_log_reader *reader = NULL;
     ND_AUTO(nd_group_endp) struct nd_group *holder = nd_group_begin("hold the log", 0);
@@ -215,7 +205,7 @@ follow(struct follower *f)
         .since = f->since,
         .follow = true,
         .is_running = is_followed_running,
-        .arg = f,
+        .arg = (void *)(uintptr_t)f,
         .logger_lock = nd_state_logger_lock_path(f->state),
     };
     struct nd_store *store;
@@ -226,49 +216,4 @@ follow(struct follower *f)
     ND_TRY(nd_group_spawn_now(holder, hold_files, reader));
     nd_doing("follow output");
     return nd_output_pump(reader, out);
-}
-
-static struct nd_error *
-run_follower(void *arg)
-{
-    struct follower *f = arg;
-
-    f->err = follow(f);
-    f->done = true;
-    nd_cond_broadcast(&f->changed);
-    return NULL; /* whoever joins gets the error */
-}
-
-struct nd_error *
-nd_follower_begin(struct follower *f, struct nd_group *group)
-{
-    return nd_group_spawn_now(group, run_follower, f);
-}
-
-void
-nd_follower_launched(struct follower *f)
-{
-    f->launched = true;
-    nd_cond_broadcast(&f->changed);
-}
-
-void
-nd_follower_told(struct follower *f)
-{
-    f->told = true;
-    nd_cond_broadcast(&f->changed);
-}
-
-struct nd_error *
-nd_follower_join(struct follower *f)
-{
-    while (!f->done)
-        ND_TRY(nd_cond_wait(&f->changed));
-    return ND_TAKE(f->err);
-}
-
-void
-nd_follower_fini(struct follower *f)
-{
-    nd_error_free(ND_TAKE(f->err));
 }

@@ -36,32 +36,16 @@ bool nd_output_is_running(struct exit_watch *exit, const char *lock_path);
 struct nd_error *nd_output_pump(struct nd_log_reader *reader,
                                 struct nd_output *out) ND_CHECK_RESULT;
 
-/*
- * Following the output of a container that is being started, in a fiber of its own: it makes ready while
- * the start goes on, so that nothing is left to do at the end but to read the last bytes.
- * In the caller's storage, which outlives the group.
- */
+/* Who follows the output of a container by its log; all borrowed. */
 struct follower {
     struct nd_containers *cs;
     struct nd_state *state;
-    struct nd_wall since; /* {0, 0}: all of the log */
-    struct exit_watch *exit;
+    struct nd_wall since;    /* {0, 0}: all of the log */
+    struct exit_watch *exit; /* under way */
     const struct nd_container_feed *feed;
-
-    bool launched; /* there is a logger, and soon output */
-    bool told;     /* the client knows that it runs: output may be fed */
-    bool done;
-    struct nd_error *err; /* ours */
-    struct nd_cond changed;
 };
 
-/* Begin in `group`. Does not suspend. */
-struct nd_error *nd_follower_begin(struct follower *f, struct nd_group *group) ND_CHECK_RESULT;
-void nd_follower_launched(struct follower *f);
-void nd_follower_told(struct follower *f);
-
-/* Wait until everything was fed. Its error is handed over. */
-struct nd_error *nd_follower_join(struct follower *f) ND_CHECK_RESULT;
-void nd_follower_fini(struct follower *f); /* after the end of the group */
+/* Feed what the log has and gets, until the container has ended. Fails: as nd_output_pump(). */
+struct nd_error *nd_follow(const struct follower *f) ND_CHECK_RESULT;
 
 #endif

@@ -156,9 +156,6 @@ plan_driver(struct plan *plan, const Pb__LogConfig *log)
         plan->log_none = true;
         if (log->n_options > 0)
             return nd_error_field("options", "driver none has none");
-        if (plan->config->tty)
-            return nd_not_yet("driver",
-                              "none together with a terminal is not part of this version");
         return NULL;
     }
     for (size_t i = 0; i < ND_LEN(later_drivers); i++) {

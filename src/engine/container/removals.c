@@ -4,7 +4,7 @@
  * A container that is to be removed when it has ended is removed by the daemon, whoever started it and
  * whether or not that client is still there.
  *
- *   job: leave it to others? ─ wait for attached clients ─ lock ─ is it still so? ─ remove
+ *   job: leave it to others? ─ wait for attached clients ─ for those cut off ─ lock ─ is it still so? ─ remove
  *
  * There is one job for a container at a time. Who asks again meanwhile (its exit event, its run, the look
  * around) makes that one look again when it is through. A job that fails tries again, ever more rarely:
@@ -23,6 +23,7 @@
 #include "container/limits.h"
 #include "fiber/work.h"
 #include "store/state.h"
+#include "stream/folder.h"
 
 #include "labels_priv.h"
 #include "remove_priv.h"
@@ -121,23 +122,62 @@ wait_for_foreign_client(struct job *job, struct nd_arena *arena)
     return nd_fiber_sleep(ND_FOREIGN_REMOVE_NS);
 }
 
-/* A client that does not read its output does not keep the container for ever. */
+/* Once nobody is attached, who reads it here. A client that does not read does not keep it for ever. */
+static struct nd_error *
+lock_if_due(struct job *job, struct nd_arena *arena, record **ret, struct hold **ret_hold)
+{
+    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+    record *rec;
+    bool due;
+
+    ND_TRY(nd_hold_lock_unused(job->cs, job->ns, job->id, ND_TEARDOWN_NS, &hold));
+    ND_TRY(nd_container_record_get(job->cs, job->ns, job->id, arena, &rec));
+    ND_TRY(is_due(job, rec, arena, &due));
+    if (due) {
+        *ret = rec;
+        *ret_hold = ND_TAKE(hold);
+    }
+    return NULL;
+}
+
+/* Whoever was cut off may come back for its last bytes and the exit code, as long as its session is held. */
+static struct nd_error *
+wait_for_sessions(struct job *job, struct nd_arena *arena)
+{
+    ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
+    struct nd_store *store;
+    struct nd_error *err;
+
+    ND_TRY(nd_containers_store(job->cs, &store));
+    ND_TRY(nd_state_new(store, job->ns, job->id, &state));
+    {
+        ND_DEADLINE_IN(ND_SESSIONS_WAIT_NS);
+        err = nd_streams_helper_join(nd_arena_printf(arena, "%s/streams", nd_state_path(state)));
+    }
+    if (nd_error_code(err) != ND_DEADLINE)
+        return err;
+    nd_error_free(err);
+    return nd_ctx_check();
+}
+
 static struct nd_error *
 remove_if_due(struct job *job)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
     record *rec;
-    bool due;
 
     ND_TRY(nd_container_record_get(job->cs, job->ns, job->id, arena, &rec));
     if (!is_marked(rec))
         return NULL;
     ND_TRY(wait_for_foreign_client(job, arena));
-    ND_TRY(nd_hold_lock_unused(job->cs, job->ns, job->id, ND_TEARDOWN_NS, &hold));
-    ND_TRY(nd_container_record_get(job->cs, job->ns, job->id, arena, &rec));
-    ND_TRY(is_due(job, rec, arena, &due));
-    return due ? nd_remove_locked(job->cs, job->ns, rec, false, NULL) : NULL;
+    ND_TRY(lock_if_due(job, arena, &rec, &hold));
+    if (hold == NULL)
+        return NULL;
+    nd_hold_unlock(ND_TAKE(hold));
+    ND_TRY(wait_for_sessions(job, arena));
+    ND_TRY(lock_if_due(job, arena, &rec, &hold));
+    return hold != NULL ? nd_remove_locked(job->cs, job->ns, rec, false, NULL) : NULL;
 }
 
 enum outcome { OVER, TRY_AGAIN };

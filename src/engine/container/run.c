@@ -11,11 +11,9 @@
 #include "base/log.h"
 
 #include "creation_priv.h"
-#include "labels_priv.h"
-#include "output_priv.h"
+#include "launch_priv.h"
 #include "remove_priv.h"
 #include "shm_priv.h"
-#include "start_priv.h"
 
 static void
 launch_from_creation(const struct creation *c, struct launch *ret)
@@ -68,28 +66,25 @@ undo_launch(void *arg)
 
 /* Create and launch under one lock. */
 static struct nd_error *
-create_and_launch(struct creation *c, bool attach, const Pb__StreamOptions *stream,
+create_and_launch(struct creation *c, const Pb__RunOptions *options,
                   const struct nd_container_feed *feed, struct attached *attached)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
     ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
     struct launch *l = nd_arena_new_object(c->arena, struct launch);
     struct nd_undo_step step = {.fn = undo_launch, .arg = c, .what = "end the task"};
-    struct nd_error *err = NULL;
+    struct nd_error *err;
 
     c->change = &change;
     ND_TRY(nd_creation_run(c, &hold));
     launch_from_creation(c, l);
     nd_change_undo(&change, &step);
-    if (attach)
-        err = nd_attach(attached, l, (struct nd_wall){0, 0}, stream, feed);
-    if (err == NULL)
-        err = nd_launch(l);
+    if (!options->detach)
+        nd_launch_attach(l, options->stream, feed, attached);
+    err = nd_launch(l);
     if (err != NULL)
         return after_failure(c, err);
     ND_TRY(nd_change_commit(&change)); /* it runs: a client that leaves now does not change that */
-    if (attached->follows)
-        nd_follower_launched(&attached->follower);
     nd_info("container runs", ND_KV("container", (const char *)c->id), ND_KV("name", c->name));
     return NULL;
 }
@@ -100,8 +95,6 @@ make_plan(struct creation *c, const Pb__RunOptions *options)
     struct nd_error *err = nd_plan_make(options->config, nd_host_facts(c->cs->host),
                                         nd_host_settings(c->cs->host), c->arena, &c->plan);
 
-    if (err == NULL && !options->detach && c->plan->log_none && !c->plan->config->interactive)
-        nd_plan_warn(c->plan, "the output is neither kept nor shown: the log driver is none");
     if (err != NULL && nd_error_get_field(err) != NULL)
         return nd_error_in_field(err, "options");
     return err;
@@ -109,31 +102,29 @@ make_plan(struct creation *c, const Pb__RunOptions *options)
 
 struct nd_error *
 nd_container_run(struct nd_containers *cs, const char *ns, const Pb__RunOptions *options,
-                 const struct nd_container_feed *feed, struct nd_arena *arena,
-                 Pb__ExitStatus **ret_exit)
+                 const struct nd_container_feed *feed, struct nd_arena *arena)
 {
     static const struct nd_container_feed silent = {0};
     struct creation *c = nd_arena_new_object(arena, struct creation);
     ND_AUTO(nd_attached_fini) struct attached attached = {0};
     struct nd_container_started started;
-    struct task_exit end;
+    bool ended;
 
-    *c = (struct creation){.cs = cs, .ns = ns, .arena = arena, .will_start = true};
+    *c = (struct creation){
+        .cs = cs, .ns = ns, .arena = arena, .will_start = true, .detached = options->detach};
     if (feed == NULL)
         feed = &silent;
     ND_TRY(make_plan(c, options));
-    ND_TRY(create_and_launch(c, !options->detach, options->stream, feed, &attached));
+    if (!options->detach)
+        ND_TRY(nd_session_check_new(options->stream));
+    ND_TRY(create_and_launch(c, options, feed, &attached));
     started = (struct nd_container_started){
         .id = c->id, .warnings = c->plan->warnings, .n_warnings = c->plan->n_warnings};
     ND_TRY(nd_attached_tell(&attached, feed, &started));
-    *ret_exit = NULL;
     if (options->detach)
         return NULL;
-    ND_TRY(nd_attached_join(&attached, &end));
-    if (nd_attached_has_left(&attached))
-        return NULL;
-    if (c->plan->config->auto_remove)
+    ND_TRY(nd_attached_join(&attached, arena, &ended));
+    if (ended && c->plan->config->auto_remove)
         nd_remove_later(cs, ns, c->id);
-    *ret_exit = nd_exit_status(&end, arena);
     return NULL;
 }

@@ -2,12 +2,13 @@
  * The standard streams of a task that is being created.
  *
  *                       without standard input      with it
- *     without terminal  "binary", or none           three FIFOs, a helper of ours
+ *     without terminal  "binary"                    three FIFOs, a helper of ours
  *     with terminal     "binary"                    "binary", and a FIFO for standard input
  *
  * With "binary" the shim starts the helper, which finds the FIFO in its folder when there is one; without a
  * terminal the shim would ignore that FIFO, so there the daemon starts the helper before it creates the
- * task. Either way it is the same helper, and from here on there is one way to attach.
+ * task. Either way it is the same helper, and from here on there is one way to attach. A container without
+ * a log (driver none) has a helper all the same, which keeps no log.
  *
  * The names of the FIFOs go once the task is created: who has them open goes on.
  */
@@ -17,26 +18,14 @@
 
 #include "launch_priv.h"
 
-const char *
-nd_launch_folder(const struct launch *l)
-{
-    return nd_arena_printf(l->arena, "%s/streams", nd_state_path(l->state));
-}
-
 static bool
 needs_fifos(const struct launch *l)
 {
     return l->interactive && !l->tty;
 }
 
-bool
-nd_launch_has_streams(const struct launch *l)
-{
-    return needs_fifos(l) || (l->tty && nd_launch_has_log(l));
-}
-
 static struct nd_error *
-start_helper(struct launch *l)
+start_helper(const struct launch *l)
 {
     struct nd_streams_helper helper = {.program = nd_host_settings(l->cs->host)->helper_path,
                                        .folder = l->folder};
@@ -51,12 +40,27 @@ start_helper(struct launch *l)
     return nd_streams_helper_start(&helper);
 }
 
+/* What the shim starts: the logger of the container's label, or a helper that keeps no log. */
+static struct nd_error *
+find_uri(const struct launch *l, const char **ret)
+{
+    struct nd_store *store;
+
+    *ret = l->log_uri;
+    if (nd_launch_has_log(l))
+        return NULL;
+    ND_TRY(nd_containers_store(l->cs, &store));
+    *ret = nd_store_streams_uri(store, nd_host_settings(l->cs->host)->helper_path, l->arena);
+    return NULL;
+}
+
 struct nd_error *
 nd_launch_streams(struct launch *l, struct task_streams *ret)
 {
-    const char *uri = nd_launch_has_log(l) ? l->log_uri : "";
+    const char *uri;
 
-    l->folder = nd_launch_folder(l);
+    ND_TRY(find_uri(l, &uri));
+    l->folder = nd_arena_printf(l->arena, "%s/streams", nd_state_path(l->state));
     *ret = (struct task_streams){"", uri, l->tty ? "" : uri};
     if (!l->interactive)
         return NULL;
@@ -70,7 +74,7 @@ nd_launch_streams(struct launch *l, struct task_streams *ret)
 }
 
 void
-nd_launch_streams_undo(struct launch *l)
+nd_launch_streams_undo(const struct launch *l)
 {
     if (!l->interactive)
         return;
@@ -79,12 +83,9 @@ nd_launch_streams_undo(struct launch *l)
     nd_streams_folder_hide(l->folder);
 }
 
-struct nd_error *
-nd_launch_streams_ready(struct launch *l)
+void
+nd_launch_streams_ready(const struct launch *l)
 {
     if (l->interactive)
         nd_streams_folder_hide(l->folder);
-    if (l->attachment == NULL)
-        return NULL;
-    return nd_attachment_open(l->attachment, l->folder, 0);
 }

@@ -110,6 +110,24 @@ nd_streams_helper_start(const struct nd_streams_helper *helper)
     return NULL;
 }
 
+struct nd_error *
+nd_streams_helper_join(const char *folder)
+{
+    const struct nd_relay_options options = {.folder = folder};
+    ND_AUTO(nd_relay_closep) struct nd_relay *relay = NULL;
+    struct nd_error *err = nd_relay_open(&options, &relay);
+
+    while (err == NULL) {
+        struct nd_relay_event event;
+
+        err = nd_relay_next(relay, &event);
+    }
+    if (nd_error_code(err) == ND_CANCELLED || nd_error_code(err) == ND_DEADLINE)
+        return err;
+    nd_error_free(err); /* it has gone, or never was */
+    return NULL;
+}
+
 void
 nd_streams_helper_end(const char *folder, bool never_started)
 {

@@ -284,6 +284,7 @@ labels_are_those_of_nerdctl(void **state)
         {"nerdctl/mounts.0", "{\"Type\":\"tmpfs\",\"Source\":\"tmpfs\",\"Destination\":\"/t\","
                              "\"Mode\":\"noexec,nosuid,nodev\",\"RW\":true,\"Propagation\":\"\"}"},
         {"io.containerd.image.config.stop-signal", "SIGTERM"},
+        {"nerdctl-grpc/attached", "true"},
         {"own", "label"},
     };
     static char *hosts[] = {(char *)"db:10.0.0.5"}, *dns[] = {(char *)"192.0.2.1"};
@@ -323,7 +324,7 @@ labels_are_those_of_nerdctl(void **state)
     }
     /* And each of nerdctl's, with its state folder and log, is an annotation, too. */
     assert_int_equal(m.c.labels.n, ND_LEN(wanted) + 2);
-    assert_int_equal(m.c.annotations.n, m.c.labels.n - 2);
+    assert_int_equal(m.c.annotations.n, m.c.labels.n - 3);
     assert_null(find_pair(&m.c.annotations, "own"));
     assert_string_equal(find_pair(&m.c.annotations, "nerdctl/name"), "web");
     end(&m);

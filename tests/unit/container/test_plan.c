@@ -189,7 +189,6 @@ CHANGE(log_size_zero) { set_log(c, "json-file", "max-size", "0"); }
 CHANGE(log_files) { set_log(c, "json-file", "max-file", "0"); }
 CHANGE(log_path) { set_log(c, "json-file", "log-path", "/x"); }
 CHANGE(log_none_option) { set_log(c, "none", "max-size", "1m"); }
-CHANGE(log_none_tty) { set_log(c, "none", NULL, NULL); c->tty = true; }
 CHANGE(dns) { TEXTS(dns, (char *)"192.0.2.1", (char *)"nowhere"); }
 CHANGE(dns_search) { TEXTS(dns_search, (char *)"a b"); }
 CHANGE(dns_option) { TEXTS(dns_options, (char *)"a\nb"); }
@@ -284,7 +283,6 @@ static const struct {
     W(log_option, I, "log.options[\"nosuch\"]"), W(log_size, I, "log.options[\"max-size\"]"),
     W(log_size_zero, I, "log.options[\"max-size\"]"), W(log_files, I, "log.options[\"max-file\"]"),
     W(log_path, U, "log.options[\"log-path\"]"), W(log_none_option, I, "log.options"),
-    W(log_none_tty, U, "log.driver"),
     W(dns, I, "dns[1]"), W(dns_search, I, "dns_search[0]"), W(dns_option, I, "dns_options[0]"),
     W(host_alone, I, "add_hosts[0]"), W(host_nowhere, I, "add_hosts[0]"),
     W(host_nameless, I, "add_hosts[0]"), W(host_gateway, U, "add_hosts[0]"),

@@ -8,6 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 int
 connect_to(const char *folder)
 {
@@ -161,6 +163,19 @@ send_input(struct peer *p, uint64_t offset, struct nd_str bytes)
         send_frame(p, ND_WIRE_INPUT, ND_WIRE_STDOUT, offset, nd_str_sub(bytes, 0, n));
         offset += n;
         bytes = nd_str_from(bytes, n);
+    }
+}
+
+void
+wait_gone(const char *folder)
+{
+    int64_t give_up = nd_mono_now().ns + PATIENCE_MS * ND_MILLISECOND;
+    int fd;
+
+    while ((fd = connect_to(folder)) >= 0) {
+        close(fd);
+        assert_true(nd_mono_now().ns < give_up);
+        poll(NULL, 0, 1);
     }
 }
 

@@ -49,6 +49,9 @@ void send_frame(struct peer *p, enum nd_wire_type type, enum nd_wire_stream stre
 /* All of it, as the window allows. */
 void send_input(struct peer *p, uint64_t offset, struct nd_str bytes);
 
+/* Until nobody listens in the folder any more. */
+void wait_gone(const char *folder);
+
 /* Close the connection; what came goes. */
 void detach(struct peer *p);
 

@@ -144,7 +144,7 @@ a_session_goes_on_after_its_connection_broke(void **state)
             assert_true(next_frame(&p));
         nd_buf_put(&got, nd_buf_str(&p.out[0]));
         if (got.len == text.len)
-            break; /* a helper that knows of this may be gone already */
+            break;
         detach(&p);
         again.from = got.len;
         attach(&p, streams_of(&r), again);
@@ -161,6 +161,37 @@ a_session_goes_on_after_its_connection_broke(void **state)
     clean_container(&r);
     nd_buf_fini(&text);
     nd_buf_fini(&got);
+}
+
+/* Whoever is behind it may need to come back, for the exit code. */
+static void
+who_has_everything_finds_its_session_until_it_says_goodbye(void **state)
+{
+    const struct hello hello = {.session = 9, .hold_ms = 60000, .patience_ms = ND_WIRE_FOR_EVER};
+    struct hello again = hello;
+    struct run r;
+    struct peer p;
+
+    (void)state;
+    begin_logger(&r, "");
+    attach(&p, streams_of(&r), hello);
+    send_all(r.out, ND_STR("words\n"));
+    finish_logger(&r);
+    read_to_end(&p);
+    assert_got(&p, ND_WIRE_STDOUT, ND_STR("words\n"));
+    detach(&p);
+    again.from = 6;
+    attach(&p, streams_of(&r), again);
+    assert_int_equal(p.welcome.flags & ND_WIRE_RESUMED, ND_WIRE_RESUMED);
+    read_to_end(&p);
+    assert_true(p.ended[0] && p.ended[1]);
+    assert_int_equal(p.out[0].len, 0);
+    send_frame(&p, ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE);
+    while (next_frame(&p))
+        continue;
+    detach(&p);
+    wait_gone(streams_of(&r));
+    clean_container(&r);
 }
 
 static void
@@ -429,6 +460,7 @@ the_shim_does_not_wait_for_those_who_are_attached(void **state)
     assert_log_is(r.log, ND_LOG_STDOUT, nd_buf_str(&text));
     read_to_end(&p);
     assert_got(&p, ND_WIRE_STDOUT, nd_buf_str(&text));
+    send_frame(&p, ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE);
     assert_false(next_frame(&p)); /* it has served */
     detach(&p);
     clean_container(&r);
@@ -548,6 +580,7 @@ main(void)
         cmocka_unit_test(who_is_attached_gets_every_byte_and_so_does_the_log),
         cmocka_unit_test(sixteen_at_once_get_the_same),
         cmocka_unit_test(a_session_goes_on_after_its_connection_broke),
+        cmocka_unit_test(who_has_everything_finds_its_session_until_it_says_goodbye),
         cmocka_unit_test(whoever_comes_late_gets_what_comes_from_then_on),
         cmocka_unit_test(what_is_not_kept_any_more_is_told_as_a_gap),
         cmocka_unit_test(one_who_does_not_read_holds_nobody_up_beyond_its_patience),

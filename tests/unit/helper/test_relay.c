@@ -78,22 +78,9 @@ begin_relay(struct relay *r, bool log)
 }
 
 static void
-wait_gone(const struct relay *r)
-{
-    int64_t give_up = nd_mono_now().ns + PATIENCE_MS * ND_MILLISECOND;
-    int fd;
-
-    while ((fd = connect_to(r->folder)) >= 0) {
-        close(fd);
-        assert_true(nd_mono_now().ns < give_up);
-        poll(NULL, 0, 1);
-    }
-}
-
-static void
 end_relay(struct relay *r)
 {
-    wait_gone(r);
+    wait_gone(r->folder);
     clean_container(&r->run);
 }
 
@@ -136,7 +123,7 @@ input_arrives_and_ends_by_an_explicit_close(void **state)
     read_to_end(&p);
     assert_memory_equal(p.out[0].ptr, "bye\n", 4);
     detach(&p);
-    wait_gone(&r);
+    wait_gone(r.folder);
     assert_log_is(r.run.log, ND_LOG_STDOUT, ND_STR("bye\n"));
     close(r.in);
     end_relay(&r);
@@ -417,6 +404,7 @@ output_is_kept_for_a_session_that_is_away_at_the_end(void **state)
     attach(&p, r.folder, hello);
     read_to_end(&p);
     assert_int_equal(p.out[0].len, 13);
+    send_frame(&p, ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE);
     detach(&p);
     end_relay(&r);
 }
@@ -426,23 +414,43 @@ it_goes_when_its_folder_goes(void **state)
 {
     const struct hello hello = {.session = 5, .hold_ms = 60000};
     struct relay r;
-    struct peer p;
-    int alive;
+    struct peer p, deaf;
 
     (void)state;
     begin_relay(&r, false);
     attach(&p, r.folder, hello);
-    alive = p.fd;
-    p.fd = dup(alive); /* to see the end of the process */
+    attach(&deaf, r.folder, (struct hello){.deaf = true}); /* to see the end of the process */
+    detach(&p);
     send_all(r.out, ND_STR("nobody wants it"));
     close(r.out);
     close(r.err);
     close(r.in);
-    p.acks = false;
     clean_container(&r.run);
+    while (next_frame(&deaf))
+        continue;
+    detach(&deaf);
+}
+
+static void
+who_is_there_gets_everything_though_the_folder_has_gone(void **state)
+{
+    struct relay r;
+    struct peer p;
+
+    (void)state;
+    begin_relay(&r, false);
+    attach(&p, r.folder, (struct hello){.session = 5, .patience_ms = ND_WIRE_FOR_EVER});
+    send_all(r.out, ND_STR("somebody wants it"));
+    clean_container(&r.run);
+    close(r.out);
+    close(r.err);
+    close(r.in);
+    read_to_end(&p);
+    assert_true(p.ended[0] && p.ended[1]);
+    assert_int_equal(p.out[0].len, 17);
+    send_frame(&p, ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE);
     while (next_frame(&p))
         continue;
-    close(alive);
     detach(&p);
 }
 
@@ -478,6 +486,7 @@ main(void)
         cmocka_unit_test(it_ends_at_once_when_nothing_was_started),
         cmocka_unit_test(output_is_kept_for_a_session_that_is_away_at_the_end),
         cmocka_unit_test(it_goes_when_its_folder_goes),
+        cmocka_unit_test(who_is_there_gets_everything_though_the_folder_has_gone),
         cmocka_unit_test(wrong_surroundings_are_refused),
     };
 

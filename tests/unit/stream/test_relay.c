@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fiber/group.h"
 #include "stream/folder.h"
 #include "stream/relay.h"
 
@@ -88,10 +89,44 @@ IN_REAL_LOOP(a_session_with_a_helper_from_start_to_end)
         assert_int_equal(event.type, ND_WIRE_END);
         ended[event.stream] = true;
     }
+    expect_ok(nd_relay_send(relay, ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE));
     expect_code(nd_relay_next(relay, &event), ND_UNAVAILABLE);
+    expect_ok(nd_streams_helper_join(folder));
     expect_code(nd_relay_send(relay, ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE), ND_UNAVAILABLE);
     nd_streams_folder_remove(folder);
     assert_int_equal(access(folder, F_OK), -1);
+    return NULL;
+}
+
+static struct nd_error *
+say_goodbye(void *relay)
+{
+    ND_TRY(nd_fiber_yield());
+    return nd_relay_send(relay, ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE);
+}
+
+IN_REAL_LOOP(a_helper_is_joined_when_nobody_may_come_back)
+{
+    const struct nd_relay_options options = options_of(1);
+    ND_AUTO(nd_relay_closep) struct nd_relay *relay = NULL;
+    struct nd_streams_helper helper = {.program = ND_HELPER_PROGRAM, .folder = folder};
+    ND_AUTO(nd_group_endp) struct nd_group *group = NULL;
+
+    make_folder();
+    expect_ok(nd_streams_folder_make(folder, ND_FIFO_STDOUT | ND_FIFO_STDERR));
+    expect_ok(nd_streams_helper_start(&helper));
+    expect_ok(nd_relay_open(&options, &relay));
+    nd_streams_helper_end(folder, true);
+    {
+        ND_DEADLINE_IN(200 * ND_MILLISECOND);
+        expect_code(nd_streams_helper_join(folder), ND_DEADLINE);
+    }
+    group = nd_group_begin("goodbye", 0);
+    expect_ok(nd_group_spawn(group, say_goodbye, relay));
+    expect_ok(nd_streams_helper_join(folder));
+    expect_ok(nd_group_wait(group));
+    expect_ok(nd_streams_helper_join(folder)); /* there is none */
+    nd_streams_folder_remove(folder);
     return NULL;
 }
 
@@ -219,6 +254,7 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_with_a_helper_from_start_to_end),
+        cmocka_unit_test(a_helper_is_joined_when_nobody_may_come_back),
         cmocka_unit_test(a_helper_that_was_never_needed_is_told_to_end),
         cmocka_unit_test(nobody_there_is_not_found),
         cmocka_unit_test(helpers_that_talk_nonsense_are_an_error),

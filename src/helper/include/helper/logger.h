@@ -8,14 +8,18 @@
 /* argv[1] of a log writer, as in the log URI; argv[2] is the path of the data store. */
 #define ND_LOGGER_MODE "_NERDCTL_INTERNAL_LOGGING"
 
+/* The same for a container whose output is not kept. */
+#define ND_STREAMS_MODE "streams"
+
 /*
- * Run until both streams have ended. Returns the exit status of the process.
+ * Run until both streams have ended. Returns the exit status of the process. Without a log there is still
+ * somebody to attach to.
  *
  * Environment: CONTAINER_ID, CONTAINER_NAMESPACE. Descriptors: 3 and 4, read ends of stdout and
  * stderr; 5, written once and closed when the log is ready. Working directory: the task's bundle.
  * Follows: containerd's logging binaries; nerdctl's log file and lock.
  */
-int nd_logger_main(const char *store);
+int nd_logger_main(const char *store, bool keeps_log);
 
 /*
  * argv[1] when the daemon starts us, and the arguments that follow: the folder with the FIFOs "stdout",

@@ -42,6 +42,10 @@ struct nd_dir_watcher *nd_store_watcher(struct nd_store *store);
 const char *nd_store_log_uri(const struct nd_store *store, const char *helper,
                              struct nd_arena *arena);
 
+/* The same for a container without a log, to which people attach all the same. */
+const char *nd_store_streams_uri(const struct nd_store *store, const char *helper,
+                                 struct nd_arena *arena);
+
 /*
  * Whether `text` can be one component of a path in the store: not blank, at most
  * ND_STORE_COMPONENT_MAX bytes, no '/', no NUL, not "." or "..". Fails: ND_INVALID, naming `what`.

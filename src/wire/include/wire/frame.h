@@ -21,8 +21,10 @@
  * Every byte of an output has an offset, counted from the start of the process; every byte of input one
  * that is counted from the start of the session. A session is 16 bytes that its client chose. It outlives
  * its connection (but for one of zeros): for `hold_ms` after a connection broke, the helper keeps what was not acknowledged, and a
- * HELLO with the same session goes on where it says. BYE ends a session, and so does the end of the hold; what
- * was sent of input before is still written to the process.
+ * HELLO with the same session goes on where it says, under the policy of the first one. BYE ends a session,
+ * and so does the end of the hold; what was sent of input before is still written to the process. A helper
+ * outlives its process until all sessions that want output have ended: who has everything says BYE when
+ * whoever is behind it does not need to come back.
  *
  * A client that does not acknowledge holds the process up, because it is not read any further: for as
  * long as `patience_ms`. After that it does not count until it has caught up, and what it missed is

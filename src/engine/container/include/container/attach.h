@@ -23,7 +23,7 @@ struct nd_error *nd_attachment_control(struct nd_attachment *a,
 struct nd_error *nd_attachment_signal(struct nd_attachment *a, const char *signal) ND_CHECK_RESULT;
 
 /*
- * Attach to a container that runs, until it ends or the client detaches; then `*ret_exit` is NULL.
+ * Attach to a container that runs, until it ends or the client detaches.
  *
  * Fails: ND_PRECONDITION  reason CONTAINER_NOT_RUNNING; reason STREAMS_NOT_READABLE (neither a helper of
  *                         ours nor a log)
@@ -32,8 +32,8 @@ struct nd_error *nd_attachment_signal(struct nd_attachment *a, const char *signa
  */
 struct nd_error *nd_container_attach(struct nd_containers *cs, const char *ns,
                                      const Pb__AttachOptions *options,
-                                     const struct nd_container_feed *feed, struct nd_arena *arena,
-                                     Pb__ExitStatus **ret_exit) ND_CHECK_RESULT;
+                                     const struct nd_container_feed *feed,
+                                     struct nd_arena *arena) ND_CHECK_RESULT;
 
 /*
  * Run a command in a container, until it ends or the client detaches. feed->started() tells its id.
@@ -46,8 +46,8 @@ struct nd_error *nd_container_attach(struct nd_containers *cs, const char *ns,
  */
 struct nd_error *nd_container_exec(struct nd_containers *cs, const char *ns,
                                    const Pb__ExecOptions *options,
-                                   const struct nd_container_feed *feed, struct nd_arena *arena,
-                                   Pb__ExitStatus **ret_exit) ND_CHECK_RESULT;
+                                   const struct nd_container_feed *feed,
+                                   struct nd_arena *arena) ND_CHECK_RESULT;
 
 /* Set the size of a terminal. Fails: ND_PRECONDITION, reason CONTAINER_NOT_RUNNING. */
 struct nd_error *nd_container_resize(struct nd_containers *cs, const char *ns,

@@ -40,6 +40,8 @@ struct nd_container_feed {
     struct nd_error *(*event)(void *arg, const Pb__StreamEvent *event);
     /* From now on the client may say something; NULL: no longer. Does not suspend. */
     void (*attached)(void *arg, struct nd_attachment *attachment);
+    /* It has ended, and all output was told before: the last. Not called for who detached. */
+    struct nd_error *(*ended)(void *arg, Pb__ExitStatus *exit);
     void *arg;
 };
 
@@ -64,7 +66,7 @@ struct nd_error *nd_container_create(struct nd_containers *cs, const char *ns,
 
 /*
  * Start a container that does not run (one that runs: nothing happens). With `options->attach` its
- * output is fed until it has ended, and `*ret_exit` says how; otherwise that is NULL.
+ * output is fed until it has ended, or the client detaches.
  *
  * Fails: ND_PRECONDITION  reason CONTAINER_COMMAND_NOT_FOUND or CONTAINER_COMMAND_NOT_EXECUTABLE, with
  *                         "127" or "126" in the meta "exit_code"; reason CONTAINER_START_FAILED, "125",
@@ -73,18 +75,17 @@ struct nd_error *nd_container_create(struct nd_containers *cs, const char *ns,
  */
 struct nd_error *nd_container_start(struct nd_containers *cs, const char *ns,
                                     const Pb__StartOptions *options,
-                                    const struct nd_container_feed *feed, struct nd_arena *arena,
-                                    Pb__ExitStatus **ret_exit) ND_CHECK_RESULT;
+                                    const struct nd_container_feed *feed,
+                                    struct nd_arena *arena) ND_CHECK_RESULT;
 
 /*
- * Create and start; attached unless `options->detach` (then `*ret_exit` is NULL). A container that
- * cannot be started stays when it is not to be removed automatically, its id is in the meta "container".
+ * Create and start; attached unless `options->detach`. A container that cannot be started stays when it is not to be removed automatically, its id is in the meta "container".
  * Fails: as nd_container_create() and nd_container_start().
  */
 struct nd_error *nd_container_run(struct nd_containers *cs, const char *ns,
                                   const Pb__RunOptions *options,
-                                  const struct nd_container_feed *feed, struct nd_arena *arena,
-                                  Pb__ExitStatus **ret_exit) ND_CHECK_RESULT;
+                                  const struct nd_container_feed *feed,
+                                  struct nd_arena *arena) ND_CHECK_RESULT;
 
 /*
  * Wait until all have ended; `reply` is called once for each, in the order of the names, as soon as

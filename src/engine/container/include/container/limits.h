@@ -34,6 +34,8 @@
  * as long as it is there, others for a while. */
 #define ND_SESSION_HOLD_MS     30000u
 #define ND_SESSION_PATIENCE_MS 30000u
+/* A removal in the background waits so long for sessions that are held. */
+#define ND_SESSIONS_WAIT_NS    (ND_SESSION_HOLD_MS * ND_MILLISECOND + 5 * ND_SECOND)
 #define ND_EXEC_MAX_RUNNING    1024u           /* commands in all containers at once */
 #define ND_LOGGER_WAIT_NS      (5 * ND_SECOND) /* for the last byte of a container that has ended */
 #define ND_WAIT_MAX_CONTAINERS 1024u

@@ -35,6 +35,12 @@ struct nd_streams_helper {
 /* Start it; it can be attached to on return. Fails: ND_INTERNAL. */
 struct nd_error *nd_streams_helper_start(const struct nd_streams_helper *helper) ND_CHECK_RESULT;
 
+/*
+ * Wait until the helper of a folder has gone: its process has ended, and nobody who was attached may come
+ * back for something. Wants nothing of it itself. Fails: ND_CANCELLED, ND_DEADLINE.
+ */
+struct nd_error *nd_streams_helper_join(const char *folder) ND_CHECK_RESULT;
+
 /* Tell the helper of a folder that its process has ended, or was never started. Best effort. */
 void nd_streams_helper_end(const char *folder, bool never_started);
 

@@ -1,0 +1,136 @@
+/* The table of sessions, with a clock of the test's. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+
+#include "sessions.h"
+
+static char memory[ND_WIRE_STREAMS][ND_HELPER_SPOOL_BYTES];
+
+struct table {
+    struct session sessions[ND_HELPER_SESSIONS_MAX];
+    struct spool spools[ND_WIRE_STREAMS];
+};
+
+static void
+init(struct table *t)
+{
+    *t = (struct table){0};
+    for (size_t i = 0; i < ND_WIRE_STREAMS; i++)
+        t->spools[i] = (struct spool){.ring = memory[i], .cap = ND_HELPER_SPOOL_BYTES};
+    for (size_t i = 0; i < ND_HELPER_SESSIONS_MAX; i++)
+        t->sessions[i].fd = -1;
+}
+
+/* Somebody comes with this policy. */
+static struct session *
+greet(struct table *t, uint8_t name, uint32_t policy_ms, int64_t now_ns)
+{
+    struct nd_wire_hello hello = {.version = ND_WIRE_VERSION,
+                                  .flags = ND_WIRE_WANTS_STDOUT,
+                                  .hold_ms = policy_ms,
+                                  .patience_ms = policy_ms};
+    struct session *s = sessions_free_slot(t->sessions);
+
+    assert_non_null(s);
+    memset(hello.session, name, sizeof(hello.session));
+    session_begin(s, -1, now_ns);
+    assert_int_equal(sessions_hello(t->sessions, &s, &hello, t->spools, now_ns), 0);
+    return s;
+}
+
+/* As much output as the one who is there for it allows. */
+static void
+fill(struct table *t, int64_t now_ns)
+{
+    static const char zeros[ND_HELPER_SPOOL_BYTES];
+    struct spool *spool = &t->spools[ND_WIRE_STDOUT];
+    size_t room = sessions_room(t->sessions, spool, ND_WIRE_STDOUT);
+
+    sessions_will_grow(t->sessions, spool, ND_WIRE_STDOUT, now_ns);
+    spool_put(spool, nd_str_n(zeros, room));
+}
+
+static size_t
+room(const struct table *t)
+{
+    return sessions_room(t->sessions, &t->spools[ND_WIRE_STDOUT], ND_WIRE_STDOUT);
+}
+
+static void
+who_comes_back_keeps_the_policy_of_the_beginning(void **state)
+{
+    struct table t;
+    struct session *s;
+
+    (void)state;
+    init(&t);
+    s = greet(&t, 1, ND_WIRE_FOR_EVER, 0);
+    session_lost(s, ND_SECOND);
+    s = greet(&t, 1, 10, 2 * ND_SECOND);
+    assert_true(s->resumed);
+    fill(&t, 2 * ND_SECOND);
+    sessions_look(t.sessions, t.spools, ND_HOUR);
+    assert_int_equal(room(&t), 0); /* still waited for */
+    session_lost(s, ND_HOUR);
+    sessions_look(t.sessions, t.spools, ND_HOUR + ND_SECOND);
+    assert_int_equal(s->state, SESSION_AWAY);
+    assert_true(session_is_owed(s));
+    sessions_look(t.sessions, t.spools, ND_HOUR + ND_HELPER_HOLD_MAX_NS + ND_SECOND);
+    assert_int_equal(s->state, SESSION_FREE);
+    assert_int_equal(room(&t), ND_HELPER_SPOOL_BYTES);
+}
+
+static void
+one_with_little_patience_is_left_behind(void **state)
+{
+    struct table t;
+    struct session *s;
+
+    (void)state;
+    init(&t);
+    s = greet(&t, 1, 10, 0);
+    fill(&t, 0);
+    sessions_look(t.sessions, t.spools, 9 * ND_MILLISECOND);
+    assert_int_equal(room(&t), 0);
+    sessions_look(t.sessions, t.spools, 11 * ND_MILLISECOND);
+    assert_int_equal(room(&t), ND_HELPER_SPOOL_BYTES);
+    assert_true(s->out[ND_WIRE_STDOUT].is_behind);
+}
+
+static void
+who_has_everything_is_owed_until_it_leaves(void **state)
+{
+    struct table t;
+    struct session *s;
+
+    (void)state;
+    init(&t);
+    s = greet(&t, 1, 1000, 0);
+    t.spools[ND_WIRE_STDOUT].ended = true;
+    s->out[ND_WIRE_STDOUT].told_end = true;
+    assert_true(session_is_owed(s));
+    session_lost(s, 0);
+    assert_true(session_is_owed(s));
+    s = greet(&t, 1, 1000, 0);
+    session_leave(s, 0);
+    assert_false(session_is_owed(s));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_comes_back_keeps_the_policy_of_the_beginning),
+        cmocka_unit_test(one_with_little_patience_is_left_behind),
+        cmocka_unit_test(who_has_everything_is_owed_until_it_leaves),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
