@@ -30,7 +30,6 @@
 #define FORCED_AFTER        3 /* interrupts */
 #define FORCED_EXIT_CODE    1
 #define SEND_SIGNAL_TIMEOUT (5 * ND_SECOND)
-#define RESUME_NS           (30 * ND_SECOND) /* as long as the daemon holds a session */
 #define RESUME_PAUSE_NS     (200 * ND_MILLISECOND)
 
 static const struct {
@@ -103,6 +102,7 @@ take_session(struct session *session, const Pb__StreamSession *told)
 {
     struct nd_arena *arena = session->attach->cli->arena;
 
+    session->is_attached = true;
     session->tty = told->tty;
     session->at[0] = told->stdout_offset;
     session->at[1] = told->stderr_offset;
@@ -221,13 +221,31 @@ begin_call(struct session *session, const void *first)
     return NULL;
 }
 
-/* Nothing is known of a process yet: the same request once more. */
+/* By default as long as the daemon holds a session. */
+static int64_t
+resume_until_ns(const struct session *session)
+{
+    int64_t now_ns = nd_loop_now().ns;
+    int64_t timeout_ns = nd_flag_duration(session->attach->cli->globals, "resume-timeout");
+
+    return now_ns + ND_MIN(timeout_ns, INT64_MAX - now_ns);
+}
+
+/* Not for longer than there is time for. */
+static struct nd_error *
+connect_again(struct session *session)
+{
+    ND_DEADLINE_IN(ND_MAX(session->resume_until_ns - nd_loop_now().ns, (int64_t)0));
+    return nd_channel_connect(session->attach->cli->channel);
+}
+
+/* Nothing is known yet of a process, or of how we are attached to it: the same request once more. */
 static bool
 may_ask_again(const struct session *session)
 {
     const struct nd_attach *attach = session->attach;
 
-    return attach->is_request && !attach->is_running;
+    return attach->is_request && !session->is_attached && !(attach->is_running && attach->detach);
 }
 
 static struct nd_error *
@@ -237,7 +255,7 @@ ask_again(struct session *session)
 
     ND_TRY(nd_mutex_lock(&session->talking));
     lock = &session->talking;
-    ND_TRY(nd_channel_connect(session->attach->cli->channel));
+    ND_TRY(connect_again(session));
     return begin_call(session, session->attach->options);
 }
 
@@ -272,7 +290,7 @@ begin_again(struct session *session)
     }
     ND_TRY(nd_mutex_lock(&session->talking));
     lock = &session->talking;
-    ND_TRY(nd_channel_connect(session->attach->cli->channel));
+    ND_TRY(connect_again(session));
     return begin_call(session, &first);
 }
 
@@ -287,7 +305,7 @@ resume(struct session *session, struct nd_error *err)
     if (session->name == NULL && !ask)
         return err;
     if (session->resume_until_ns == 0)
-        session->resume_until_ns = nd_loop_now().ns + RESUME_NS;
+        session->resume_until_ns = resume_until_ns(session);
     if (nd_loop_now().ns >= session->resume_until_ns)
         return err; /* somebody takes our calls, but not to a daemon that answers */
     for (;;) {

@@ -23,8 +23,9 @@ struct session {
     unsigned interrupts;
     int64_t resume_until_ns; /* 0: the connection works */
 
-    char *id;   /* of the container, or of the command in it */
-    char *name; /* of the session; NULL: there is none */
+    char *id;         /* of the container, or of the command in it */
+    char *name;       /* of the session; NULL: there is none */
+    bool is_attached; /* and was told so */
     bool tty;
     bool is_raw;    /* our terminal's keys are the process's */
     uint64_t at[2]; /* offsets of standard output and error that were written */

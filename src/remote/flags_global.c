@@ -27,6 +27,7 @@ static const struct nd_flag flags[] = {
     {"tlscert", '\0', ND_FLAG_STRING, "", "Certificate of the client (PEM file)", 0, NULL},
     {"tlskey", '\0', ND_FLAG_STRING, "", "Key of the client (PEM file)", 0, NULL},
     {"tlsverify", '\0', ND_FLAG_BOOL, "true", "Use TLS and verify the daemon; false: do not verify", 0, NULL},
+    {"resume-timeout", '\0', ND_FLAG_DURATION, "30s", "How long to try to connect again with a process; the daemon keeps its output for 30s", 0, NULL},
     {"version", 'v', ND_FLAG_BOOL, "", "Print the version and quit", ROOT, NULL},
 
     {"experimental", '\0', ND_FLAG_BOOL, "true", "No effect", ND_FLAG_HIDDEN | ND_FLAG_NO_EFFECT, NULL},

@@ -16,6 +16,8 @@ import time
 
 import pytest
 
+import conftest
+import cutter
 import host
 
 NET = ("--network", "none")
@@ -207,59 +209,11 @@ def test_attach_to_a_detached_container(cli, command, ready):
     assert (out, err, child.returncode) == (b"out\n", b"err\n", 8)
 
 
-class Proxy:
-    """Between client and daemon: cuts what goes through it."""
-
-    def __init__(self, path, target):
-        import socket
-        self.socket = socket
-        self.target = target
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(path)
-        self.listener.listen()
-        self.pairs = []
-        self.cuts = 0
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                daemon = self.socket.socket(self.socket.AF_UNIX)
-                daemon.connect(self.target)
-                pair = (client, daemon)
-                self.pairs.append(pair)
-                for one, other in (pair, pair[::-1]):
-                    threading.Thread(target=self.copy, args=(one, other), daemon=True).start()
-
-    def copy(self, one, other):
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                other.sendall(data)
-        self.close((one, other))
-
-    def close(self, pair):
-        for end in pair:
-            with contextlib.suppress(OSError):
-                end.shutdown(self.socket.SHUT_RDWR)
-            end.close()
-
-    def cut(self):
-        pairs, self.pairs = self.pairs, []
-        for pair in pairs:
-            self.close(pair)
-        self.cuts += 1
-
-    def stop(self):
-        self.listener.close()
-        self.cut()
-
-
 def test_a_connection_that_is_cut_again_and_again_loses_nothing(cli, ready):
     """Input and output of a command, while the connection is cut every moment."""
     cli("run", "-d", "--name", "box", *NET, "busybox", "sleep", "1000", check=True)
     path = f"/tmp/nd-proxy-{os.getpid()}.sock"
-    proxy = Proxy(path, str(ready.box.daemon.socket))
+    proxy = cutter.Cutter(path, ready.box.daemon.socket)
     data = os.urandom(1 << 20) * 24
     try:
         child = subprocess.Popen([ready.box.daemon.remote, "-H", f"unix://{path}", "--namespace",
@@ -279,3 +233,57 @@ def test_a_connection_that_is_cut_again_and_again_loses_nothing(cli, ready):
         os.unlink(path)
     assert proxy.cuts > 5
     assert hashlib.sha256(got[0]).digest() == hashlib.sha256(data).digest()
+
+
+def start_own(own, *words, **options):
+    """A command of a test that kills its daemon."""
+    return subprocess.Popen([own.box.daemon.remote, "-H", own.box.daemon.target, "--namespace", own.name,
+                             *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def test_a_daemon_that_dies_and_comes_back_is_not_noticed(own):
+    """Output of a run that has no input: what was written while nobody was there comes, once, and the exit code."""
+    child = start_own(own, "run", "--name", "box", *NET, "busybox", "sh", "-c",
+                      "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; sleep 0.01; done; exit 6",
+                      stdin=subprocess.DEVNULL)
+    got = child.stdout.read(7)
+    own.box.daemon.kill()
+    own.box.daemon.start()
+    out, err = child.communicate(timeout=60)
+    assert got + out == b"".join(b"line %d\n" % i for i in range(1, 201))
+    assert (err, child.returncode) == (b"", 6)
+
+
+def test_a_daemon_that_does_not_come_back_is_given_up_in_time(own):
+    """After --resume-timeout, long before the test's own patience; the container goes on."""
+    child = start_own(own, "--resume-timeout", "700ms", "run", "--name", "box", *NET, "busybox", "sh", "-c",
+                      "echo up; exec sleep 1000", stdin=subprocess.DEVNULL)
+    assert child.stdout.read(3) == b"up\n"
+    own.box.daemon.kill()
+    _, err = child.communicate(timeout=25)
+    assert child.returncode not in (0, None) and b"the container goes on" in err
+    own.box.daemon.start()
+    host.wait_until(lambda: conftest.can_list(own), 10, "an answer")
+    assert own.state("box") == own.m.container.CONTAINER_STATE_RUNNING
+
+
+def test_the_time_to_come_back_begins_anew_with_each_cut(cli, ready):
+    """Together far longer away than --resume-timeout allows at once."""
+    cli("run", "-d", "--name", "box", *NET, "busybox", "sleep", "1000", check=True)
+    path = f"/tmp/nd-cutter-{os.getpid()}.sock"
+    between = cutter.Cutter(path, ready.box.daemon.socket)
+    try:
+        child = subprocess.Popen([ready.box.daemon.remote, "-H", f"unix://{path}", "--namespace", ready.name,
+                                  "--resume-timeout", "2s", "exec", "-i", "box", "cat"],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(12):
+            child.stdin.write(b"ping")
+            child.stdin.flush()
+            assert child.stdout.read(4) == b"ping"
+            between.cut()
+        child.stdin.close()
+        assert child.wait(30) == 0, child.stderr.read()
+    finally:
+        between.stop()
+        os.unlink(path)
+    assert between.cuts == 12

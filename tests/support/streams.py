@@ -56,7 +56,7 @@ class Streams:
                 with self.changed:
                     self.take(reply)
                     self.changed.notify_all()
-        except grpc.RpcError as error:
+        except (grpc.RpcError, AssertionError) as error:
             self.error = error
         with self.changed:
             self.over = True
