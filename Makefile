@@ -10,6 +10,8 @@ JOBS       ?= $(shell nproc)
 N          ?= 1000
 SEED       ?= 1
 SOAK_SECONDS ?= 3600
+SOAK_MIB   ?= 10240
+SOAK_KILLS ?= 60
 FUZZ_SECONDS ?= 30
 PYTEST_ARGS ?=
 PARTS      ?=
@@ -79,9 +81,13 @@ fuzz: $(FUZZ)/build.ninja ## Each fuzz target for FUZZ_SECONDS seconds
 	@ninja -C $(FUZZ) -j $(JOBS)
 	@scripts/fuzz $(FUZZ) $(FUZZ_SECONDS)
 
-soak: build $(ASAN)/build.ninja ## Long tests in full: N containers and their logs, SOAK_SECONDS of mixed calls (SEED=)
+soak: build $(ASAN)/build.ninja ## Long tests in full: N runs and their output, SOAK_SECONDS of mixed calls (SEED=)
 	@scripts/install-packages run test
 	@$(PYTHON) tests/soak/logs_exact.py --build $(BUILD) -n $(N) --seed $(SEED)
+	@$(PYTHON) tests/soak/attached_exact.py --build $(BUILD) -n $(N) --seed $(SEED)
+	@$(PYTHON) tests/soak/exec_pipe.py --build $(BUILD) --mib $(SOAK_MIB) --seed $(SEED)
+	@$(PYTHON) tests/soak/cut_stream.py --build $(BUILD) --mib 1024 --seed $(SEED)
+	@$(PYTHON) tests/soak/kill_daemon.py --build $(BUILD) -n $(SOAK_KILLS) --seed $(SEED)
 	@ninja -C $(ASAN) -j $(JOBS) nerdctl-grpcd
 	@$(PYTHON) tests/soak/crash_steps.py --build $(ASAN) --helper $(BUILD)/nerdctl-grpc-helper
 	@$(PYTHON) tests/soak/transport_flat.py --build $(BUILD) --seconds $(SOAK_SECONDS) --seed $(SEED) --tls
