@@ -43,13 +43,16 @@ def test_no_step_leaves_anything(bench, images, number):
     assert not wrong, "\n".join(str(case) for case in wrong)
 
 
-@pytest.mark.parametrize("point", ["change.ready#1", "containers.v1.Containers/Create done#1",
-                                   "change.settle#1", "change.settled#1"])
+POINTS = ["change.ready#1", "containers.v1.Containers/Create done#1", "change.settle#1",
+          "change.settled#1", "request.end#1", "request.ended#1"]
+
+
+@pytest.mark.parametrize("point", POINTS)
 def test_create_that_was_cut_off_and_is_sent_again_is_one_container(bench, point):
     """The answer and the end of the change are one commit."""
     before = bench.look()
     request = bench.ns.create_request("true", name="again")
-    request.request_id = f"crash-{point}".replace(" ", "-")
+    request.request_id = f"create-{point}".replace(" ", "-")
     bench.ns.fault = f"{point}=kill"
     with pytest.raises(grpc.RpcError):
         list(bench.ns.call(bench.api.container.Create, request))
@@ -57,6 +60,56 @@ def test_create_that_was_cut_off_and_is_sent_again_is_one_container(bench, point
     reply = list(bench.ns.call(bench.api.container.Create, request))[-1]
     assert [c.id for c in bench.ns.list(all=True)] == [reply.container_id]
     bench.ns.remove(reply.container_id)
+    assert bench.settle(before) == ""
+
+
+@pytest.mark.parametrize("point", [*POINTS, "tasks.v1.Tasks/Start done#1"])
+def test_run_that_was_cut_off_and_is_sent_again_is_one_container(bench, point):
+    before = bench.look()
+    request = bench.ns.run_request(*crash.FOREVER, detach=True, name="again")
+    request.options.request_id = f"run-{point}".replace(" ", "-")
+    bench.ns.fault = f"{point}=kill"
+    with pytest.raises(grpc.RpcError):
+        list(bench.ns.call(bench.api.container.Run, iter([request])))
+    bench.restart()
+    done = bench.ns.collect(bench.ns.call(bench.api.container.Run, iter([request])))
+    assert [(c.id, c.state) for c in bench.ns.list(all=True)] == [
+        (done.id, bench.ns.m.container.CONTAINER_STATE_RUNNING)]
+    bench.ns.remove(done.id, force=True)
+    assert bench.settle(before) == ""
+
+
+@pytest.mark.parametrize("point", ["request.end#1", "request.ended#1"])
+@pytest.mark.parametrize("action", ["fail", "kill"])
+def test_answer_that_cannot_be_remembered_takes_everything_back(bench, point, action):
+    """Nobody has what nobody was told of; what was remembered is there although nobody was told yet."""
+    before = bench.look()
+    request = bench.ns.create_request("true", name="again")
+    request.request_id = f"answer-{point}-{action}"
+    bench.ns.fault = f"{point}={action}"
+    answered = True
+    try:
+        list(bench.ns.call(bench.api.container.Create, request))
+    except grpc.RpcError:
+        answered = False
+    assert answered == (point == "request.ended#1" and action == "fail")
+    if action == "kill":
+        bench.restart()
+    wanted = 1 if point == "request.ended#1" else 0
+    host.wait_until(lambda: len(bench.ns.list(all=True)) == wanted, 15, "settled")
+    for container in bench.ns.list(all=True):
+        bench.ns.remove(container.id)
+    assert bench.settle(before) == ""
+
+
+@pytest.mark.parametrize("point", ["change.settled#1", "request.ended#1"])
+def test_command_line_asks_again_when_the_daemon_dies_under_it(bench, point):
+    before = bench.look()
+    child = bench.die_under(point, ["run", "-d", "--network", "none", "busybox", *crash.FOREVER])
+    out, err = child.communicate(timeout=30)
+    assert child.returncode == 0, err
+    assert [c.id for c in bench.ns.list(all=True)] == [out.strip()]
+    bench.ns.remove(out.strip(), force=True)
     assert bench.settle(before) == ""
 
 

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import subprocess
 
 import grpc
 
@@ -486,6 +487,21 @@ class Bench:
             return True
         finally:
             del os.environ["ND_FAULT"]
+
+    def die_under(self, point, words):
+        """A command of nerdctl-remote, under which the daemon dies at that point and is started again."""
+        os.environ["ND_FAULT"] = f"{point}=kill"
+        try:
+            self.box.daemon.stop()
+            self.box.daemon.start()
+        finally:
+            del os.environ["ND_FAULT"]
+        host.wait_until(self.answers, 10, "connected again")
+        child = subprocess.Popen([self.box.daemon.remote, "-H", self.box.daemon.target, "--namespace",
+                                  self.ns.name, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 text=True)
+        self.restart()
+        return child
 
     def answers(self):
         try:

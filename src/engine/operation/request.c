@@ -202,6 +202,7 @@ nd_request_end(struct nd_request *r, struct nd_error *err, const void *reply)
         return err;
     if (err == NULL || r->kept.n > 0)
         failure = commit(r, err, reply);
+    nd_error_free(ND_FAULT("request.ended"));
     end_work(r);
     if (err == NULL)
         return failure;

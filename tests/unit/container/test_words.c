@@ -8,6 +8,7 @@
 #include "launch_priv.h"
 #include "signals_priv.h"
 #include "status_priv.h"
+#include "users_priv.h"
 
 static void
 signals_are_names_or_numbers(void **state)
@@ -302,6 +303,22 @@ sizes_of_shared_memory_are_binary(void **state)
     assert_int_equal(nd_ipc_shm_size(NULL), 0);
 }
 
+static void
+an_image_that_went_meanwhile_is_no_wrong_request(void **state)
+{
+    ND_AUTO(nd_error_freep)
+    struct nd_error *gone = nd_unless_image_removed(nd_error_new(ND_NOT_FOUND, "no such parent"));
+    ND_AUTO(nd_error_freep)
+    struct nd_error *other = nd_unless_image_removed(nd_error_new(ND_EXHAUSTED, "full"));
+
+    (void)state;
+    assert_int_equal(nd_error_code(gone), ND_ABORTED);
+    assert_string_equal(nd_error_get_reason(gone), "IMAGE_REMOVED");
+    assert_int_equal(nd_error_n_hints(gone), 1);
+    assert_int_equal(nd_error_code(other), ND_EXHAUSTED);
+    assert_null(nd_unless_image_removed(NULL));
+}
+
 int
 main(void)
 {
@@ -313,6 +330,7 @@ main(void)
         cmocka_unit_test(failed_starts_have_the_exit_codes_of_docker),
         cmocka_unit_test(a_start_without_containerd_stays_unavailable),
         cmocka_unit_test(sizes_of_shared_memory_are_binary),
+        cmocka_unit_test(an_image_that_went_meanwhile_is_no_wrong_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
