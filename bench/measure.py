@@ -1,6 +1,7 @@
 """What the benchmarks share: programs that do rounds, medians, goals, figures of processes, sample lines."""
 
 import contextlib
+import os
 import pathlib
 import statistics
 import subprocess
@@ -69,6 +70,15 @@ def alternately(count, *steps):
 def percentile(values, percent):
     values = sorted(values)
     return values[min(len(values) * percent // 100, len(values) - 1)]
+
+
+def put_first(pid, with_children=False):
+    """Let all threads that a process has run before everything ordinary; what it starts later does only on
+    request."""
+    policy = os.SCHED_RR if with_children else os.SCHED_RR | os.SCHED_RESET_ON_FORK
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setscheduler(int(task.name), policy, os.sched_param(5))
 
 
 def memory_of(pid, *fields):
