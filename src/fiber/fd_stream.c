@@ -52,6 +52,7 @@ struct fd_stream {
     bool closed;
     bool drain_due;           /* bytes were dropped by the failure */
     struct nd_error *failure; /* to be told */
+    size_t read_most;         /* bytes in one turn */
     struct nd_buf queue;
     size_t sent; /* of the queue */
     struct nd_deferred later;
@@ -159,7 +160,7 @@ static bool
 read_once(struct fd_stream *s)
 {
     char *buf = nd_loop_read_buf(nd_loop_here());
-    ssize_t n = read(s->fd, buf, ND_STREAM_READ_BYTES);
+    ssize_t n = read(s->fd, buf, s->read_most);
 
     if (n > 0)
         s->base.reader.on_bytes(s->base.reader.arg, nd_str_n(buf, (size_t)n));
@@ -378,6 +379,12 @@ limit_unacked(struct nd_stream *base, int64_t ns)
         setsockopt(of(base)->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
+static void
+limit_read(struct nd_stream *base, size_t most)
+{
+    of(base)->read_most = most;
+}
+
 /* --- making one --- */
 
 static const struct nd_stream_ops fd_ops = {
@@ -388,6 +395,7 @@ static const struct nd_stream_ops fd_ops = {
     .shutdown = finish,
     .close = close_stream,
     .limit_unacked = limit_unacked,
+    .limit_read = limit_read,
 };
 
 static struct fd_stream *
@@ -399,6 +407,7 @@ new_stream(int fd)
     s->fd = fd;
     s->old_flags = -1;
     s->can_read = s->can_write = true;
+    s->read_most = ND_STREAM_READ_BYTES;
     s->queue = ND_BUF_INIT(ND_STREAM_QUEUE_BYTES);
     s->later = (struct nd_deferred){.fn = do_later, .arg = s};
     return s;

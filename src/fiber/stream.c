@@ -69,6 +69,14 @@ nd_stream_limit_unacked(struct nd_stream *s, int64_t ns)
         s->ops->limit_unacked(s, ns);
 }
 
+void
+nd_stream_limit_read(struct nd_stream *s, size_t most)
+{
+    ND_INVARIANT(most != 0 && most <= ND_STREAM_READ_BYTES);
+    if (s->ops->limit_read != NULL)
+        s->ops->limit_read(s, most);
+}
+
 const struct nd_peer *
 nd_stream_peer(const struct nd_stream *s)
 {

@@ -15,7 +15,7 @@
  * itself, through its two "wants", when the last stream is over.
  *
  * LINGERING exists because closing a socket with unread input resets the connection, which can
- * destroy trailers that the peer has not read yet.
+ * destroy trailers that the peer has not read yet. It has a limit in time and one in bytes.
  *
  * One timer serves the handshake, then keepalive (session_alive.c) and the drain's PING, then the last
  * GOAWAY (a peer that does not read must not hold us) and the lingering: they follow one another.
@@ -25,6 +25,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "fiber/limits.h"
 
 #include "session_priv.h"
 
@@ -139,15 +140,60 @@ check_backlog(struct nd_session *session)
         nd_session_terminate(session, ND_H2_ENHANCE_YOUR_CALM, "too many answers are not read");
 }
 
+/*
+ * One turn belongs to all connections. Frames without content and names of headers take a thousand times as
+ * long per byte as content does, so what is read at once depends on what the bytes before have taken.
+ */
+static void
+pace(struct nd_session *session, size_t n, int64_t took_ns)
+{
+    size_t most = session->read_most;
+
+    if (took_ns > ND_NET_READ_NS)
+        most = (size_t)(ND_MIN(n, most) * (uint64_t)ND_NET_READ_NS / (uint64_t)took_ns);
+    else if (n >= most && took_ns < ND_NET_READ_NS / 2)
+        most *= 2;
+    most = ND_MIN(ND_MAX(most, ND_NET_READ_LEAST), ND_STREAM_READ_BYTES);
+    if (most == session->read_most)
+        return;
+    session->read_most = most;
+    nd_stream_limit_read(session->stream, most);
+}
+
+static void
+feed(struct nd_session *session, struct nd_str bytes)
+{
+    int64_t begin_ns;
+
+    if (bytes.len < ND_NET_READ_LEAST / 2) {
+        nd_session_feed(session, bytes);
+        return;
+    }
+    begin_ns = nd_mono_now().ns;
+    nd_session_feed(session, bytes);
+    pace(session, bytes.len, nd_mono_now().ns - begin_ns);
+}
+
+/* Who goes on for ever is not read for ever: there may be many, and each would have a part of every turn. */
+static void
+drop(struct nd_session *session, size_t n)
+{
+    session->dropped += n;
+    if (session->dropped >= ND_NET_LINGER_BYTES)
+        nd_stream_stop(session->stream);
+}
+
 static void
 on_bytes(void *arg, struct nd_str bytes)
 {
     struct nd_session *session = arg;
 
-    if (session->state != ND_SESSION_OPEN || nghttp2_session_want_read(session->h2) == 0)
+    if (session->state != ND_SESSION_OPEN || nghttp2_session_want_read(session->h2) == 0) {
+        drop(session, bytes.len);
         return;
+    }
     nd_session_heard(session);
-    nd_session_feed(session, bytes);
+    feed(session, bytes);
     check_backlog(session);
 }
 
@@ -293,6 +339,8 @@ nd_session_new(struct nd_stream *stream, const struct nd_session_options *o,
     make_h2(session);
     submit_settings(session, o);
     mine.arg = session;
+    session->read_most = ND_NET_READ_FIRST;
+    nd_stream_limit_read(stream, ND_NET_READ_FIRST);
     nd_stream_attach(stream, &mine, on_drain, session);
     nd_stream_start(stream);
     arm_timer(session, session->handshake_timeout_ns);

@@ -358,7 +358,7 @@ nd_session_feed(struct nd_session *session, struct nd_str bytes)
     ssize_t rv = 0;
 
     ND_INVARIANT(!session->reading && !session->writing);
-    while (bytes.len != 0 && rv >= 0) {
+    while (bytes.len != 0 && rv >= 0 && session->state == ND_SESSION_OPEN) {
         struct nd_str part = nd_session_scan(session, &bytes);
 
         if (part.len == 0)

@@ -82,6 +82,8 @@ struct nd_session {
     struct nd_meter idle_meter;
     struct nd_meter rapid_resets;
     struct nd_meter own_resets;
+    size_t read_most; /* bytes that are read at once; see session.c */
+    size_t dropped;   /* bytes that came when nobody looked at them any more */
 
     /* While writing: where frames are collected. */
     char *chunk;

@@ -366,6 +366,12 @@ tls_limit_unacked(struct nd_stream *s, int64_t ns)
     nd_stream_limit_unacked(tls_of(s)->lower, ns);
 }
 
+static void
+tls_limit_read(struct nd_stream *s, size_t most)
+{
+    nd_stream_limit_read(tls_of(s)->lower, most);
+}
+
 static const struct nd_stream_ops tls_ops = {
     .start = tls_start,
     .stop = tls_stop,
@@ -374,6 +380,7 @@ static const struct nd_stream_ops tls_ops = {
     .shutdown = tls_shutdown,
     .close = tls_close,
     .limit_unacked = tls_limit_unacked,
+    .limit_read = tls_limit_read,
 };
 
 /* --- making one --- */

@@ -6,6 +6,7 @@
 
 #include "server_program.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include "grpc/reflection.h"
 
 #define GRACE_NS (5 * ND_SECOND)
+#define MMAP_THRESHOLD_BYTES \
+    (256 * 1024) /* as the daemon sets it: large blocks go back to the kernel */
 
 static const char *const web_origins[] = {TEST_WEB_ORIGIN};
 
@@ -194,7 +197,10 @@ int
 test_server_main(const struct test_server_program *program, int argc, char **argv)
 {
     struct run r = {.program = program, .argc = argc, .argv = argv};
-    struct nd_error *err = nd_loop_run(body, &r, NULL);
+    struct nd_error *err;
+
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
+    err = nd_loop_run(body, &r, NULL);
 
     if (err != NULL)
         fprintf(stderr, "%s: %s\n", program->name, nd_error_message(err));

@@ -388,6 +388,24 @@ IN_LOOP(a_stream_may_be_closed_inside_its_callbacks)
     return NULL;
 }
 
+IN_LOOP(pieces_are_no_larger_than_asked_for)
+{
+    struct pushed p = {0};
+    struct nd_stream *a;
+
+    pair_of_sockets(&p.stream, &a);
+    attach(&p);
+    nd_stream_limit_read(p.stream, 10);
+    nd_stream_start(p.stream);
+    nd_stream_push(a, ND_STR("a text of thirty-five characters..."));
+    while (p.n_bytes < 35)
+        ND_TRY(nd_fiber_yield());
+    assert_int_equal(p.n_calls, 4);
+    nd_stream_close(a);
+    nd_stream_close(p.stream);
+    return NULL;
+}
+
 IN_LOOP(no_bytes_come_after_stop_until_start)
 {
     for (size_t i = 0; i < ND_LEN(all_pairs); i++) {
@@ -632,6 +650,7 @@ main(void)
         cmocka_unit_test(writing_after_the_end_was_read_is_unavailable),
         cmocka_unit_test(a_writer_that_waits_learns_that_the_peer_has_closed),
         cmocka_unit_test(a_stream_may_be_closed_inside_its_callbacks),
+        cmocka_unit_test(pieces_are_no_larger_than_asked_for),
         cmocka_unit_test(no_bytes_come_after_stop_until_start),
         cmocka_unit_test(drain_is_told_once_when_the_queue_has_gone),
         cmocka_unit_test(a_failed_write_is_told_as_the_end_after_what_the_peer_had_said),

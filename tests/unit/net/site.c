@@ -97,18 +97,32 @@ site_gone(void *arg, const struct nd_error *err)
     nd_session_free(ND_TAKE(site->session));
 }
 
-void
-site_begin_with(struct site *site, const struct nd_session_options *options, size_t capacity)
+static void
+make_session(struct site *site, const struct nd_session_options *options, struct nd_stream *mine)
 {
     const struct nd_session_handler handler = {
         .arg = site, .on_open = site_open, .on_gone = site_gone};
     struct nd_session_options o = options != NULL ? *options : (struct nd_session_options){0};
-    struct nd_stream *mine;
 
     o.role = ND_SESSION_SERVER;
+    site->session = nd_session_new(mine, &o, &handler);
+}
+
+void
+site_begin_with(struct site *site, const struct nd_session_options *options, size_t capacity)
+{
+    struct nd_stream *mine;
+
     *site = (struct site){.got = ND_BUF_INIT(64u << 20)};
     nd_stream_pair(capacity, &site->peer, &mine);
-    site->session = nd_session_new(mine, &o, &handler);
+    make_session(site, options, mine);
+}
+
+void
+site_begin_over(struct site *site, struct nd_stream *mine)
+{
+    *site = (struct site){.silent = false};
+    make_session(site, NULL, mine);
 }
 
 void

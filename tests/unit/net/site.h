@@ -30,6 +30,9 @@ void site_begin_with(struct site *site, const struct nd_session_options *options
 void site_begin(struct site *site, const struct nd_session_options *options);
 void site_finish(struct site *site);
 
+/* Only the session, over a stream of the caller's. */
+void site_begin_over(struct site *site, struct nd_stream *mine);
+
 /* --- the peer --- */
 
 void put_frame(struct nd_buf *b, unsigned type, unsigned flags, uint32_t id, struct nd_str payload);
