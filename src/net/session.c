@@ -268,7 +268,7 @@ static void
 make_h2(struct nd_session *session)
 {
     nghttp2_session_callbacks *callbacks;
-    nghttp2_mem mem = nd_session_mem(&session->frame_block);
+    nghttp2_mem mem = nd_session_mem(&session->pages);
     nghttp2_option *option;
     int rv = nghttp2_session_callbacks_new(&callbacks);
 

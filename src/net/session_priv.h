@@ -20,10 +20,11 @@ enum nd_session_state {
     ND_SESSION_LINGERING,   /* our side is shut down; waits for the peer's end */
 };
 
-/* A mapping of its own; see session_mem.c. */
+/* A mapping of its own, for two objects of nghttp2; see session_mem.c. */
 struct nd_pages {
-    void *ptr; /* NULL: none */
-    size_t size;
+    char *ptr; /* NULL: none */
+    size_t head;
+    unsigned used;
 };
 
 /* Where the heads of frames are in what comes in; see session_scan.c. */
@@ -42,7 +43,7 @@ struct nd_frame_scan {
 struct nd_session {
     nghttp2_session *h2;
     struct nd_frame_scan scan;
-    struct nd_pages frame_block;
+    struct nd_pages pages;
     struct nd_stream *stream;
     struct nd_session_handler handler;
     enum nd_session_role role;
