@@ -219,9 +219,8 @@ nd_request_update(struct nd_request *r, const void *reply)
     if (r->ops == NULL)
         return;
     err = note_reply(r, reply, &buf);
-    ND_SHIELDED(ND_LEDGER_WRITE_WAIT_NS);
     if (err == NULL)
-        err = nd_outcome_put_and_wait(nd_host_ledger(r->ops->host), &r->outcome, false);
+        err = nd_outcome_put(nd_host_ledger(r->ops->host), &r->outcome);
     r->outcome.result = ND_STR_NONE;
     if (err != NULL)
         nd_err("the answer to a request is not remembered",

@@ -70,7 +70,10 @@ void nd_request_is_operation(struct nd_request *request, const char *id, struct 
 struct nd_error *nd_request_end(struct nd_request *request, struct nd_error *err,
                                 const void *reply) ND_CHECK_RESULT;
 
-/* What is remembered becomes another reply. A failure is logged: the older one stays. Context: fiber. */
+/*
+ * What is remembered becomes another reply; submitted: before anything that is written later. A failure is
+ * logged, and the older one stays. Context: fiber; does not suspend.
+ */
 void nd_request_update(struct nd_request *request, const void *reply);
 
 /* One that was not ended has failed. */
