@@ -369,6 +369,16 @@ class TestLifecycle:
             ready.call(ready.api.container.Stop, request, timeout=0.5)
         assert ready.wait(done.id)[0].exit.code == 137
 
+    def test_stops_that_were_left_go_by_the_shortest(self, ready):
+        done = ready.run(*FOREVER, detach=True)
+        request = ready.m.container.ContainerServiceStopRequest(container=done.id)
+        for request.timeout in (3600, -1, 7200, 1):
+            with pytest.raises(grpc.RpcError):
+                ready.call(ready.api.container.Stop, request, timeout=0.3)
+        assert ready.wait(done.id)[0].exit.code == 137
+        ready.start(done.id)
+        assert ready.state(done.id) == ready.m.container.CONTAINER_STATE_RUNNING
+
     def test_stop_with_timeout_zero_kills(self, ready):
         done = ready.run(*FOREVER, detach=True)
         ready.stop(done.id, timeout=0)

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/alloc.h"
 #include "container/lifecycle.h"
 #include "container/limits.h"
 #include "store/state.h"
@@ -28,6 +29,7 @@
 #include "stop_priv.h"
 
 #define FOR_EVER_NS   (INT64_MAX / 4)
+#define PIECE_NS      ND_SECOND
 #define LEAST_WAIT_NS ND_SECOND /* of a recovery, between the signal and SIGKILL */
 
 struct stopping {
@@ -345,13 +347,77 @@ ask_again(struct stopping *s, bool *ret_ended)
     return ask_task(s, t, ret_ended);
 }
 
+/*
+ * A stop that nobody waits for. One for each process, however many are begun and left: it goes by the earliest
+ * of their times.
+ */
+struct finishing {
+    struct nd_map *stops;
+    char *key;
+    int64_t until_ms;
+};
+
+static void
+end_finishing(struct finishing *f)
+{
+    if (f->key != NULL)
+        (void)nd_map_take(f->stops, nd_str(f->key));
+    nd_free(f->key);
+}
+
+/* Whether another one does it, which knows of our time then. */
+static bool
+is_finished_by_another(struct finishing *f)
+{
+    struct finishing *other = nd_map_find(f->stops, nd_str(f->key));
+
+    if (other == NULL) {
+        nd_map_set(f->stops, nd_str(f->key), f);
+        return false;
+    }
+    nd_free(ND_TAKE(f->key));
+    if (other->until_ms == ENDING_IN_ITS_TIME ||
+        (f->until_ms != ENDING_IN_ITS_TIME && f->until_ms < other->until_ms))
+        other->until_ms = f->until_ms;
+    return true;
+}
+
+/* In pieces, because the time may be made shorter. */
+static struct nd_error *
+wait_until(struct stopping *s, const struct finishing *f, bool *ret_ended)
+{
+    for (;;) {
+        const struct ending ending = {.until_ms = f->until_ms};
+        int64_t left_ns = remaining_ns(&ending);
+
+        ND_TRY(wait_for_end(s, ND_MIN(left_ns, PIECE_NS), ret_ended));
+        if (*ret_ended || left_ns <= PIECE_NS)
+            return NULL;
+    }
+}
+
+static struct nd_error *
+finish(struct stopping *s)
+{
+    ND_AUTO(end_finishing)
+    struct finishing f = {.stops = s->cs->stops, .until_ms = s->ending.until_ms};
+    bool ended;
+
+    f.key = nd_asprintf("%s/%s/%u", s->ns, s->rec->id, s->ending.pid);
+    if (is_finished_by_another(&f))
+        return NULL;
+    ND_TRY(ask_again(s, &ended));
+    if (!ended)
+        ND_TRY(wait_until(s, &f, &ended));
+    return wait_and_kill(s, ended, 0);
+}
+
 struct nd_error *
 nd_recover_stop(void *containers, const struct nd_open_intent *intent)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     struct stopping s = {.cs = containers, .ns = intent->ns, .arena = arena};
     struct nd_error *err;
-    bool ended;
 
     if (!intent->same_boot)
         return NULL;
@@ -363,6 +429,5 @@ nd_recover_stop(void *containers, const struct nd_open_intent *intent)
         return NULL;
     }
     ND_TRY(err);
-    ND_TRY(ask_again(&s, &ended));
-    return wait_and_kill(&s, ended, remaining_ns(&s.ending));
+    return finish(&s);
 }
