@@ -76,8 +76,8 @@ def put_first(pid, with_children=False):
     """Let all threads that a process has run before everything ordinary; what it starts later does only on
     request."""
     policy = os.SCHED_RR if with_children else os.SCHED_RR | os.SCHED_RESET_ON_FORK
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(OSError):  # it may end meanwhile
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
             os.sched_setscheduler(int(task.name), policy, os.sched_param(5))
 
 
