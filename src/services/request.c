@@ -36,7 +36,7 @@ nd_services_once(struct nd_call *call, const char *id, const void *in, void *out
 {
     ND_AUTO(nd_request_leave) struct nd_request request = ND_REQUEST_INIT;
     const ProtobufCMessageDescriptor *type = ((ProtobufCMessage *)out)->descriptor;
-    ProtobufCMessage *before;
+    ProtobufCMessage *before = NULL;
     struct nd_error *err;
     const char *ns;
 

@@ -11,7 +11,7 @@
  *
  * Most of what is written says that something is over, and that must be possible on a full disk too. So the
  * room for it is taken in the beginning: the log gets its whole length, within which it is written again and
- * again. (A file system that copies on writing promises nothing.) What is reserved behind the log's end is no
+ * again, and the file grows in steps. (A file system that copies on writing promises nothing.) What is reserved behind the log's end is no
  * part of it: SQLite goes by checksums.
  *
  * Memory is kept small: a few pages of cache, no lookaside, no memory mapping.
@@ -204,11 +204,14 @@ migrate(struct database *db, int64_t version)
 static void
 reserve_room(const struct database *db)
 {
+    int growth = ND_LEDGER_GROWTH_BYTES;
     ND_AUTO(nd_freep) char *path = nd_asprintf("%s-wal", db->path);
     ND_AUTO(nd_closep) int fd = open(path, O_RDWR | O_CLOEXEC);
     int errnum = fd >= 0 ? posix_fallocate(fd, 0, (off_t)ND_LEDGER_WAL_BYTES) : errno;
     ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
 
+    (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_CHUNK_SIZE, &growth);
+    (void)sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (errnum == 0)
         return;
     err = nd_error_errno(errnum, "reserve room in %s", path);

@@ -457,7 +457,7 @@ IN_REAL_LOOP(an_intent_can_be_closed_when_the_disk_is_full)
     if (mount("none", dir.path, "tmpfs", 0, "size=4m") < 0)
         return NULL; /* not allowed here */
     ND_TRY(nd_ledger_open(dir.path, &ledger));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 500; i++) { /* the log is folded into the file several times */
         struct nd_intent *intent = begin(ledger, "a1");
 
         if (i == 0)
@@ -472,13 +472,17 @@ IN_REAL_LOOP(an_intent_can_be_closed_when_the_disk_is_full)
 IN_REAL_LOOP(an_intent_that_cannot_be_closed_stays_open)
 {
     ND_AUTO(temp_dir_remove) struct temp_dir dir = temp_dir_make();
+    static char large[60000]; /* as much as the log has behind it */
+    struct nd_intent_spec spec = plain;
     struct nd_intent *intent;
     struct nd_ledger *ledger;
 
     if (mount("none", dir.path, "tmpfs", 0, "size=512k") < 0)
         return NULL;                           /* not allowed here */
     ND_TRY(nd_ledger_open(dir.path, &ledger)); /* too small to reserve anything */
-    intent = begin(ledger, "a1");
+    spec.payload = nd_str_n(large, sizeof(large));
+    ND_TRY(nd_intent_begin(ledger, &spec, &intent));
+    ND_TRY(nd_intent_wait(intent));
     fill_disk(&dir);
     expect_code(nd_intent_close(intent), ND_EXHAUSTED);
     nd_intent_leave(intent);

@@ -5,10 +5,14 @@
 
 #include "base/clock.h"
 
-#define ND_LEDGER_MAX_BYTES     ((size_t)64 * 1024 * 1024) /* of the file; above, changes are refused */
-#define ND_LEDGER_CACHE_KIB     96                         /* pages of the file kept in memory */
-#define ND_LEDGER_WAL_PAGES     256 /* the log is folded into the file at so many pages */
-#define ND_LEDGER_WAL_BYTES     ((size_t)ND_LEDGER_WAL_PAGES * 4096) /* of disk, reserved for the log */
+#define ND_LEDGER_MAX_BYTES ((size_t)64 * 1024 * 1024) /* of the file; above, changes are refused */
+#define ND_LEDGER_CACHE_KIB 96                         /* pages of the file kept in memory */
+#define ND_LEDGER_WAL_PAGES 256 /* the log is folded into the file at so many pages */
+
+/* Bytes of disk: reserved for the log, with the commit that reaches its end; by which the file grows. */
+#define ND_LEDGER_WAL_BYTES    ((size_t)(ND_LEDGER_WAL_PAGES + 64) * (4096 + 24))
+#define ND_LEDGER_GROWTH_BYTES (64 * 1024)
+
 #define ND_LEDGER_MAX_QUEUE     8192u            /* changes that wait for the writer */
 #define ND_LEDGER_LOCK_WAIT_MS  2000             /* for a daemon that is on its way out */
 #define ND_LEDGER_WRITE_WAIT_NS (60 * ND_SECOND) /* a disk that takes longer is taken for dead */
