@@ -1,6 +1,7 @@
 """What goes away and comes back: containerd, the daemon, the client. Each test has a host of its own."""
 
 import concurrent.futures
+import contextlib
 import random
 import subprocess
 import threading
@@ -351,6 +352,34 @@ class TestDiskFull:
             subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
             ns.load(data)
             ns.remove_image("big:1")
+            api.close()
+        finally:
+            machine.daemon.stop()
+            machine.containerd.stop()
+            subprocess.run(["umount", "-l", disk], check=True)
+            machine.close()
+
+    def test_what_was_answered_stays(self, api_modules, images):
+        """The disk of the state folder is full, and the daemon dies before there is room again."""
+        machine = host.Host(conftest.BUILD, prefix="ndf")
+        disk = machine.folder / "grpc-state"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+        try:
+            machine.start()
+            api = stubs.Api(api_modules, machine.daemon.target)
+            ns = api.namespace("full")
+            ns.load(images.busybox)
+            with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as filler:
+                while True:
+                    filler.write(bytes(4096))
+            made = [ns.create("true"), ns.run(*FOREVER, detach=True).id]
+            machine.daemon.kill()
+            machine.daemon.start()
+            host.wait_until(lambda: conftest.can_list(ns), 10, "recovery")
+            assert {c.id for c in ns.list(all=True)} == set(made)
+            assert ns.state(made[1]) == ns.m.container.CONTAINER_STATE_RUNNING
+            ns.clear()
             api.close()
         finally:
             machine.daemon.stop()
