@@ -10,6 +10,8 @@
 
 #include "codec/pb.h"
 
+#include "pb_walk_priv.h"
+
 /* Append as much of a text as fits. */
 static void
 add_text(struct nd_buf *path, const char *text)
@@ -55,10 +57,9 @@ is_chosen(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field
     return chosen == field->id;
 }
 
-/* The nested messages of a field: one pointer, or an array of them. */
-static size_t
-nested(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
-       ProtobufCMessage *const **ret)
+size_t
+nd_pb_nested(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+             ProtobufCMessage *const **ret)
 {
     const char *base = (const char *)message;
     ProtobufCMessage *const *at = (ProtobufCMessage *const *)(const void *)(base + field->offset);
@@ -92,7 +93,7 @@ find_unknown(const ProtobufCMessage *message, struct nd_buf *path)
 
         if (field->type != PROTOBUF_C_TYPE_MESSAGE)
             continue;
-        n = nested(message, field, &children);
+        n = nd_pb_nested(message, field, &children);
         for (size_t k = 0; k < n; k++) {
             add_step(path, field, k);
             if (find_unknown(children[k], path))

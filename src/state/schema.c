@@ -71,8 +71,9 @@ const char *const nd_sql_texts[SQL_COUNT] = {
     [SQL_OUTCOME_ABORT] =
         "UPDATE operations SET state = ?2, ended_at = ?1, request = '', code = ?3,"
         " message = ?4, reason = ?5 WHERE state = ?6",
-    [SQL_OUTCOME_TRIM_OLD] = "DELETE FROM operations WHERE state <> ?1 AND ended_at < ?2",
+    [SQL_OUTCOME_TRIM_OLD] =
+        "DELETE FROM operations WHERE begun_at < ?2 AND state <> ?1 AND ended_at < ?2",
     [SQL_OUTCOME_TRIM_MANY] =
         "DELETE FROM operations WHERE state <> ?1 AND id IN (SELECT id FROM operations"
-        " WHERE state <> ?1 ORDER BY begun_at DESC, id DESC LIMIT -1 OFFSET ?2)",
+        " ORDER BY begun_at DESC, id DESC LIMIT -1 OFFSET ?2)",
 };

@@ -54,6 +54,23 @@ def test_id_used_for_something_else_is_refused(ready):
     assert len(ready.list(all=True)) == 1
 
 
+def test_order_of_maps_does_not_count(ready):
+    """Go's protobuf writes the entries of a map in another order each time."""
+    labels = [(f"key{i}", f"value{i}") for i in range(8)]
+    request = ready.create_request("true", name="once")
+    request.request_id = f"{ready.name}-1"
+    create_bytes = ready.api.channel.unary_stream("/nerdctl.v1.ContainerService/Create")
+    replies = set()
+    for order in (labels, labels[::-1], labels[3:] + labels[:3]):
+        pieces = [request.SerializeToString()]
+        for key, value in order:
+            config = ready.m.container.ContainerConfig(labels={key: value})
+            piece = ready.m.container.ContainerServiceCreateRequest(config=config)
+            pieces.append(piece.SerializeToString())
+        replies |= set(ready.call(create_bytes, b"".join(pieces)))
+    assert len(replies) == 1
+
+
 def test_failure_is_not_remembered(ns, images):
     assert create_failure(ns, f"{ns.name}-1").code == grpc.StatusCode.NOT_FOUND
     ns.load(images.busybox)

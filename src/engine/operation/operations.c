@@ -20,7 +20,7 @@
 
 #include "operations_priv.h"
 
-#define TRIM_EVERY 64u /* operations */
+#define TRIM_EVERY 64u /* operations and requests */
 
 int64_t
 nd_operations_now_ms(void)
@@ -93,6 +93,14 @@ nd_operation_outcome(const struct nd_operation *op)
 }
 
 struct nd_error *
+nd_operations_make_room(struct nd_operations *ops)
+{
+    if (++ops->n_begun % TRIM_EVERY != 0)
+        return NULL;
+    return nd_outcomes_trim(nd_host_ledger(ops->host), nd_operations_now_ms());
+}
+
+struct nd_error *
 nd_operation_begin(struct nd_operations *ops, const struct nd_operation_spec *spec,
                    struct nd_operation **ret)
 {
@@ -102,8 +110,7 @@ nd_operation_begin(struct nd_operations *ops, const struct nd_operation_spec *sp
 
     if (nd_map_count(ops->running) >= ND_OPERATIONS_MAX_RUNNING)
         return nd_error_new(ND_EXHAUSTED, "%u operations run already", ND_OPERATIONS_MAX_RUNNING);
-    if (++ops->n_begun % TRIM_EVERY == 0)
-        ND_TRY(nd_outcomes_trim(nd_host_ledger(ops->host), nd_operations_now_ms()));
+    ND_TRY(nd_operations_make_room(ops));
     op = nd_new(struct nd_operation);
     op->ops = ops;
     op->refs = 1;

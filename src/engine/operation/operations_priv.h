@@ -36,11 +36,14 @@ struct nd_operation {
 struct nd_operations {
     struct nd_host *host;
     struct nd_map *running; /* by id */
-    uint64_t n_begun;
+    uint64_t n_begun;       /* with requests */
 };
 
 /* Wall-clock time, since 1970. */
 int64_t nd_operations_now_ms(void);
+
+/* What is too old, or too much, is forgotten now and then: before another one begins. Does not suspend. */
+struct nd_error *nd_operations_make_room(struct nd_operations *ops) ND_CHECK_RESULT;
 
 void nd_operation_unref(struct nd_operation *op);
 

@@ -3,7 +3,8 @@
  *
  * The key is who asks and the id. A lock by that key makes a repeat wait for the one that is under way;
  * after it the ledger says whether it was done. What was asked is remembered as a digest of the message,
- * so that an id which is used for something else by mistake is refused and not answered with a lie.
+ * so that an id which is used for something else by mistake is refused and not answered with a lie. The
+ * order of maps does not count: a client may write the same request in another one.
  *
  * While the work goes on, changes that are done do not drop their intents but leave them here (through the
  * fiber's slot), and all go in the commit that writes the answer. When that fails they stay open and go to the
@@ -41,10 +42,14 @@ static struct nd_error *
 digest_of(const struct nd_request_spec *spec, struct nd_arena *arena, struct nd_str *ret)
 {
     ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(MESSAGE_MAX);
+    ND_AUTO(nd_arena_freep) struct nd_arena *own = nd_arena_new(0);
     char hex[2 * ND_HASH_MAX_BYTES + 1];
+    ProtobufCMessage *copy;
 
+    ND_TRY(nd_pb_copy(spec->message, own, &copy));
+    nd_pb_sort_maps(copy);
     nd_buf_printf(&buf, "%s\n%s\n", spec->method, spec->ns);
-    ND_TRY(nd_pb_encode(spec->message, &buf));
+    ND_TRY(nd_pb_encode(copy, &buf));
     nd_hash_hex(ND_SHA256, nd_buf_str(&buf), hex);
     *ret = nd_str(nd_arena_strdup(arena, hex));
     return NULL;
@@ -111,6 +116,7 @@ nd_request_begin(struct nd_operations *ops, const struct nd_request_spec *spec,
                                 &ret->outcome);
     if (nd_error_code(err) == ND_NOT_FOUND) {
         nd_error_free(err);
+        ND_TRY(nd_operations_make_room(ops));
         prepare(spec, digest, arena, ret);
         return NULL;
     }

@@ -432,6 +432,60 @@ a_known_message_has_no_unknown_field(void **state)
     assert_int_equal(path.len, 0);
 }
 
+/* {"labels": two pairs, "options": as told, "child": the same} */
+static void
+put_tree_with_map(struct nd_buf *buf, const char *order)
+{
+    ND_AUTO(nd_buf_fini) struct nd_buf child = ND_BUF_INIT(4096);
+
+    put_field(buf, 2, ND_STR("\12\1z"));
+    put_field(buf, 2, ND_STR("\12\1a"));
+    for (const char *c = order; *c != '\0'; c++) {
+        char entry[] = {'\12', 1, *c, '\22', 1, '1'};
+
+        put_field(buf, 14, nd_str_n(entry, sizeof(entry)));
+        put_field(&child, 14, nd_str_n(entry, sizeof(entry)));
+    }
+    put_field(buf, 3, nd_buf_str(&child));
+}
+
+static void
+encode_sorted(const char *order, struct nd_buf *ret)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_buf_fini) struct nd_buf bytes = ND_BUF_INIT(4096);
+    ProtobufCMessage *message;
+
+    put_tree_with_map(&bytes, order);
+    check_ok(nd_pb_decode(TREE, nd_buf_str(&bytes), arena, &message));
+    nd_pb_sort_maps(message);
+    assert_string_equal(((CodecTest__Tree *)message)->labels[0]->key,
+                        "z"); /* a list has an order */
+    check_ok(nd_pb_encode(message, ret));
+}
+
+static void
+maps_in_another_order_become_the_same_bytes(void **state)
+{
+    ND_AUTO(nd_buf_fini) struct nd_buf wanted = ND_BUF_INIT(4096);
+    static const char *const orders[] = {"bac", "cba", "bca", "acb"};
+
+    (void)state;
+    encode_sorted("abc", &wanted);
+    for (size_t i = 0; i < ND_LEN(orders); i++) {
+        ND_AUTO(nd_buf_fini) struct nd_buf got = ND_BUF_INIT(4096);
+
+        encode_sorted(orders[i], &got);
+        assert_true(nd_str_eq(nd_buf_str(&got), nd_buf_str(&wanted)));
+    }
+    {
+        ND_AUTO(nd_buf_fini) struct nd_buf other = ND_BUF_INIT(4096);
+
+        encode_sorted("abd", &other);
+        assert_false(nd_str_eq(nd_buf_str(&other), nd_buf_str(&wanted)));
+    }
+}
+
 static void
 a_copy_is_deep(void **state)
 {
@@ -521,6 +575,7 @@ main(void)
         cmocka_unit_test(encoding_respects_the_buffer),
         cmocka_unit_test(unknown_fields_are_found_at_any_depth),
         cmocka_unit_test(a_known_message_has_no_unknown_field),
+        cmocka_unit_test(maps_in_another_order_become_the_same_bytes),
         cmocka_unit_test(a_copy_is_deep),
         cmocka_unit_test(in_place_texts_are_not_copied),
         cmocka_unit_test(an_arena_that_is_full_does_not_take_the_bytes),

@@ -157,6 +157,49 @@ IN_REAL_LOOP(another_request_with_its_id_is_refused)
     return NULL;
 }
 
+/* One that is answered, with another id. */
+static struct nd_error *
+handle_another(struct world *w, unsigned number)
+{
+    ND_AUTO(nd_request_leave) struct nd_request request = ND_REQUEST_INIT;
+    Pb__OperationServiceGetRequest message = PB__OPERATION_SERVICE_GET_REQUEST__INIT;
+    Pb__LoadResult result = PB__LOAD_RESULT__INIT;
+    const struct nd_request_spec spec = {.method = "/test/Do",
+                                         .ns = "default",
+                                         .owner = "me",
+                                         .id = nd_arena_printf(w->arena, "other-%u", number),
+                                         .message = &message};
+
+    ND_TRY(nd_request_begin(w->ops, &spec, w->arena, &request));
+    return nd_request_end(&request, NULL, &result);
+}
+
+/* Without a restart, and without a long call. */
+IN_REAL_LOOP(answers_of_requests_do_not_pile_up)
+{
+    ND_AUTO(world_end) struct world w = world_begin();
+    const struct nd_outcome old = {.id = "old",
+                                   .method = "/test/Do",
+                                   .ns = "default",
+                                   .owner = "me",
+                                   .request = "r-0",
+                                   .object = "",
+                                   .state = ND_OUTCOME_SUCCEEDED,
+                                   .begun_ms = 1,
+                                   .ended_ms = 2,
+                                   .result_type = "",
+                                   .message = "",
+                                   .reason = ""};
+    struct nd_outcome got;
+
+    ND_TRY(nd_outcome_put_and_wait(nd_host_ledger(w.b.host), &old, false));
+    ND_TRY(nd_outcome_get(nd_host_ledger(w.b.host), "old", w.arena, &got));
+    for (unsigned i = 0; i < 100; i++)
+        ND_TRY(handle_another(&w, i));
+    expect_code(nd_outcome_get(nd_host_ledger(w.b.host), "old", w.arena, &got), ND_NOT_FOUND);
+    return NULL;
+}
+
 IN_REAL_LOOP(an_answer_that_became_known_later_is_remembered_instead)
 {
     ND_AUTO(world_end) struct world w = world_begin();
@@ -212,6 +255,7 @@ main(void)
         cmocka_unit_test(what_failed_and_left_nothing_is_tried_again),
         cmocka_unit_test(what_failed_and_left_something_fails_again),
         cmocka_unit_test(another_request_with_its_id_is_refused),
+        cmocka_unit_test(answers_of_requests_do_not_pile_up),
         cmocka_unit_test(an_answer_that_became_known_later_is_remembered_instead),
 #ifdef ND_FAULTS
         cmocka_unit_test(what_cannot_be_remembered_has_failed_and_is_left_to_the_recovery),

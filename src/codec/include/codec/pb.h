@@ -68,6 +68,12 @@ struct nd_error *nd_pb_copy(const void *message, struct nd_arena *arena,
                             ProtobufCMessage **ret) ND_CHECK_RESULT;
 
 /*
+ * Put the entries of all maps from texts to texts in the decoded message in one order, at any depth: two
+ * messages that mean the same are encoded as the same bytes then.
+ */
+void nd_pb_sort_maps(void *message);
+
+/*
  * Whether the decoded message holds, at any depth, a field that this program does not know. If so
  * its place is appended to `path`, as far as it fits: "spec.mounts[2].15".
  */

@@ -23,7 +23,7 @@
 
 #define ND_OUTCOME_MAX_RESULT (1024u * 1024u) /* bytes of a stored reply */
 #define ND_OUTCOME_MAX_TEXT   4096u           /* bytes of a stored error message; the rest is cut */
-#define ND_OUTCOMES_KEEP      1000u           /* ended operations that are remembered */
+#define ND_OUTCOMES_KEEP      5000u           /* operations and requests that are remembered */
 #define ND_OUTCOMES_KEEP_NS   (24 * ND_HOUR)  /* and for how long */
 #define ND_OUTCOMES_PAGE      1000u           /* of one listing */
 
