@@ -1,11 +1,14 @@
 """Rename: everything that knows the name has the new one, the old one is free, and nothing else changed."""
 
 import concurrent.futures
+import fcntl
 import json
+import os
 
 import grpc
 import pytest
 
+import host
 from test_contract import FOREVER, Made
 
 
@@ -122,6 +125,35 @@ def test_many_names_for_one_at_once(ready):
         list(pool.map(lambda i: ready.rename(container, f"name{i}"), range(8)))
     name = ready.list(all=True)[0].name
     assert named(ready, container) == everywhere(name)
+
+
+def test_a_name_that_has_gone_meanwhile_is_nobodys(ready):
+    """Many take the same name away at once: the others find nobody with it, and change nothing."""
+    container = ready.create("true", name="first")
+    names = os.open(Made(ready, container).store / "names" / ready.name, os.O_RDONLY)
+    fcntl.flock(names, fcntl.LOCK_EX)  # so that all have looked before one can go on
+    calls = [ready.api.container.Rename.future(
+        ready.m.container.ContainerServiceRenameRequest(container="first", new_name=f"name{i}"),
+        metadata=ready.metadata, timeout=60) for i in range(8)]
+    for _ in range(3):
+        assert len(ready.list(all=True)) == 1
+    os.close(names)
+    codes = [call.code() for call in calls]
+    assert sorted(c.name for c in codes) == ["NOT_FOUND"] * 7 + ["OK"]
+    assert named(ready, container) == everywhere(f"name{codes.index(grpc.StatusCode.OK)}")
+
+
+def test_renamed_again_before_the_first_time_is_finished(ready):
+    """A name that cannot be given back at the moment is later; none stays reserved."""
+    container = ready.create("true", name="first")
+    reservation = Made(ready, container).store / "names" / ready.name / "first"
+    reservation.write_text("x" * 10000)
+    for name in ("second", "third"):
+        ready.rename(container, name)
+    reservation.write_text(container)
+    host.wait_until(lambda: named(ready, container) == everywhere("third"), 30, "finished")
+    for name in ("first", "second"):
+        assert ready.create("true", name=name) != container
 
 
 def test_sent_again_it_is_done_once(ready):

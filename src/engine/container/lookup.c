@@ -113,9 +113,17 @@ nd_container_find(struct nd_containers *cs, const char *ns, const char *text,
     return NULL;
 }
 
-struct nd_error *
-nd_container_find_locked(struct nd_containers *cs, const char *ns, const char *text,
-                         struct nd_arena *arena, record **ret, struct hold **ret_hold)
+static bool
+is_meant_by(const char *text, const record *rec)
+{
+    return strcmp(nd_container_record_name(rec), text) == 0 ||
+           nd_str_starts(nd_str(rec->id), nd_str(text));
+}
+
+/* Once. `*ret_hold` stays NULL when it got another name meanwhile: then it is not the one that is meant. */
+static struct nd_error *
+find_and_lock(struct nd_containers *cs, const char *ns, const char *text, struct nd_arena *arena,
+              record **ret, struct hold **ret_hold)
 {
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
     uint64_t before = cs->changes;
@@ -127,8 +135,20 @@ nd_container_find_locked(struct nd_containers *cs, const char *ns, const char *t
     /* Somebody may have changed or removed it while containerd or the lock was waited for. */
     if (cs->changes != before)
         ND_TRY(find_exact(cs, ns, rec->id, arena, &rec));
+    if (!is_meant_by(text, rec))
+        return NULL;
     *ret = rec;
     *ret_hold = ND_TAKE(hold);
+    return NULL;
+}
+
+struct nd_error *
+nd_container_find_locked(struct nd_containers *cs, const char *ns, const char *text,
+                         struct nd_arena *arena, record **ret, struct hold **ret_hold)
+{
+    *ret_hold = NULL;
+    while (*ret_hold == NULL)
+        ND_TRY(find_and_lock(cs, ns, text, arena, ret, ret_hold));
     return NULL;
 }
 

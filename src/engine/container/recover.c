@@ -182,15 +182,20 @@ recover_rename(struct recovering *r)
         .new_name = nd_arena_str(r->arena, nd_str_sub(intent->payload, 0, newline)),
         .old_name = nd_arena_str(r->arena, nd_str_from(intent->payload, newline + 1)),
     };
+    const char *name = r->rec != NULL ? nd_container_record_name(r->rec) : "";
     struct nd_store *store;
 
-    if (r->rec != NULL && strcmp(nd_container_record_name(r->rec), names.new_name) == 0)
+    if (r->rec != NULL && strcmp(name, names.new_name) == 0)
         return nd_rename_finish(r->cs, intent->ns, intent->object, &names);
     ND_TRY(nd_containers_store(r->cs, &store));
     if (r->rec == NULL) /* removed since, by its name at that time */
         return nd_names_release_all(store, intent->ns, intent->object);
     ND_TRY(nd_names_sweep(store, intent->ns));
-    return nd_naming_give_back(store, intent->ns, names.new_name, intent->object);
+    ND_TRY(nd_naming_give_back(store, intent->ns, names.new_name, intent->object));
+    if (strcmp(name, names.old_name) == 0)
+        return NULL;
+    /* Renamed once more since: nobody else gives the first name back. */
+    return nd_naming_give_back(store, intent->ns, names.old_name, intent->object);
 }
 
 static struct nd_error *
