@@ -72,7 +72,7 @@ in_place(struct nd_str wire, int64_t *ret_ns)
     struct nd_arena *arena = nd_arena_new(0);
     ProtobufCMessage *message;
 
-    ND_TRY(nd_pb_decode_in_place(&bench__item_list__descriptor, &buf, 0, arena, &message));
+    ND_TRY(nd_pb_decode_in_place(&bench__item_list__descriptor, &buf, 0, NULL, arena, &message));
     nd_arena_free(arena);
     *ret_ns = nd_mono_now().ns - begin.ns;
     return NULL;

@@ -11,6 +11,8 @@
  * power of two, so their count tells whether there is room for one more, and a nested message that occurs
  * again is merged into the first by going on where that ended, as the format wants it.
  *
+ * A few bytes on the wire can be much work, so who decodes what came from outside lets others run in between.
+ *
  * When the bytes are the arena's as well, texts are not copied but stay where they came:
  *
  *     tag len c o n t a i n e r tag ...      the next tag, once it has been read, becomes the NUL:
@@ -34,9 +36,13 @@ struct decoder {
     size_t max_depth;
     size_t memory_left;
     size_t depth; /* of the message at hand */
+    size_t unknown_left;
     bool in_place;
     uint8_t
-        *text_end; /* in place: where the last text wants its NUL, once the tag there was read */
+        *text_end; /* in place: where the last text wants its NUL, when the tag there was read */
+    size_t until_pause;
+    nd_pb_pause *pause; /* NULL: none */
+    bool stopped;       /* by an error of it */
 };
 
 /* Where a message's bytes are, and what becomes of them. */
@@ -361,6 +367,8 @@ take_unknown(struct decoder *d, const struct target *t, const struct nd_wire_ite
     ProtobufCMessage *m = t->message;
     ProtobufCMessageUnknownField *unknown;
 
+    if (d->unknown_left-- == 0)
+        return nd_error_new(ND_EXHAUSTED, "more than %zu unknown fields", ND_PB_MAX_UNKNOWN);
     ND_TRY(make_room(d, sizeof(*unknown), m->n_unknown_fields, 1, &m->unknown_fields));
     unknown = &m->unknown_fields[m->n_unknown_fields];
     unknown->tag = item->number;
@@ -370,6 +378,16 @@ take_unknown(struct decoder *d, const struct target *t, const struct nd_wire_ite
         take_bytes(d, (struct nd_wire_cursor){item->after_tag, item->value.end}, &unknown->data));
     m->n_unknown_fields++;
     return NULL;
+}
+
+static struct nd_error *
+rest(struct decoder *d)
+{
+    struct nd_error *err = d->pause != NULL ? d->pause() : NULL;
+
+    d->until_pause = ND_PB_PAUSE_ITEMS;
+    d->stopped = err != NULL;
+    return err;
 }
 
 static struct nd_error *
@@ -383,9 +401,12 @@ decode_message(struct decoder *d, const struct target *t)
         return nd_error_new(ND_EXHAUSTED, "messages are nested deeper than %zu", d->max_depth);
     d->depth++;
     while (c.at < c.end) {
-        const char *wrong = nd_wire_tag(&c, &item);
+        const char *wrong;
         struct nd_error *err;
 
+        if (d->until_pause-- == 0)
+            ND_TRY(rest(d));
+        wrong = nd_wire_tag(&c, &item);
         if (wrong != NULL)
             return nd_error_new(ND_INVALID, "%s %s", t->desc->short_name, wrong);
         *d->text_end = '\0';
@@ -398,7 +419,7 @@ decode_message(struct decoder *d, const struct target *t)
         else
             err = field != NULL ? take_field(d, t, field, &item) : take_unknown(d, t, &item);
         if (err != NULL)
-            return field != NULL ? in_field(err, t, field) : err;
+            return field != NULL && !d->stopped ? in_field(err, t, field) : err;
     }
     d->depth--;
     return NULL;
@@ -413,13 +434,28 @@ memory_for(size_t len)
     return ND_PB_GROWTH_FREE + len * ND_PB_MAX_GROWTH;
 }
 
+/* Decoding of `len` bytes within the default limits. */
+static struct decoder
+make_decoder(struct nd_arena *arena, size_t len)
+{
+    return (struct decoder){
+        .arena = arena,
+        .max_depth = ND_PB_MAX_DEPTH,
+        .memory_left = memory_for(len),
+        .unknown_left = ND_PB_MAX_UNKNOWN,
+        .until_pause = ND_PB_PAUSE_ITEMS,
+    };
+}
+
 static struct nd_error *
 decode(struct decoder *d, const ProtobufCMessageDescriptor *desc, const uint8_t *bytes, size_t len,
        ProtobufCMessage **ret)
 {
     const struct nd_wire_item whole = {.value = {bytes, bytes + len}};
     ProtobufCMessage *message;
+    uint8_t nowhere;
 
+    d->text_end = &nowhere;
     ND_TRY(store_message(d, desc, &whole, false, &message));
     *d->text_end = '\0';
     *ret = message;
@@ -431,8 +467,7 @@ nd_pb_decode_within(const ProtobufCMessageDescriptor *desc, struct nd_str bytes,
                     const struct nd_pb_limits *limits, struct nd_arena *arena,
                     ProtobufCMessage **ret)
 {
-    uint8_t nothing;
-    struct decoder d = {arena, ND_PB_MAX_DEPTH, memory_for(bytes.len), .text_end = &nothing};
+    struct decoder d = make_decoder(arena, bytes.len);
 
     if (limits != NULL && limits->max_depth > 0)
         d.max_depth = limits->max_depth;
@@ -450,17 +485,17 @@ nd_pb_decode(const ProtobufCMessageDescriptor *desc, struct nd_str bytes, struct
 
 struct nd_error *
 nd_pb_decode_in_place(const ProtobufCMessageDescriptor *desc, struct nd_buf *buf, size_t at,
-                      struct nd_arena *arena, ProtobufCMessage **ret)
+                      nd_pb_pause *pause, struct nd_arena *arena, ProtobufCMessage **ret)
 {
     size_t len = buf->len - at;
-    uint8_t nothing;
-    struct decoder d = {arena, ND_PB_MAX_DEPTH, memory_for(len), .in_place = true,
-                        .text_end = &nothing};
+    struct decoder d = make_decoder(arena, len);
 
     ND_INVARIANT(at <= buf->len);
     if (buf->ptr == NULL)
         return nd_pb_decode(desc, ND_STR_NONE, arena, ret);
     if (!nd_arena_adopt(arena, buf->ptr, buf->cap))
         return arena_is_full();
+    d.in_place = true;
+    d.pause = pause;
     return decode(&d, desc, (uint8_t *)nd_buf_take(buf) + at, len, ret);
 }

@@ -11,6 +11,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "codec/pb.h"
+#include "fiber/fiber.h"
 
 #include "frame_priv.h"
 
@@ -170,11 +171,12 @@ nd_frames_decode(struct nd_frames *f, const ProtobufCMessageDescriptor *type, st
     struct nd_error *err;
 
     if (in_place && f->taken_compressed) {
-        err = nd_pb_decode_in_place(type, &f->plain, 0, arena, ret);
+        err = nd_pb_decode_in_place(type, &f->plain, 0, nd_fiber_yield, arena, ret);
     } else if (in_place) {
         struct nd_buf taken = take_out(f);
 
-        err = nd_pb_decode_in_place(type, &taken, taken.len - bytes.len, arena, ret);
+        err =
+            nd_pb_decode_in_place(type, &taken, taken.len - bytes.len, nd_fiber_yield, arena, ret);
         nd_buf_fini(&taken);
     } else {
         err = nd_pb_decode(type, bytes, arena, ret);

@@ -67,7 +67,8 @@ bool nd_frames_is_compressed(const struct nd_frames *f);
 
 /*
  * Decode the message that was taken last, which `bytes` are, and forget them. A large one is decoded where it
- * is, and its memory becomes the arena's. Fails: as nd_pb_decode().
+ * is, and its memory becomes the arena's. Fails: as nd_pb_decode(); ND_CANCELLED, ND_DEADLINE.
+ * Context: fiber; others run while a large one is decoded.
  */
 struct nd_error *nd_frames_decode(struct nd_frames *f, const ProtobufCMessageDescriptor *type,
                                   struct nd_str bytes, struct nd_arena *arena,

@@ -79,7 +79,7 @@ decode_in_place(const ProtobufCMessageDescriptor *desc, struct nd_str input,
     struct nd_error *err;
 
     nd_buf_put(&bytes, input);
-    err = nd_pb_decode_in_place(desc, &bytes, 0, arena, &message);
+    err = nd_pb_decode_in_place(desc, &bytes, 0, NULL, arena, &message);
     ND_INVARIANT((err == NULL) == (ours != NULL) && bytes.ptr == NULL);
     nd_error_free(err);
     if (ours == NULL)

@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import gzip
 import itertools
 import random
 import socket
@@ -189,6 +190,18 @@ def ask_for_everything(plain):
         time.sleep(HOLD_SECONDS)
 
 
+def unpack_much(plain):
+    """Four kilobytes that become four megabytes, and these more than a million fields that nobody knows."""
+    unknown = gzip.compress(b"\xa0\x06\x01" * ((4 << 20) // 3 - 10))
+    message = b"\1" + len(unknown).to_bytes(4, "big") + unknown
+    with h2.Peer(plain).hello() as peer:
+        for stream in itertools.islice(streams(), 20):
+            headers = h2.block(SERVICE + b"Unary", [(b"grpc-encoding", b"gzip")])
+            peer.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, headers) +
+                      h2.frame(h2.DATA, h2.END_STREAM, stream, message))
+        peer.read_until(lambda p: len(p.ended) == 20)
+
+
 def any_path(plain):
     chance = random.Random(3)
     with h2.Peer(plain).hello() as peer:
@@ -217,6 +230,7 @@ ATTACKS = {
     "a writer that never ends": never_end,
     "incomplete uploads": upload_most,
     "answers that nobody reads": ask_for_everything,
+    "messages that grow": unpack_much,
     "any path": any_path,
 }
 TLS_ATTACKS = {

@@ -33,7 +33,7 @@ decode_in_place(struct nd_str bytes, struct nd_arena *arena, ProtobufCMessage **
 
     nd_buf_putz(&buf, "front");
     nd_buf_put(&buf, bytes);
-    err = nd_pb_decode_in_place(TREE, &buf, 5, arena, ret);
+    err = nd_pb_decode_in_place(TREE, &buf, 5, NULL, arena, ret);
     assert_null(buf.ptr);
     return err;
 }
@@ -336,7 +336,7 @@ the_limit_counts_what_decoding_takes(void **state)
         ProtobufCMessage *message;
         struct nd_pb_limits limits;
 
-        for (int k = 0; k < 20000; k++)
+        for (int k = 0; k < 16000; k++)
             nd_buf_put(&buf, kinds[i]);
         check_ok(nd_pb_decode_within(TREE, nd_buf_str(&buf),
                                      &(struct nd_pb_limits){.max_decoded = ND_PB_MAX_DECODED},
@@ -528,7 +528,7 @@ in_place_texts_are_not_copied(void **state)
     (void)state;
     nd_buf_put(&buf, bytes);
     begin = buf.ptr;
-    check_ok(nd_pb_decode_in_place(TREE, &buf, 0, arena, (ProtobufCMessage **)&tree));
+    check_ok(nd_pb_decode_in_place(TREE, &buf, 0, NULL, arena, (ProtobufCMessage **)&tree));
     assert_ptr_equal(tree->name, begin + 2);
     assert_string_equal(tree->name, "root");
     assert_string_equal(tree->labels[0]->key, "key");
@@ -553,8 +553,51 @@ an_arena_that_is_full_does_not_take_the_bytes(void **state)
                               "a",
                               3));
     check_ok(nd_buf_reserve(&buf, 8000));
-    check_code(nd_pb_decode_in_place(TREE, &buf, 0, arena, &message), ND_EXHAUSTED);
+    check_code(nd_pb_decode_in_place(TREE, &buf, 0, NULL, arena, &message), ND_EXHAUSTED);
     assert_int_equal(buf.len, 3);
+}
+
+static unsigned n_pauses, last_pause;
+
+static struct nd_error *
+pause_until_last(void)
+{
+    return ++n_pauses == last_pause ? nd_error_new(ND_CANCELLED, "enough") : NULL;
+}
+
+/* However the fields are nested; and an error of the pause is none of the field. */
+static void
+a_long_decoding_pauses(void **state)
+{
+    (void)state;
+    for (last_pause = 0; last_pause <= 2; last_pause += 2) {
+        ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+        ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+        struct nd_buf buf = ND_BUF_INIT(1 << 20);
+        ProtobufCMessage *message;
+
+        for (size_t i = 0; i < 2 * ND_PB_PAUSE_ITEMS; i++)
+            nd_buf_put(&buf, nd_str_n("\x12\x02\x0a\x00", 4));
+        n_pauses = 0;
+        err = nd_pb_decode_in_place(TREE, &buf, 0, pause_until_last, arena, &message);
+        assert_int_equal(nd_error_code(err), last_pause == 0 ? ND_OK : ND_CANCELLED);
+        assert_int_equal(n_pauses, last_pause == 0 ? 3 : 2);
+        if (err != NULL)
+            assert_string_equal(nd_error_message(err), "enough");
+    }
+}
+
+static void
+unknown_fields_have_a_limit(void **state)
+{
+    ND_AUTO(nd_buf_fini) struct nd_buf buf = ND_BUF_INIT(1 << 20);
+
+    (void)state;
+    for (size_t i = 0; i < ND_PB_MAX_UNKNOWN; i++)
+        nd_buf_put(&buf, nd_str_n("\xa0\x06\x01", 3));
+    check_ok(try_decode(nd_buf_str(&buf), NULL));
+    nd_buf_put(&buf, nd_str_n("\xa0\x06\x01", 3));
+    check_message(try_decode(nd_buf_str(&buf), NULL), ND_EXHAUSTED, "unknown fields");
 }
 
 int
@@ -578,6 +621,8 @@ main(void)
         cmocka_unit_test(maps_in_another_order_become_the_same_bytes),
         cmocka_unit_test(a_copy_is_deep),
         cmocka_unit_test(in_place_texts_are_not_copied),
+        cmocka_unit_test(a_long_decoding_pauses),
+        cmocka_unit_test(unknown_fields_have_a_limit),
         cmocka_unit_test(an_arena_that_is_full_does_not_take_the_bytes),
     };
 

@@ -9,8 +9,11 @@
 /* protobuf */
 #define ND_PB_MAX_DEPTH   64                  /* messages inside messages, the outermost counted */
 #define ND_PB_MAX_DECODED ((size_t)256 << 20) /* bytes that one message may take in memory */
-#define ND_PB_MAX_GROWTH  ((size_t)16)        /* and no more than so many per byte on the wire, */
+#define ND_PB_MAX_GROWTH  ((size_t)32)        /* and no more than so many per byte on the wire, */
 #define ND_PB_GROWTH_FREE ((size_t)4 << 20)   /* beyond the first ones */
+
+#define ND_PB_MAX_UNKNOWN ((size_t)16384) /* fields of a message and all in it */
+#define ND_PB_PAUSE_ITEMS ((size_t)4096)  /* fields from one pause to the next */
 
 /* JSON */
 #define ND_JSON_MAX_BYTES  ((size_t)16 << 20) /* of one text */

@@ -41,15 +41,18 @@ struct nd_error *nd_pb_decode_within(const ProtobufCMessageDescriptor *desc, str
                                      const struct nd_pb_limits *limits, struct nd_arena *arena,
                                      ProtobufCMessage **ret) ND_CHECK_RESULT;
 
+/* Called now and then in a long decoding, to let others run; its error ends the decoding. */
+typedef struct nd_error *nd_pb_pause(void);
+
 /*
  * Decode what `*buf` holds from `at` to its end, and keep its memory in the arena: the message's texts and
  * bytes are not copied, they point into it. For messages that are most of their buffer. `*buf` is empty
- * afterwards, also after a failure, unless it was the arena's maximum that did not allow it.
+ * afterwards, also after a failure, unless it was the arena's maximum that did not allow it. `pause` may be NULL.
  *
- * Fails: as nd_pb_decode().
+ * Fails: as nd_pb_decode(), and as `pause`.
  */
 struct nd_error *nd_pb_decode_in_place(const ProtobufCMessageDescriptor *desc, struct nd_buf *buf,
-                                       size_t at, struct nd_arena *arena,
+                                       size_t at, nd_pb_pause *pause, struct nd_arena *arena,
                                        ProtobufCMessage **ret) ND_CHECK_RESULT;
 
 /* Append the encoded message. Fails: ND_EXHAUSTED over the maximum of `buf`. `message` is any
