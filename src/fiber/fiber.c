@@ -287,7 +287,7 @@ nd_fiber_cancel(struct nd_fiber *f)
         return;
     f->cancelled = true;
     TAILQ_FOREACH (g, &f->groups, in_owner) {
-        if (!g->shielded)
+        if (g->shield_depth == 0)
             nd_group_cancel(g);
     }
     if (f->shield_depth == 0 && f->park == ND_PARK_CTX)

@@ -4,7 +4,10 @@
  *     fiber (owner) --begins--> group --spawns--> fibers --begin--> groups ...
  *
  * Cancelling runs down this tree: a cancelled fiber's groups are cancelled, a cancelled group's
- * fibers are. What was begun under a shield is not reached by the cancelling of its owner.
+ * fibers are. What was begun under a shield is not reached by the cancelling of its owner. Deadlines come the
+ * same way: from the owner, in whose scopes of the moment they are spawned; or where others spawn, which lend
+ * only their slots, from what was in force in the beginning. The grace of a shield that came later is no
+ * deadline for what was there before.
  *
  * A fiber's failure becomes the group's when it is the first one and not the answer to being
  * cancelled; it then cancels the rest. The group keeps that error until its end, so that both the
@@ -30,8 +33,9 @@ begin(const char *name, unsigned width, bool independent)
     g->name = name;
     g->width = width;
     g->independent = independent;
-    g->shielded = owner->shield_depth != 0;
-    g->cancelled = owner->cancelled && !g->shielded;
+    g->shield_depth = owner->shield_depth;
+    g->deadline_ns = nd_fiber_deadline_ns(owner);
+    g->cancelled = owner->cancelled && g->shield_depth == 0;
     g->owner = owner;
     TAILQ_INIT(&g->fibers);
     TAILQ_INSERT_TAIL(&owner->groups, g, in_owner);
@@ -67,6 +71,17 @@ check_open(const struct nd_group *g)
     return NULL;
 }
 
+/* Of a fiber that is spawned now. */
+static int64_t
+deadline_ns(const struct nd_group *g)
+{
+    bool by_owner = nd_loop_here()->current == g->owner;
+
+    if (!by_owner || g->owner->shield_depth > g->shield_depth)
+        return g->deadline_ns;
+    return nd_fiber_deadline_ns(g->owner);
+}
+
 static struct nd_error *
 start(struct nd_group *g, nd_fiber_fn *fn, void *arg, struct nd_fiber **ret)
 {
@@ -76,7 +91,7 @@ start(struct nd_group *g, nd_fiber_fn *fn, void *arg, struct nd_fiber **ret)
 
     ND_TRY_DOING(nd_fiber_new(loop, fn, arg, &f), "group %s", g->name);
     f->group = g;
-    f->own_deadline_ns = nd_fiber_deadline_ns(parent);
+    f->own_deadline_ns = deadline_ns(g);
     f->cancelled = g->cancelled;
     for (size_t i = 0; i < ND_CTX_SLOTS; i++)
         f->slots[i] = parent->slots[i];

@@ -84,9 +84,10 @@ struct nd_group {
     unsigned width;
     bool independent;
     bool cancelled;
-    bool shielded; /* begun under a shield: the cancelling of its owner does not reach it */
     bool ending;
     struct nd_fiber *owner;
+    unsigned shield_depth; /* of its owner in the beginning: a shield keeps cancelling away */
+    int64_t deadline_ns;   /* likewise */
     TAILQ_ENTRY(nd_group) in_owner;
     struct nd_fiber_list fibers;
     size_t n_fibers;

@@ -360,6 +360,64 @@ IN_LOOP(cancelling_does_not_reach_groups_begun_under_a_shield)
     return NULL;
 }
 
+static struct nd_error *
+spawn_under_a_shield(void *arg)
+{
+    struct outcome *outcome = arg;
+    ND_AUTO(nd_group_endp) struct nd_group *before = nd_group_begin("before", 0);
+
+    {
+        ND_SHIELDED(ND_SECOND);
+        expect_ok(nd_group_spawn(before, note_outcome, outcome));
+    }
+    return nd_group_wait(before);
+}
+
+IN_LOOP(the_grace_of_a_shield_is_no_deadline_for_a_group_of_before)
+{
+    struct outcome outcome = {.fn = sleep_ten_seconds};
+    ND_AUTO(nd_group_endp) struct nd_group *g = nd_group_begin("g", 0);
+
+    ND_TRY(nd_group_spawn(g, spawn_under_a_shield, &outcome));
+    ND_TRY(nd_group_wait(g));
+    assert_int_equal(outcome.code, ND_OK);
+    assert_true(outcome.took_ns == 10 * ND_SECOND);
+    return NULL;
+}
+
+/* In a group that somebody else has begun. */
+struct foreign {
+    struct nd_group *group;
+    struct outcome outcome;
+};
+
+static struct nd_error *
+spawn_with_a_deadline(void *arg)
+{
+    struct foreign *foreign = arg;
+    ND_DEADLINE_IN(ND_SECOND);
+
+    return nd_group_spawn(foreign->group, note_outcome, &foreign->outcome);
+}
+
+IN_LOOP(who_spawns_for_another_lends_no_deadline)
+{
+    struct foreign foreign = {.outcome = {.fn = sleep_ten_seconds}};
+    ND_AUTO(nd_group_endp) struct nd_group *background = nd_group_begin("background", 0);
+    ND_AUTO(nd_group_endp) struct nd_group *g = nd_group_begin("g", 0);
+
+    foreign.group = background;
+    ND_TRY(nd_group_spawn(g, spawn_with_a_deadline, &foreign));
+    {
+        ND_DEADLINE_IN(2 * ND_SECOND); /* of the owner, about something else */
+        ND_TRY(nd_group_wait(g));
+    }
+    ND_TRY(nd_group_wait(background));
+    assert_int_equal(foreign.outcome.code, ND_OK);
+    assert_true(foreign.outcome.took_ns == 10 * ND_SECOND);
+    return NULL;
+}
+
 IN_LOOP(a_deadline_set_from_outside_moves_the_end_of_the_wait)
 {
     struct outcome later = {.fn = sleep_long}, sooner = {.fn = sleep_long};
@@ -518,6 +576,8 @@ main(void)
         cmocka_unit_test(a_scope_narrows_the_deadline_and_never_widens_it),
         cmocka_unit_test(a_shield_holds_off_cancelling_and_has_its_own_grace),
         cmocka_unit_test(cancelling_does_not_reach_groups_begun_under_a_shield),
+        cmocka_unit_test(the_grace_of_a_shield_is_no_deadline_for_a_group_of_before),
+        cmocka_unit_test(who_spawns_for_another_lends_no_deadline),
         cmocka_unit_test(a_deadline_set_from_outside_moves_the_end_of_the_wait),
         cmocka_unit_test(children_inherit_slots_and_deadline),
         cmocka_unit_test(the_arena_goes_away_with_its_fiber),

@@ -28,7 +28,8 @@ struct nd_group *nd_group_begin_independent(const char *name, unsigned width)
 
 /*
  * Start `fn(arg)`. It becomes ready, it does not run yet. Waits while the group is full. `arg`
- * must live until the fiber has ended; when the call fails the fiber was not started.
+ * must live until the fiber has ended; when the call fails the fiber was not started. Its deadline is that of
+ * the fiber that began the group, never that of another one which spawns.
  * Fails: ND_CANCELLED, ND_DEADLINE; ND_EXHAUSTED at ND_FIBER_MAX; the group's first error, when one
  * of its fibers has failed already.
  * Context: fiber.
