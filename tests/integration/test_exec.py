@@ -127,6 +127,17 @@ def test_detached_returns_at_once(box_container):
         pass
 
 
+def test_a_command_without_outputs_can_be_left(box_container):
+    going = streams.execute(box_container, "sleeper", "sh", "-c",
+                            "exec >/dev/null 2>&1; echo > /tmp/closed; exec sleep 100")
+    going.until(lambda s: s.session is not None and s.id)
+    while streams.execute(box_container, "sleeper", "cat", "/tmp/closed").end().code != 0:
+        pass
+    going.detach()
+    going.end()
+    assert going.exit is None
+
+
 def test_signals_reach_the_command_alone(box_container):
     going = streams.execute(box_container, "sleeper", "sh", "-c",
                             "trap 'echo got; exit 9' USR1; echo up; while :; do sleep 0.1; done")

@@ -88,6 +88,18 @@ def test_detach_and_attach_again(ready):
     assert again.code == 2
 
 
+def test_a_container_that_has_left_its_terminal_can_be_left(ready):
+    going = streams.run(ready, "sh", "-c",
+                        "exec </dev/null >/dev/null 2>&1; echo > /tmp/closed; exec sleep 100",
+                        tty=True, interactive=True, name="away")
+    going.until(lambda s: s.session is not None and s.id)
+    while streams.execute(ready, "away", "cat", "/tmp/closed").end().code != 0:
+        pass
+    going.detach()
+    going.end()
+    assert going.exit is None
+
+
 def test_sixteen_attached_at_once_get_the_same(ready):
     ready.run("sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.05; done; "
               + counting(20000)[2], detach=True, name="many")

@@ -129,23 +129,37 @@ feed_log(struct attached *a)
     return nd_follow(&follower);
 }
 
+static struct nd_error *
+wait_for_exit(void *arg)
+{
+    struct attached *a = arg;
+
+    return nd_exit_watch_join(&a->exit, &a->end);
+}
+
+/* A process may go on without its outputs, and its client may leave it then as before. */
+static struct nd_error *
+feed_session(struct attached *a)
+{
+    ND_TRY(nd_attachment_begin(&a->streams));
+    ND_TRY(nd_attachment_pump(&a->streams));
+    return nd_attachment_wait(&a->streams, wait_for_exit, a);
+}
+
 struct nd_error *
 nd_attached_join(struct attached *a, struct nd_arena *arena, bool *ret_ended)
 {
-    struct task_exit exit;
-
     if (ret_ended != NULL)
         *ret_ended = false;
     if (a->streams.relay != NULL) {
-        ND_TRY(nd_attachment_begin(&a->streams));
-        ND_TRY(nd_attachment_pump(&a->streams));
+        ND_TRY(feed_session(a));
         if (a->streams.detached)
             return NULL;
     } else {
         ND_TRY(feed_log(a));
+        ND_TRY(wait_for_exit(a));
     }
-    ND_TRY(nd_exit_watch_join(&a->exit, &exit));
     if (ret_ended != NULL)
         *ret_ended = true;
-    return nd_attachment_end(&a->streams, &exit, arena);
+    return nd_attachment_end(&a->streams, &a->end, arena);
 }

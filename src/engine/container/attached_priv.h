@@ -30,6 +30,7 @@ struct attached {
     struct nd_group *group; /* of what waits for the end; NULL until begun */
     struct hold *use;       /* keeps a removal in the background from taking what is still read */
     struct exit_watch exit;
+    struct task_exit end; /* what that has seen */
     struct nd_attachment streams;
     bool has_log;         /* there is no helper of ours, but a log that can be read, */
     struct nd_wall since; /* from here on */

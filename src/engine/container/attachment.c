@@ -185,8 +185,8 @@ fail(struct nd_attachment *a, struct nd_error *err)
     if (a->err == NULL && !a->closing)
         a->err = ND_TAKE(err);
     nd_error_free(err);
-    if (a->pumper != NULL)
-        nd_fiber_cancel(a->pumper);
+    if (a->waiter != NULL)
+        nd_fiber_cancel(a->waiter);
 }
 
 /* Input that may be sent now; waits for it. Nothing: all was sent, or goes nowhere. */
@@ -359,8 +359,10 @@ pump_event(struct nd_attachment *a, const struct nd_relay_event *event)
 }
 
 static struct nd_error *
-pump(struct nd_attachment *a)
+pump(void *arg)
 {
+    struct nd_attachment *a = arg;
+
     nd_doing("attached");
     while (!(a->ended[ND_WIRE_STDOUT] && a->ended[ND_WIRE_STDERR])) {
         struct nd_relay_event event;
@@ -381,13 +383,21 @@ pump(struct nd_attachment *a)
     return NULL;
 }
 
-static struct nd_error *
-run_pump(void *arg)
-{
-    struct nd_attachment *a = arg;
-    struct nd_error *err = pump(a);
+/* Something that the client waits for. */
+struct awaited {
+    struct nd_attachment *a;
+    nd_fiber_fn *fn;
+    void *arg;
+};
 
-    a->pumper = NULL;
+static struct nd_error *
+run_awaited(void *arg)
+{
+    const struct awaited *w = arg;
+    struct nd_attachment *a = w->a;
+    struct nd_error *err = w->fn(w->arg);
+
+    a->waiter = NULL;
     if (a->detached || a->err != NULL) {
         nd_error_free(err);
         return ND_TAKE(a->err);
@@ -397,14 +407,22 @@ run_pump(void *arg)
 
 /* In a fiber of its own, which can be cancelled alone. */
 struct nd_error *
-nd_attachment_pump(struct nd_attachment *a)
+nd_attachment_wait(struct nd_attachment *a, nd_fiber_fn *fn, void *arg)
 {
-    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("pump", 1);
+    struct awaited w = {a, fn, arg};
+    ND_AUTO(nd_group_endp) struct nd_group *group = NULL;
 
     if (a->detached)
         return NULL;
-    ND_TRY(nd_group_spawn_handle(group, run_pump, a, &a->pumper));
+    group = nd_group_begin("attached", 1);
+    ND_TRY(nd_group_spawn_handle(group, run_awaited, &w, &a->waiter));
     return nd_group_wait(group);
+}
+
+struct nd_error *
+nd_attachment_pump(struct nd_attachment *a)
+{
+    return nd_attachment_wait(a, pump, a);
 }
 
 /* Politely where nothing is left to be told: else the helper keeps it for the client to come back. */
@@ -425,7 +443,7 @@ nd_attachment_fini(struct nd_attachment *a)
         a->feed->attached(a->feed->arg, NULL);
     nd_cond_broadcast(&a->changed);
     {
-        ND_SHIELDED(ND_SHIELD_GRACE_NS);
+        ND_SHIELDED(INT64_MAX); /* they are the call's, and end with it at the latest */
         while (a->users > 0)
             nd_error_free(nd_cond_wait(&a->changed));
     }
@@ -510,8 +528,8 @@ take_control(struct nd_attachment *a, const Pb__StreamControl *control)
         return take_acknowledgement(a, control->acknowledgement);
     case PB__STREAM_CONTROL__CONTROL_DETACH:
         a->detached = true;
-        if (a->pumper != NULL)
-            nd_fiber_cancel(a->pumper);
+        if (a->waiter != NULL)
+            nd_fiber_cancel(a->waiter);
         return NULL;
     default:
         return nd_error_field("control", "is empty");

@@ -14,7 +14,7 @@
 /*
  * In the caller's storage:
  *     ND_AUTO(nd_attachment_fini) struct nd_attachment a = {...};
- * and opened, begun, pumped, in this order.
+ * and opened, begun, pumped, waited with, in this order.
  */
 struct nd_attachment {
     /* Set by the caller; all borrowed. */
@@ -34,7 +34,7 @@ struct nd_attachment {
     bool detached; /* by the client's wish */
     bool closing;
     unsigned users;          /* fibers in nd_attachment_control() */
-    struct nd_fiber *pumper; /* while it pumps */
+    struct nd_fiber *waiter; /* in nd_attachment_wait() */
     struct nd_group *group;  /* of the fibers beside the pump */
     struct nd_error *err;    /* of one of them */
 
@@ -61,6 +61,13 @@ struct nd_error *nd_attachment_begin(struct nd_attachment *a) ND_CHECK_RESULT;
 
 /* Everything to the client, until all output has ended and has arrived, or it detached. */
 struct nd_error *nd_attachment_pump(struct nd_attachment *a) ND_CHECK_RESULT;
+
+/*
+ * Wait for something else beside what the client says, which may be that it leaves: a success, too, and
+ * a->detached says which. Fails: as `fn`, or because something beside it has failed.
+ */
+struct nd_error *nd_attachment_wait(struct nd_attachment *a, nd_fiber_fn *fn,
+                                    void *arg) ND_CHECK_RESULT;
 
 /* The name of a session as clients write it. Fails: ND_INVALID about "stream.session_id". */
 struct nd_error *nd_session_parse(const char *text, uint8_t ret[ND_WIRE_SESSION]) ND_CHECK_RESULT;

@@ -99,7 +99,6 @@ run_wait(void *arg)
 static struct nd_error *
 begin_wait(struct exec *e)
 {
-    e->group = nd_group_begin("exec", 0);
     return nd_group_spawn(e->group, run_wait, e);
 }
 
@@ -346,13 +345,25 @@ begin(struct exec *e)
 }
 
 static struct nd_error *
-join(struct exec *e)
+wait_for_end(void *arg)
 {
+    struct exec *e = arg;
+
     while (!e->ended)
         ND_TRY(nd_cond_wait(&e->changed));
-    if (e->err != NULL)
-        return ND_TAKE(e->err);
-    return nd_attachment_end(&e->attachment, &e->exit, e->arena);
+    return ND_TAKE(e->err);
+}
+
+/* A command may go on without its outputs, and its client may leave it then as before. */
+static struct nd_error *
+join(struct exec *e)
+{
+    struct nd_attachment *a = &e->attachment;
+
+    ND_TRY(nd_attachment_begin(a));
+    ND_TRY(nd_attachment_pump(a));
+    ND_TRY(nd_attachment_wait(a, wait_for_end, e));
+    return a->detached ? NULL : nd_attachment_end(a, &e->exit, e->arena);
 }
 
 struct nd_error *
@@ -366,13 +377,11 @@ nd_container_exec(struct nd_containers *cs, const char *ns, const Pb__ExecOption
         ND_TRY(feed->started(feed->arg, &(struct nd_container_started){.id = options->exec_id}));
         return feed->ended(feed->arg, nd_exit_status(&e.exit, arena));
     }
+    e.group =
+        nd_group_begin("exec", 0); /* not under the shield of the launch: the wait outlasts it */
     ND_TRY(begin(&e));
     ND_TRY(feed->started(feed->arg, &(struct nd_container_started){.id = e.id}));
     if (options->detach)
-        return NULL;
-    ND_TRY(nd_attachment_begin(&e.attachment));
-    ND_TRY(nd_attachment_pump(&e.attachment));
-    if (e.attachment.detached)
         return NULL;
     return join(&e);
 }
