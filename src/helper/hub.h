@@ -36,7 +36,9 @@ struct session {
     int64_t until_ns; /* NEW: of the greeting; AWAY: of the hold */
     struct {
         uint64_t sent, acked;
-        int64_t moved_ns; /* when it took something last, or had everything */
+        uint64_t mark;    /* acknowledging up to here is worth patience */
+        int64_t moved_ns; /* since when it is waited for */
+        bool is_renewed;  /* by coming back, which counts once until it moves */
         bool is_behind;   /* its patience is over: does not count until it has caught up */
         bool told_end;
     } out[ND_WIRE_STREAMS];

@@ -31,6 +31,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "helper/entry.h"
@@ -49,6 +50,7 @@ struct stream {
     size_t len;         /* bytes of `data` that are there: the beginning of a line */
     int64_t due_ns;     /* when they become an entry of their own, on the monotonic clock */
     int64_t due_max_ns; /* and when at the latest, however much dribbles in */
+    size_t left;        /* with is_closing: bytes that are still read */
     char data[ND_LOGGER_PIECE_MAX + ND_LOGGER_READ_BYTES + ND_ENTRY_PAD];
 };
 
@@ -60,6 +62,7 @@ struct logger {
     bool has_read;         /* some output */
     bool forked;           /* nobody waits for us any more */
     int64_t drained_at_ns; /* when the ended container's pipes are given up; 0: it has not ended */
+    bool is_closing;       /* they are: what they held then is read, and no more */
     size_t out_len;
     char out[ND_LOGGER_OUT_BYTES];
 };
@@ -159,6 +162,15 @@ end_stream(struct logger *l, struct stream *s)
     hub_end(&l->hub, number_of(l, s));
 }
 
+/* How many bytes of a stream may be read. */
+static size_t
+room_for(const struct logger *l, const struct stream *s)
+{
+    size_t room = ND_MIN(hub_room(&l->hub, number_of(l, s)), ND_LOGGER_READ_BYTES);
+
+    return l->is_closing ? ND_MIN(room, s->left) : room;
+}
+
 /*
  * Read once; called when poll() says that this does not wait. Somebody who came meanwhile may have taken the
  * room away, and to read nothing would look like the end.
@@ -166,12 +178,12 @@ end_stream(struct logger *l, struct stream *s)
 static void
 read_stream(struct logger *l, struct stream *s)
 {
-    size_t room = hub_room(&l->hub, number_of(l, s));
+    size_t room = room_for(l, s);
     ssize_t n;
 
     if (room == 0)
         return;
-    n = read(s->fd, s->data + s->len, ND_MIN(room, ND_LOGGER_READ_BYTES));
+    n = read(s->fd, s->data + s->len, room);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     nd_entry_tail_init(&s->tail, s->name, nd_wall_now());
@@ -180,6 +192,7 @@ read_stream(struct logger *l, struct stream *s)
         return;
     }
     l->has_read = true;
+    s->left -= ND_MIN(s->left, (size_t)n);
     hub_put(&l->hub, number_of(l, s), nd_str_n(s->data + s->len, (size_t)n), nd_mono_now().ns);
     if (!l->setup.keeps_log)
         return;
@@ -267,6 +280,29 @@ outlive_the_shim(struct logger *l)
 }
 
 /*
+ * The time is over, but it need not have been ours: we may have been stopped, or waited for the disk. So what
+ * the pipes hold now is read to its end. Whether there is anything.
+ */
+static bool
+has_rest(struct logger *l)
+{
+    bool rest = false;
+
+    for (size_t i = 0; i < STREAMS; i++) {
+        struct stream *s = &l->streams[i];
+        int n = 0;
+
+        if (s->fd < 0)
+            continue;
+        if (!l->is_closing && ioctl(s->fd, FIONREAD, &n) == 0 && n > 0)
+            s->left = (size_t)n;
+        rest = rest || s->left > 0;
+    }
+    l->is_closing = true;
+    return rest;
+}
+
+/*
  * The process has ended: what the pipes hold is read, then they end, though others hold them. A FIFO that
  * is empty says nothing, the shim may still be copying to it: it ends, or the time is over.
  */
@@ -280,7 +316,7 @@ end_with_process(struct logger *l, bool quiet, bool held_up)
         outlive_the_shim(l);
     if (l->drained_at_ns == 0 || held_up)
         l->drained_at_ns = now_ns + ND_LOGGER_DRAIN_NS;
-    if (held_up || (!drained && now_ns < l->drained_at_ns))
+    if (held_up || (!drained && (now_ns < l->drained_at_ns || has_rest(l))))
         return;
     end_all_streams(l);
 }
@@ -318,11 +354,11 @@ turn(struct logger *l)
     int n;
 
     for (size_t i = 0; i < STREAMS; i++) {
-        bool room = hub_room(&l->hub, (enum nd_wire_stream)i) > 0;
+        const struct stream *s = &l->streams[i];
 
-        held_up = held_up || (!room && l->streams[i].fd >= 0);
-        fds[i] = (struct pollfd){.fd = room ? l->streams[i].fd : -1, .events = POLLIN};
-        open = open || l->streams[i].fd >= 0;
+        held_up = held_up || (s->fd >= 0 && hub_room(&l->hub, (enum nd_wire_stream)i) == 0);
+        fds[i] = (struct pollfd){.fd = room_for(l, s) > 0 ? s->fd : -1, .events = POLLIN};
+        open = open || s->fd >= 0;
     }
     if (!open)
         return false;

@@ -10,7 +10,9 @@
  *
  * The room in a spool is what the slowest of those leaves who count. One counts from its HELLO on, while
  * it is away too, and stops counting for an output that it has held up for longer than its patience; from
- * then on it gets what is there and is told what it missed, until it has caught up.
+ * then on it gets what is there and is told what it missed, until it has caught up. Patience begins anew with
+ * each good piece that is acknowledged, and once for one that was away: else a byte now and then, or coming
+ * back for ever, would hold up the process for ever.
  */
 
 #include "sessions.h"
@@ -80,16 +82,33 @@ duration_ns(uint32_t ms, int64_t max_ns)
     return ms == ND_WIRE_FOR_EVER ? max_ns : ND_MIN(ms * ND_MILLISECOND, max_ns);
 }
 
+/* Something was acknowledged: see whether it has come far enough. */
+static void
+note_move(struct session *s, enum nd_wire_stream stream, const struct spool *spool, int64_t now_ns)
+{
+    uint64_t acked = s->out[stream].acked;
+
+    if (acked == spool->end)
+        s->out[stream].is_behind = false;
+    if (acked < s->out[stream].mark && acked != spool->end)
+        return;
+    s->out[stream].mark = ND_MAX(s->out[stream].mark, acked + ND_HELPER_STEP_BYTES);
+    s->out[stream].moved_ns = now_ns;
+    s->out[stream].is_renewed = false;
+}
+
 /* Where an output goes on: as asked, but not behind its end. What is no longer there becomes a gap. */
 static void
 place(struct session *s, enum nd_wire_stream stream, uint64_t from, const struct spool *spool,
       int64_t now_ns)
 {
-    s->out[stream].moved_ns = now_ns;
     s->out[stream].sent = ND_MIN(from, spool->end);
     s->out[stream].acked = s->out[stream].sent;
-    s->out[stream].is_behind = false;
     s->out[stream].told_end = false;
+    if (!s->out[stream].is_renewed)
+        s->out[stream].moved_ns = now_ns;
+    s->out[stream].is_renewed = s->resumed;
+    note_move(s, stream, spool, now_ns);
 }
 
 unsigned
@@ -142,10 +161,8 @@ session_ack(struct session *s, const struct spool *spool, enum nd_wire_stream st
         return ND_WIRE_BAD_FRAME;
     if (offset > s->out[stream].acked) {
         s->out[stream].acked = offset;
-        s->out[stream].moved_ns = now_ns;
+        note_move(s, stream, spool, now_ns);
     }
-    if (s->out[stream].acked == spool->end)
-        s->out[stream].is_behind = false;
     return 0;
 }
 

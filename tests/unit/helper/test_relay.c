@@ -4,11 +4,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "helper/limits.h"
 
 #include "peer.h"
 
@@ -386,6 +389,50 @@ it_ends_at_once_when_nothing_was_started(void **state)
     end_relay(&r);
 }
 
+/* The process of the helper. */
+static pid_t
+pid_of(const struct peer *p)
+{
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+
+    assert_int_equal(getsockopt(p->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len), 0);
+    return cred.pid;
+}
+
+static void
+what_came_while_it_was_stopped_is_not_given_up(void **state)
+{
+    struct nd_buf text = ND_BUF_INIT(LOG_MAX);
+    struct timespec over = {.tv_sec = ND_LOGGER_DRAIN_NS / ND_SECOND, .tv_nsec = 100000000};
+    struct relay r;
+    struct peer p;
+
+    (void)state;
+    random_output(&text, 150000);
+    begin_relay(&r, false);
+    assert_true(fcntl(r.out, F_SETPIPE_SZ, 1 << 20) >= 150000);
+    attach(&p, r.folder, (struct hello){.session = 1, .patience_ms = ND_WIRE_FOR_EVER});
+    send_frame(&p, ND_WIRE_EXITED, ND_WIRE_STDOUT, 0, ND_STR_NONE);
+    send_input(&p, 0, ND_STR("x"));
+    while (p.taken != 1)
+        assert_true(next_frame(&p)); /* so it knows of the end by now */
+    assert_int_equal(kill(pid_of(&p), SIGSTOP), 0);
+    send_all(r.out, nd_buf_str(&text));
+    nanosleep(&over, NULL); /* the time itself is what this is about */
+    assert_int_equal(kill(pid_of(&p), SIGCONT), 0);
+    read_to_end(&p); /* our ends are still open */
+    assert_true(p.ended[0] && p.ended[1]);
+    assert_int_equal(p.out[0].len, text.len);
+    assert_memory_equal(p.out[0].ptr, text.ptr, text.len);
+    detach(&p);
+    close(r.out);
+    close(r.err);
+    close(r.in);
+    end_relay(&r);
+    nd_buf_fini(&text);
+}
+
 static void
 output_is_kept_for_a_session_that_is_away_at_the_end(void **state)
 {
@@ -484,6 +531,7 @@ main(void)
         cmocka_unit_test(what_was_sent_before_a_goodbye_is_written),
         cmocka_unit_test(a_goodbye_counts_though_output_was_not_read),
         cmocka_unit_test(it_ends_at_once_when_nothing_was_started),
+        cmocka_unit_test(what_came_while_it_was_stopped_is_not_given_up),
         cmocka_unit_test(output_is_kept_for_a_session_that_is_away_at_the_end),
         cmocka_unit_test(it_goes_when_its_folder_goes),
         cmocka_unit_test(who_is_there_gets_everything_though_the_folder_has_gone),

@@ -105,6 +105,99 @@ one_with_little_patience_is_left_behind(void **state)
 }
 
 static void
+look(struct table *t, int64_t now_ms)
+{
+    sessions_look(t->sessions, t->spools, now_ms * ND_MILLISECOND);
+}
+
+static void
+who_comes_back_has_its_patience_once_more(void **state)
+{
+    struct table t;
+    struct session *s;
+
+    (void)state;
+    init(&t);
+    s = greet(&t, 1, 10, 0);
+    fill(&t, 0);
+    session_lost(s, 9 * ND_MILLISECOND);
+    s = greet(&t, 1, 10, 18 * ND_MILLISECOND);
+    look(&t, 27);
+    assert_int_equal(room(&t), 0);
+    look(&t, 29);
+    assert_int_equal(room(&t), ND_HELPER_SPOOL_BYTES);
+    assert_true(s->out[ND_WIRE_STDOUT].is_behind);
+}
+
+static void
+coming_back_again_and_again_holds_nothing_up(void **state)
+{
+    struct table t;
+    struct session *s;
+
+    (void)state;
+    init(&t);
+    s = greet(&t, 1, 10, 0);
+    fill(&t, 0);
+    for (int64_t ms = 9; ms <= 27; ms += 9) {
+        session_lost(s, ms * ND_MILLISECOND);
+        s = greet(&t, 1, 10, ms * ND_MILLISECOND);
+    }
+    look(&t, 28);
+    assert_int_equal(room(&t), ND_HELPER_SPOOL_BYTES);
+    session_lost(s, 28 * ND_MILLISECOND);
+    s = greet(&t, 1, 10, 29 * ND_MILLISECOND);
+    assert_int_equal(room(&t), ND_HELPER_SPOOL_BYTES); /* it is still behind */
+}
+
+static void
+a_byte_now_and_then_holds_nothing_up(void **state)
+{
+    struct table t;
+    struct session *s;
+    const struct spool *spool = &t.spools[ND_WIRE_STDOUT];
+
+    (void)state;
+    init(&t);
+    s = greet(&t, 1, 10, 0);
+    fill(&t, 0);
+    s->out[ND_WIRE_STDOUT].sent = spool->end;
+    for (int64_t ms = 5; ms <= 10; ms += 5) {
+        assert_int_equal(session_ack(s, spool, ND_WIRE_STDOUT, (uint64_t)ms, ms * ND_MILLISECOND),
+                         0);
+        fill(&t, ms * ND_MILLISECOND);
+    }
+    look(&t, 11);
+    assert_true(s->out[ND_WIRE_STDOUT].is_behind);
+    assert_int_equal(room(&t), ND_HELPER_SPOOL_BYTES);
+}
+
+static void
+who_acknowledges_a_good_piece_is_waited_for_anew(void **state)
+{
+    struct table t;
+    struct session *s;
+    const struct spool *spool = &t.spools[ND_WIRE_STDOUT];
+
+    (void)state;
+    init(&t);
+    s = greet(&t, 1, 10, 0);
+    fill(&t, 0);
+    s->out[ND_WIRE_STDOUT].sent = spool->end;
+    for (unsigned i = 1; i <= 4; i++) {
+        int64_t now_ns = 4 * i * ND_MILLISECOND;
+
+        assert_int_equal(
+            session_ack(s, spool, ND_WIRE_STDOUT, i * (ND_HELPER_STEP_BYTES / 2), now_ns), 0);
+        fill(&t, now_ns);
+    }
+    look(&t, 25); /* 16 and 10 */
+    assert_false(s->out[ND_WIRE_STDOUT].is_behind);
+    look(&t, 27);
+    assert_true(s->out[ND_WIRE_STDOUT].is_behind);
+}
+
+static void
 who_has_everything_is_owed_until_it_leaves(void **state)
 {
     struct table t;
@@ -129,6 +222,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_comes_back_keeps_the_policy_of_the_beginning),
         cmocka_unit_test(one_with_little_patience_is_left_behind),
+        cmocka_unit_test(who_comes_back_has_its_patience_once_more),
+        cmocka_unit_test(coming_back_again_and_again_holds_nothing_up),
+        cmocka_unit_test(a_byte_now_and_then_holds_nothing_up),
+        cmocka_unit_test(who_acknowledges_a_good_piece_is_waited_for_anew),
         cmocka_unit_test(who_has_everything_is_owed_until_it_leaves),
     };
 
