@@ -16,9 +16,12 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "fiber/fiber.h"
 #include "fiber/process.h"
 #include "fiber/work.h"
 #include "stream/relay.h"
+
+#define FULL_PAUSE_NS (100 * ND_MILLISECOND)
 
 static const struct {
     enum nd_fifo fifo;
@@ -110,12 +113,27 @@ nd_streams_helper_start(const struct nd_streams_helper *helper)
     return NULL;
 }
 
+/* Where too many are attached for one more, they have to go first. */
+static struct nd_error *
+open_when_there_is_room(const char *folder, struct nd_relay **ret)
+{
+    const struct nd_relay_options options = {.folder = folder};
+
+    for (;;) {
+        struct nd_error *err = nd_relay_open(&options, ret);
+
+        if (nd_error_code(err) != ND_EXHAUSTED)
+            return err;
+        nd_error_free(err);
+        ND_TRY(nd_fiber_sleep(FULL_PAUSE_NS));
+    }
+}
+
 struct nd_error *
 nd_streams_helper_join(const char *folder)
 {
-    const struct nd_relay_options options = {.folder = folder};
     ND_AUTO(nd_relay_closep) struct nd_relay *relay = NULL;
-    struct nd_error *err = nd_relay_open(&options, &relay);
+    struct nd_error *err = open_when_there_is_room(folder, &relay);
 
     while (err == NULL) {
         struct nd_relay_event event;
@@ -131,9 +149,8 @@ nd_streams_helper_join(const char *folder)
 void
 nd_streams_helper_end(const char *folder, bool never_started)
 {
-    const struct nd_relay_options options = {.folder = folder};
     ND_AUTO(nd_relay_closep) struct nd_relay *relay = NULL;
-    struct nd_error *err = nd_relay_open(&options, &relay);
+    struct nd_error *err = open_when_there_is_room(folder, &relay);
 
     if (err == NULL)
         err = nd_relay_send(relay, ND_WIRE_EXITED, ND_WIRE_STDOUT, never_started, ND_STR_NONE);

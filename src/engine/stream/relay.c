@@ -193,10 +193,14 @@ greet(struct nd_relay *relay, const struct nd_relay_options *options)
     char frame[ND_WIRE_HEADER + ND_WIRE_HELLO_PAYLOAD];
     struct iovec part = {.iov_base = frame};
     struct nd_relay_event event = {0};
+    struct nd_error *err;
 
     memcpy(hello.session, options->session, sizeof(hello.session));
     part.iov_len = nd_wire_put_hello(frame, &hello);
-    ND_TRY(send_frame(relay, &part, 1));
+    err = send_frame(relay, &part, 1);
+    if (nd_error_code(err) != ND_UNAVAILABLE)
+        ND_TRY(err);
+    nd_error_free(err); /* it has turned us away already: what it said is there to be read */
     ND_TRY(nd_relay_next(relay, &event));
     if (event.type != ND_WIRE_WELCOME || relay->welcome.version != ND_WIRE_VERSION)
         return nd_error_new(ND_INTERNAL, "the helper does not speak its protocol");

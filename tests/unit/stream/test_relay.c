@@ -130,6 +130,48 @@ IN_REAL_LOOP(a_helper_is_joined_when_nobody_may_come_back)
     return NULL;
 }
 
+/* As many as it takes. Returns how many. */
+static size_t
+attach_all(struct nd_relay *relays[64])
+{
+    struct nd_error *err = NULL;
+    size_t n = 0;
+
+    while (err == NULL) {
+        struct nd_relay_options options = options_of((uint8_t)(n + 1));
+
+        assert_true(n < 64);
+        err = nd_relay_open(&options, &relays[n]);
+        n += err == NULL;
+    }
+    expect_code(err, ND_EXHAUSTED);
+    return n;
+}
+
+IN_REAL_LOOP(a_helper_is_joined_also_when_it_has_no_room)
+{
+    struct nd_streams_helper helper = {.program = ND_HELPER_PROGRAM, .folder = folder};
+    struct nd_relay *relays[64] = {NULL};
+    size_t n;
+
+    make_folder();
+    expect_ok(nd_streams_folder_make(folder, ND_FIFO_STDOUT | ND_FIFO_STDERR));
+    expect_ok(nd_streams_helper_start(&helper));
+    n = attach_all(relays);
+    {
+        ND_DEADLINE_IN(50 * ND_MILLISECOND);
+        expect_code(nd_streams_helper_join(folder), ND_DEADLINE);
+    }
+    for (size_t i = 0; i < n; i++) {
+        expect_ok(nd_relay_send(relays[i], ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE));
+        nd_relay_close(relays[i]);
+    }
+    nd_streams_helper_end(folder, true);
+    expect_ok(nd_streams_helper_join(folder));
+    nd_streams_folder_remove(folder);
+    return NULL;
+}
+
 IN_REAL_LOOP(a_helper_that_was_never_needed_is_told_to_end)
 {
     const struct nd_relay_options options = options_of(1);
@@ -255,6 +297,7 @@ main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_with_a_helper_from_start_to_end),
         cmocka_unit_test(a_helper_is_joined_when_nobody_may_come_back),
+        cmocka_unit_test(a_helper_is_joined_also_when_it_has_no_room),
         cmocka_unit_test(a_helper_that_was_never_needed_is_told_to_end),
         cmocka_unit_test(nobody_there_is_not_found),
         cmocka_unit_test(helpers_that_talk_nonsense_are_an_error),
