@@ -33,7 +33,6 @@ static const char *const planned[] = {
     "port",
     "pull",
     "push",
-    "rename",
     "restart",
     "save",
     "search",

@@ -223,13 +223,11 @@ system_version(struct nd_call *call, const void *in, void *out)
 }
 
 static const struct nd_method_handler container_handlers[] = {
-    {"Create", not_offered},  {"Start", not_offered},
-    {"Run", container_run},   {"Attach", not_offered},
-    {"Exec", not_offered},    {"Resize", not_offered},
-    {"Logs", not_offered},    {"List", not_offered},
-    {"Inspect", not_offered}, {"Wait", container_wait},
-    {"Stop", container_stop}, {"Kill", not_offered},
-    {"Remove", not_offered},  {NULL, NULL},
+    {"Create", not_offered},  {"Start", not_offered},   {"Run", container_run},
+    {"Attach", not_offered},  {"Exec", not_offered},    {"Resize", not_offered},
+    {"Logs", not_offered},    {"List", not_offered},    {"Inspect", not_offered},
+    {"Wait", container_wait}, {"Stop", container_stop}, {"Kill", not_offered},
+    {"Rename", not_offered},  {"Remove", not_offered},  {NULL, NULL},
 };
 
 static const struct nd_method_handler system_handlers[] = {
