@@ -156,13 +156,18 @@ class Run:
         compare("before leaving", self.output(going), self.want[:len(self.output(going))])
         again = self.come_back()
         if again is not None:
-            at = again.session.stderr_offset if self.on_stderr else again.session.stdout_offset
-            compare("after coming back", self.output(again), self.want[at:])
+            compare("after coming back", self.output(again), self.want[self.begin_of(again):])
             if again.code != self.code:
                 raise Wrong(f"exit code {again.code}, not {self.code}")
         code = self.ns.wait(self.name)[0].exit.code
         self.check(*self.ns.logs(self.name, follow=True), code)
         self.ns.remove(self.name)
+
+    def begin_of(self, again):
+        """The offset from which on output comes: its end when the helper has gone, and only the log is left."""
+        if again.session.source == self.ns.m.container.OUTPUT_SOURCE_LOG:
+            return len(self.want)
+        return again.session.stderr_offset if self.on_stderr else again.session.stdout_offset
 
     def come_back(self):
         """None when it has ended meanwhile."""
