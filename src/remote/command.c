@@ -50,7 +50,6 @@ static const char *const planned[] = {
     "container pause",
     "container port",
     "container prune",
-    "container rename",
     "container restart",
     "container stats",
     "container top",
