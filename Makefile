@@ -87,6 +87,7 @@ soak: build $(ASAN)/build.ninja ## Long tests in full: N runs and their output, 
 	@$(PYTHON) tests/soak/attached_exact.py --build $(BUILD) -n $(N) --seed $(SEED)
 	@$(PYTHON) tests/soak/exec_pipe.py --build $(BUILD) --mib $(SOAK_MIB) --seed $(SEED)
 	@$(PYTHON) tests/soak/cut_stream.py --build $(BUILD) --mib 1024 --seed $(SEED)
+	@$(PYTHON) tests/soak/long_running.py --build $(BUILD)
 	@$(PYTHON) tests/soak/kill_daemon.py --build $(BUILD) -n $(SOAK_KILLS) --seed $(SEED)
 	@ninja -C $(ASAN) -j $(JOBS) nerdctl-grpcd
 	@$(PYTHON) tests/soak/crash_steps.py --build $(ASAN) --helper $(BUILD)/nerdctl-grpc-helper

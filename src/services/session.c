@@ -82,7 +82,7 @@ tell_ended(void *arg, Pb__ExitStatus *exit)
     return NULL;
 }
 
-/* The engine is through with success: nobody needs the reader any more. */
+/* It is over with success: what still goes on for it is not needed any more. */
 static void
 finish(struct session *s)
 {
@@ -134,8 +134,12 @@ forward_control(struct session *s, const Pb__StreamControl *control)
     ND_TRY(wait_for_attachment(s));
     if (s->attachment != NULL)
         return nd_attachment_control(s->attachment, control);
-    if (s->was_attached || control->control_case != PB__STREAM_CONTROL__CONTROL_INPUT)
-        return NULL; /* too late, or of no use */
+    if (s->was_attached)
+        return NULL; /* too late */
+    if (control->control_case == PB__STREAM_CONTROL__CONTROL_DETACH)
+        finish(s); /* there is a follower of a log, and nobody to tell */
+    if (control->control_case != PB__STREAM_CONTROL__CONTROL_INPUT)
+        return NULL;
     return nd_error_reason(
         nd_error_new(ND_PRECONDITION, "the process has no standard input to write to"),
         "NO_STANDARD_INPUT");

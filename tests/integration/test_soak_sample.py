@@ -13,6 +13,7 @@ import cut_stream  # noqa: E402
 import exec_pipe  # noqa: E402
 import kill_daemon  # noqa: E402
 import logs_exact  # noqa: E402
+import long_running  # noqa: E402
 import transport_flat  # noqa: E402
 
 MIB = 1 << 20
@@ -36,6 +37,10 @@ def test_much_through_a_command(ready):
 
 def test_a_stream_that_is_cut_regularly(ready, box):
     assert cut_stream.run(ready, box.pki, box.port, 48 * MIB, 0.15, 4711) is None
+
+
+def test_the_ends_of_long_running_processes(ready):
+    assert long_running.run(ready, 1) is None
 
 
 def test_a_daemon_that_is_killed_under_busy_containers(own, tmp_path):

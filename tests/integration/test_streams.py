@@ -154,6 +154,9 @@ def test_without_a_helper_the_log_is_followed(ready):
     going = streams.attach(ready, "foreign").until(lambda s: s.session is not None)
     assert going.session.source == ready.m.container.OUTPUT_SOURCE_LOG
     assert not going.session.id and not going.session.stdin
+    leaving = streams.attach(ready, "foreign").until(lambda s: s.session is not None)
+    leaving.detach()
+    assert leaving.end().exit is None
     streams.execute(ready, "foreign", "touch", "/tmp/go").end()
     going.end()
     assert (going.stdout, going.code) == (b"after\n", 2)

@@ -180,10 +180,10 @@ def attach(ns, container, stream=None):
                    (stream or {}).get("acknowledge", False))
 
 
-def execute(ns, container, *args, stream=None, **fields):
+def execute(ns, container, *args, stream=None, timeout=60, **fields):
     m = ns.m.container
     options = m.ExecOptions(container=container, args=args,
                             stream=stream_options(ns, **(stream or {})), **fields)
     return Streams(ns, ns.api.container.Exec, m.ContainerServiceExecRequest,
                    m.ContainerServiceExecRequest(options=options),
-                   (stream or {}).get("acknowledge", False))
+                   (stream or {}).get("acknowledge", False), timeout)

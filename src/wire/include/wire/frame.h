@@ -100,7 +100,6 @@ struct nd_wire_header {
 enum nd_wire_hello_flag {
     ND_WIRE_WANTS_STDOUT = 1,
     ND_WIRE_WANTS_STDERR = 2,
-    ND_WIRE_RESUMES = 4, /* the session must be there already */
 };
 
 struct nd_wire_hello {
