@@ -308,6 +308,7 @@ resume(struct session *session, struct nd_error *err)
         session->resume_until_ns = resume_until_ns(session);
     if (nd_loop_now().ns >= session->resume_until_ns)
         return err; /* somebody takes our calls, but not to a daemon that answers */
+    session->may_send = false;
     for (;;) {
         struct nd_error *again = nd_fiber_sleep(RESUME_PAUSE_NS);
 

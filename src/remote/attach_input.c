@@ -5,9 +5,10 @@
  *                            ▲
  *                  taken ────┘   what has arrived is forgotten
  *
- * What the process has not taken is kept, and sent again when the connection broke; when that is as much
- * as the daemon allows on its way, nothing more is read. The end of our input is the end of the process's,
- * but for a terminal, which has keys for that.
+ * What the process has not taken is kept, and sent again when the connection broke: from where the session
+ * says when it goes on, and nothing is sent before. When what is kept is as much as the daemon allows on its
+ * way, nothing more is read. The end of our input is the end of the process's, but for a terminal, which has
+ * keys for that.
  */
 
 #include <errno.h>
@@ -57,7 +58,9 @@ send_next(struct session *s, bool *ret)
     char piece[PIECE];
     size_t n = ND_MIN(s->kept.len - at, sizeof(piece));
 
-    *ret = true;
+    *ret = s->may_send;
+    if (!s->may_send)
+        return NULL;
     if (n > 0 && !s->input_closed) {
         memcpy(piece, s->kept.ptr + at, n);
         return send_piece(s, piece, n, false);
@@ -150,6 +153,7 @@ run_reader(void *arg)
 struct nd_error *
 nd_attach_input_begin(struct session *s, const Pb__StreamSession *told)
 {
+    s->may_send = true;
     if (s->reads_input) {
         nd_buf_drop(&s->kept,
                     (size_t)ND_MIN(told->stdin_offset - s->kept_from, (uint64_t)s->kept.len));

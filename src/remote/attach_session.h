@@ -31,6 +31,7 @@ struct session {
     uint64_t at[2]; /* offsets of standard output and error that were written */
 
     bool reads_input; /* the fibers for it run */
+    bool may_send;    /* the call has said from where on it wants input */
     struct nd_buf kept;
     uint64_t kept_from, sent; /* offsets: of the first byte in `kept`, of the next to send */
     bool input_over;          /* nothing more will be read */

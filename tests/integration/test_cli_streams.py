@@ -235,6 +235,75 @@ def test_a_connection_that_is_cut_again_and_again_loses_nothing(cli, ready):
     assert hashlib.sha256(got[0]).digest() == hashlib.sha256(data).digest()
 
 
+class Deaf(cutter.Cutter):
+    """Loses what the client says, when told to; and the client of a new connection waits for its answer."""
+
+    REQUEST = 250  # bytes: a connection's beginning is less, with a request it is more
+
+    def __init__(self, address, target):
+        self.lost = None
+        self.asked = threading.Event()
+        self.answers = threading.Event()
+        self.answers.set()
+        super().__init__(address, target)
+
+    def cut(self):
+        if self.lost is not None:
+            self.lost = None
+            self.answers.clear()
+        super().cut()
+
+    def copy(self, one, other):
+        is_client = (one, other) in self.pairs
+        said = 0
+        with contextlib.suppress(OSError):
+            while data := one.recv(cutter.PIECE):
+                said += len(data)
+                if is_client and self.lost is not None:
+                    self.lost += data
+                    continue
+                if is_client and said > self.REQUEST:
+                    self.asked.set()
+                if not is_client and self.asked.is_set():
+                    self.answers.wait(30)
+                other.sendall(data)
+        self.close((one, other))
+
+
+def test_what_is_typed_before_the_session_goes_on_is_no_hole(cli, ready):
+    """Input that was lost with the connection is sent again first."""
+    cli("run", "-d", "--name", "box", *NET, "busybox", "sleep", "1000", check=True)
+    path = f"/tmp/nd-deaf-{os.getpid()}.sock"
+    between = Deaf(path, ready.box.daemon.socket)
+    try:
+        child = subprocess.Popen([ready.box.daemon.remote, "-H", f"unix://{path}", "--namespace", ready.name,
+                                  "exec", "-i", "box", "cat"], bufsize=0,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child.stdin.write(b"first")
+        assert child.stdout.read(5) == b"first"
+        between.lost = b""
+        child.stdin.write(b"second")
+        host.wait_until(lambda: b"second" in between.lost, 20, "it is sent, and lost")
+        between.asked.clear()
+        between.cut()
+        assert between.asked.wait(20)
+        child.stdin.write(b"third")
+        host.wait_until(lambda: unread(child.stdin) == 0, 20, "it is read")
+        between.answers.set()
+        child.stdin.close()
+        got = child.stdout.read()
+        assert child.wait(30) == 0, child.stderr.read()
+    finally:
+        between.stop()
+        os.unlink(path)
+    assert got == b"secondthird"
+
+
+def unread(pipe):
+    """Bytes in a pipe."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"))[0]
+
+
 def start_own(own, *words, **options):
     """A command of a test that kills its daemon."""
     return subprocess.Popen([own.box.daemon.remote, "-H", own.box.daemon.target, "--namespace", own.name,
