@@ -113,6 +113,29 @@ def test_command_line_asks_again_when_the_daemon_dies_under_it(bench, point):
     assert bench.settle(before) == ""
 
 
+def test_command_line_loads_again_when_the_daemon_dies_under_it(bench, images, tmp_path):
+    before = bench.look()
+    archive = tmp_path / "image.tar"
+    archive.write_bytes(crash_steps.archive_of(images))
+    child = bench.die_under("content.write done#2", ["load", "-i", str(archive)])
+    out, err = child.communicate(timeout=30)
+    assert child.returncode == 0, err
+    assert out == "Loaded image: docker.io/library/crash:1\n"
+    bench.ns.remove_image("crash:1")
+    assert bench.settle(before) == ""
+
+
+def test_command_line_stops_again_when_the_daemon_dies_under_it(bench):
+    before = bench.look()
+    done = bench.ns.run(*crash.FOREVER, detach=True, name="web")
+    child = bench.die_under("tasks.v1.Tasks/Kill done#1", ["stop", "-t", "1", "web"])
+    out, err = child.communicate(timeout=30)
+    assert (child.returncode, out) == (0, "web\n"), err
+    assert bench.ns.state(done.id) == bench.ns.m.container.CONTAINER_STATE_EXITED
+    bench.ns.remove("web")
+    assert bench.settle(before) == ""
+
+
 RECOVERY_POINTS = ["tasks.v1.Tasks/Get done#1", "tasks.v1.Tasks/Delete#1", "name.release done#1",
                    "file.remove entry#1", "file.remove entry#3", "snapshots.v1.Snapshots/Remove done#1",
                    "containers.v1.Containers/Delete#1", "containers.v1.Containers/Delete done#1"]

@@ -45,11 +45,15 @@ static struct nd_error *
 after_failure(struct creation *c, struct nd_error *err)
 {
     bool left = nd_error_code(err) == ND_CANCELLED || nd_error_code(err) == ND_DEADLINE;
+    struct nd_error *unwritten;
 
     if (left || c->plan->config->auto_remove)
         return err;
-    nd_change_settle(c->change);
-    return nd_error_meta(err, "container", c->id);
+    unwritten = nd_change_commit(c->change);
+    if (unwritten == NULL)
+        return nd_error_meta(err, "container", c->id);
+    nd_error_free(unwritten); /* then it goes, after all */
+    return err;
 }
 
 /* What a launch adds; the task itself is gone already unless that failed. */
