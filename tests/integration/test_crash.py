@@ -136,6 +136,28 @@ def test_command_line_stops_again_when_the_daemon_dies_under_it(bench):
     assert bench.settle(before) == ""
 
 
+@pytest.mark.parametrize("point", ["change.ready#1", "tasks.v1.Tasks/Exec#1", "tasks.v1.Tasks/Exec done#1",
+                                   "tasks.v1.Tasks/Start#1", "tasks.v1.Tasks/Start done#1"])
+def test_command_that_was_cut_off_does_not_take_its_container_along(bench, point):
+    """What the recovery forgets is the command; how the container ended is still known."""
+    before = bench.look()
+    m = bench.ns.m.container
+    container = bench.ns.run(*crash.FOREVER, detach=True, name="lasting").id
+    options = m.ExecOptions(container=container, args=["true"])
+    bench.ns.fault = f"{point}=kill"
+    with pytest.raises(grpc.RpcError):
+        list(bench.ns.call(bench.api.container.Exec,
+                           iter([m.ContainerServiceExecRequest(options=options)])))
+    bench.box.daemon.process.wait(10)
+    bench.box.containerd.ctr("tasks", "kill", "-s", "KILL", container, namespace=bench.ns.name)
+    bench.restart()
+    ended = bench.ns.wait(container)[0]
+    assert ended.exit.code == 137
+    assert bench.ns.state(container) == m.CONTAINER_STATE_EXITED
+    bench.ns.remove(container)
+    assert bench.settle(before) == ""
+
+
 RECOVERY_POINTS = ["tasks.v1.Tasks/Get done#1", "tasks.v1.Tasks/Delete#1", "name.release done#1",
                    "file.remove entry#1", "file.remove entry#3", "snapshots.v1.Snapshots/Remove done#1",
                    "containers.v1.Containers/Delete#1", "containers.v1.Containers/Delete done#1"]

@@ -174,6 +174,14 @@ struct nd_error *nd_container_find_locked(struct nd_containers *cs, const char *
                                           const char *text, struct nd_arena *arena, record **ret,
                                           struct hold **ret_hold) ND_CHECK_RESULT;
 
+/*
+ * Whether it is still there, once whoever changes it now has done so. Many a failure of a call that does not
+ * lock has no other reason than that the container ends or goes meanwhile, or is not complete yet.
+ * Fails: ND_NOT_FOUND, reason CONTAINER_NOT_FOUND.
+ */
+struct nd_error *nd_container_still_there(struct nd_containers *cs, const char *ns,
+                                          const char *id) ND_CHECK_RESULT;
+
 /* Whether a record has this name; its id in the arena, or NULL. */
 struct nd_error *nd_container_name_owner(struct nd_containers *cs, const char *ns, const char *name,
                                          struct nd_arena *arena, char **ret) ND_CHECK_RESULT;

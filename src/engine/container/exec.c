@@ -228,6 +228,12 @@ end_command(const struct process_name *process, const task *t)
     return NULL;
 }
 
+static bool
+is_id(const char *text)
+{
+    return strlen(text) == 32 && strspn(text, "0123456789abcdef") == 32;
+}
+
 static struct nd_error *
 undo_launch(void *arg)
 {
@@ -254,6 +260,10 @@ nd_exec_wipe(struct nd_containers *cs, const char *ns, const char *id, const cha
     const char *folder;
     task *t;
 
+    if (!is_id(exec_id)) { /* "" would be the container's own process */
+        nd_warn("an intent names no command", ND_KV("container", id), ND_KV("command", exec_id));
+        return NULL;
+    }
     ND_TRY(nd_containers_store(cs, &store));
     ND_TRY(nd_state_new(store, ns, id, &state));
     folder = nd_exec_folder(nd_state_path(state), exec_id, arena);
@@ -272,13 +282,11 @@ nd_exec_wipe(struct nd_containers *cs, const char *ns, const char *id, const cha
 static struct nd_error *
 begin_change(struct exec *e, struct nd_change *ret)
 {
-    const struct nd_change_spec spec = {.kind = CHANGE_EXEC,
-                                        .ns = e->ns,
-                                        .object = e->rec->id,
-                                        .payload = nd_str(e->id),
-                                        .lazy = true};
+    struct nd_change_spec spec = {
+        .kind = CHANGE_EXEC, .ns = e->ns, .object = e->rec->id, .lazy = true};
 
     nd_random_hex(e->id, (sizeof(e->id) - 1) / 2);
+    spec.payload = nd_str(e->id);
     return nd_change_begin(e->cs->host, &spec, ret);
 }
 
@@ -308,10 +316,42 @@ begin_command(struct exec *e)
     return NULL;
 }
 
+/* Failures with a reason of their own: the request's, the caller's, or the command's. */
 static bool
-is_id(const char *text)
+is_explained(const struct nd_error *err)
 {
-    return strlen(text) == 32 && strspn(text, "0123456789abcdef") == 32;
+    const char *reason = nd_error_get_reason(err);
+
+    switch (nd_error_code(err)) {
+    case ND_UNKNOWN:
+    case ND_INTERNAL:
+    case ND_NOT_FOUND:
+        return false;
+    case ND_PRECONDITION:
+        return reason == NULL || strcmp(reason, "CONTAINER_START_FAILED") != 0;
+    default:
+        return true;
+    }
+}
+
+/* When the container has ended, or gone, that is the reason for everything else. Takes `err`; NULL is fine. */
+static struct nd_error *
+explain(struct exec *e, struct nd_error *err)
+{
+    struct nd_error *now;
+    uint32_t pid;
+
+    if (is_explained(err))
+        return err;
+    now = nd_container_still_there(e->cs, e->ns, e->rec->id);
+    if (now == NULL)
+        now = check_task(e, &pid);
+    if (nd_error_code(now) != ND_NOT_FOUND && nd_error_code(now) != ND_PRECONDITION) {
+        nd_error_free(now);
+        return err;
+    }
+    nd_error_free(err);
+    return now;
 }
 
 /* One that runs already, or has just ended. */
@@ -341,7 +381,7 @@ begin(struct exec *e)
         return resume_command(e);
     if (e->options->exec_id[0] != '\0')
         return nd_error_field("exec_id", "needs a session_id");
-    return begin_command(e);
+    return explain(e, begin_command(e));
 }
 
 static struct nd_error *

@@ -23,12 +23,18 @@ not_readable(const char *container, const char *driver)
     return nd_error_meta(nd_error_reason(err, "LOGS_NOT_READABLE"), "driver", driver);
 }
 
+/* One that is not complete yet, or on its way out, has no such file either. */
 static struct nd_error *
-check_driver(const record *rec, struct nd_state *state, struct nd_arena *arena,
-             struct nd_log_config *ret)
+check_driver(struct nd_containers *cs, const char *ns, const record *rec, struct nd_state *state,
+             struct nd_arena *arena, struct nd_log_config *ret)
 {
     struct nd_error *err = nd_state_read_log_config(state, arena, ret);
 
+    if (nd_error_code(err) == ND_NOT_FOUND) {
+        nd_error_free(err);
+        ND_TRY(nd_container_still_there(cs, ns, rec->id));
+        err = nd_state_read_log_config(state, arena, ret);
+    }
     if (nd_error_code(err) == ND_NOT_FOUND) {
         nd_error_free(err);
         return not_readable(rec->id, "none");
@@ -204,6 +210,7 @@ nd_container_logs(struct nd_containers *cs, const char *ns,
     ND_AUTO(nd_group_endp) struct nd_group *group = NULL;
     struct nd_output_format format = {.timestamps = req->timestamps};
     struct nd_log_config config;
+    struct nd_error *err, *gone;
     struct nd_store *store;
     record *rec;
 
@@ -211,12 +218,19 @@ nd_container_logs(struct nd_containers *cs, const char *ns,
     ND_TRY(nd_container_find(cs, ns, req->container, arena, &rec));
     ND_TRY(nd_containers_store(cs, &store));
     ND_TRY(nd_state_new(store, ns, rec->id, &state));
-    ND_TRY(check_driver(rec, state, arena, &config));
+    ND_TRY(check_driver(cs, ns, rec, state, arena, &config));
     if (req->details)
         format.details = make_details(rec, &config, arena);
     out = nd_output_new(sink, &format);
     exit.id = rec->id;
     group = nd_group_begin("logs", 0);
     ND_TRY(watch_end(&exit, group, state, arena, req->follow));
-    return read_log(cs, state, req, &exit, out);
+    err = read_log(cs, state, req, &exit, out);
+    if (nd_error_code(err) != ND_NOT_FOUND)
+        return err;
+    gone = nd_container_still_there(cs, ns, rec->id);
+    if (gone == NULL)
+        return err;
+    nd_error_free(err);
+    return gone;
 }

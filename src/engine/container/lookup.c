@@ -153,6 +153,17 @@ nd_container_find_locked(struct nd_containers *cs, const char *ns, const char *t
 }
 
 struct nd_error *
+nd_container_still_there(struct nd_containers *cs, const char *ns, const char *id)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
+    record *rec;
+
+    ND_TRY(nd_hold_lock(cs, ns, id, &hold));
+    return find_exact(cs, ns, id, arena, &rec);
+}
+
+struct nd_error *
 nd_container_name_owner(struct nd_containers *cs, const char *ns, const char *name,
                         struct nd_arena *arena, char **ret)
 {
