@@ -245,8 +245,8 @@ find_by_id(struct nd_host *host, const char *ns, struct nd_str hex, struct nd_ar
     return NULL;
 }
 
-static struct nd_error *
-not_found(struct nd_str given)
+struct nd_error *
+nd_record_not_found(struct nd_str given)
 {
     struct nd_error *err = nd_error_new(ND_NOT_FOUND, "no such image: %.*s", ND_STR_ARG(given));
 
@@ -268,11 +268,11 @@ nd_record_find(struct nd_host *host, const char *ns, struct nd_str given, struct
         if (nd_error_code(err) != ND_NOT_FOUND)
             return nd_error_reason(err, "IMAGE_REFERENCE_INVALID");
         nd_error_free(err);
-        return not_found(given);
+        return nd_record_not_found(given);
     }
     nd_error_free(err);
     ND_TRY(find_by_id(host, ns, hex, arena, ret));
-    return ret->n > 0 ? NULL : not_found(given);
+    return ret->n > 0 ? NULL : nd_record_not_found(given);
 }
 
 struct nd_error *

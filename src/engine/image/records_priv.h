@@ -38,6 +38,9 @@ struct nd_error *nd_record_find(struct nd_host *host, const char *ns, struct nd_
                                 struct nd_arena *arena,
                                 struct nd_found_images *ret) ND_CHECK_RESULT;
 
+/* The error of that, for whoever finds out later. */
+struct nd_error *nd_record_not_found(struct nd_str given) ND_NEW_ERROR;
+
 /* The same for a field of a request, which is named when what it says can be no image. */
 struct nd_error *nd_record_find_field(struct nd_host *host, const char *ns, const char *field,
                                       struct nd_str given, struct nd_arena *arena,

@@ -182,8 +182,15 @@ nd_image_remove(struct nd_host *host, const char *ns, const Pb__ImageServiceRemo
                             "IMAGE_IN_USE"),
             "remove one of them by its name, or all with --force");
     rsp->untagged = nd_arena_new_array(arena, found.n, char *);
-    for (size_t i = 0; i < found.n; i++)
-        ND_TRY(remove_one(host, ns, req, found.images[i], arena, rsp));
+    for (size_t i = 0; i < found.n; i++) {
+        struct nd_error *err = remove_one(host, ns, req, found.images[i], arena, rsp);
+
+        if (nd_error_code(err) != ND_NOT_FOUND)
+            ND_TRY(err);
+        nd_error_free(err); /* somebody else was quicker */
+    }
+    if (rsp->n_untagged == 0)
+        return nd_record_not_found(nd_str(req->image));
     ND_TRY(is_shared(host, ns, found.images[0]->target->digest, arena, &shared));
     if (!shared) {
         rsp->deleted = nd_arena_new_array(arena, 1, char *);
