@@ -8,6 +8,9 @@
  * been tried to an end once: one that cannot be recovered (a broken disk) must not keep everything else
  * from being served, nor the others from being tried, so only an attempt takes a place. While containerd cannot be reached the gate is open too, because calls fail by
  * themselves then, and it closes again only for those jobs that were never tried with it.
+ *
+ * A call that a daemon made just before it was killed is not over with it: containerd finishes what it has
+ * begun, and a busy host may begin late. So what was being made is looked for again when the gate is open.
  */
 
 #include "operation/recovery.h"
@@ -21,13 +24,15 @@
 #define RETRY_MIN_NS (100 * ND_MILLISECOND)
 #define RETRY_MAX_NS (30 * ND_SECOND)
 #define TRY_NS       (120 * ND_SECOND) /* one attempt */
-#define WIDTH        32u               /* attempts at once */
+#define LATE_MIN_NS  (250 * ND_MILLISECOND)
+#define LATE_MAX_NS  (2 * ND_SECOND)
+#define WIDTH        32u /* attempts at once */
 
 struct recoverer {
     const char *kind;
     nd_recover_fn *fn;
     void *arg;
-    bool patient;
+    bool patient, making;
 };
 
 struct nd_recovery {
@@ -73,13 +78,19 @@ add_recoverer(struct nd_recovery *r, struct recoverer recoverer)
 void
 nd_recovery_add(struct nd_recovery *r, const char *kind, nd_recover_fn *fn, void *arg)
 {
-    add_recoverer(r, (struct recoverer){kind, fn, arg, false});
+    add_recoverer(r, (struct recoverer){.kind = kind, .fn = fn, .arg = arg});
 }
 
 void
 nd_recovery_add_patient(struct nd_recovery *r, const char *kind, nd_recover_fn *fn, void *arg)
 {
-    add_recoverer(r, (struct recoverer){kind, fn, arg, true});
+    add_recoverer(r, (struct recoverer){.kind = kind, .fn = fn, .arg = arg, .patient = true});
+}
+
+void
+nd_recovery_add_making(struct nd_recovery *r, const char *kind, nd_recover_fn *fn, void *arg)
+{
+    add_recoverer(r, (struct recoverer){.kind = kind, .fn = fn, .arg = arg, .making = true});
 }
 
 static const struct recoverer *
@@ -106,7 +117,7 @@ set_blocked(struct job *job, bool blocked)
 {
     struct nd_recovery *r = job->recovery;
 
-    if (job->blocked == blocked)
+    if (job->blocked == blocked || !job->untried)
         return;
     job->blocked = blocked;
     r->n_blocked = blocked ? r->n_blocked + 1 : r->n_blocked - 1;
@@ -184,17 +195,15 @@ try_once(const struct job *job)
 }
 
 static struct nd_error *
-recover(void *arg)
+try_until_done(struct job *job)
 {
-    ND_AUTO(free_job) struct job *job = arg;
     int64_t pause_ns = RETRY_MIN_NS;
 
-    nd_doing("recover");
     for (;;) {
         ND_AUTO(nd_error_freep) struct nd_error *err = try_once(job);
 
         if (err == NULL)
-            break;
+            return NULL;
         ND_TRY(nd_ctx_check());
         if (nd_error_code(err) == ND_UNAVAILABLE) {
             set_blocked(job, true);
@@ -207,6 +216,29 @@ recover(void *arg)
         ND_TRY(nd_fiber_sleep(pause_ns));
         pause_ns = ND_MIN(2 * pause_ns, RETRY_MAX_NS);
     }
+}
+
+/* What arrives late goes as well; nobody is held up by that. Nothing arrives from before a boot. */
+static struct nd_error *
+look_again(struct job *job)
+{
+    mark_tried(job);
+    for (int64_t pause_ns = LATE_MIN_NS; pause_ns <= LATE_MAX_NS; pause_ns *= 2) {
+        ND_TRY(nd_fiber_sleep(pause_ns));
+        ND_TRY(try_until_done(job));
+    }
+    return NULL;
+}
+
+static struct nd_error *
+recover(void *arg)
+{
+    ND_AUTO(free_job) struct job *job = arg;
+
+    nd_doing("recover");
+    ND_TRY(try_until_done(job));
+    if (job->left == NULL && job->intent.same_boot && job->recoverer->making)
+        ND_TRY(look_again(job));
     nd_info("recovered", ND_KV("kind", job->intent.kind), ND_KV("object", job->intent.object),
             ND_KV("ns", job->intent.ns));
     return forget(job);

@@ -243,6 +243,29 @@ IN_REAL_LOOP(what_a_dead_daemon_left_is_recovered_before_anybody_is_served)
     return NULL;
 }
 
+IN_REAL_LOOP(what_was_being_made_is_looked_for_again_and_holds_nobody_up)
+{
+    ND_AUTO(bench_end) struct bench b = bench_begin();
+    ND_AUTO(nd_recovery_freep) struct nd_recovery *r = NULL;
+    struct healer h = {0};
+
+    die_in_the_middle(&b, &make);
+    r = nd_recovery_new(b.host);
+    nd_recovery_add_making(r, "test.make", heal, &h);
+    {
+        ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("recovery", 0);
+
+        ND_TRY(nd_group_spawn(group, nd_recovery_run, r));
+        ND_TRY(nd_recovery_wait(r));
+        assert_string_equal(h.healed, "test.make/a1 ");
+        ND_TRY(nd_cond_wait(&h.changed));
+        assert_string_equal(h.healed, "test.make/a1 test.make/a1 ");
+    }
+    bench_reopen(&b);
+    assert_int_equal(count_of_the_dead(b.host), 1); /* not forgotten before it is certain */
+    return NULL;
+}
+
 IN_REAL_LOOP(the_gate_is_closed_until_the_dead_are_known)
 {
     ND_AUTO(bench_end) struct bench b = bench_begin();
@@ -399,6 +422,7 @@ main(void)
         cmocka_unit_test(a_change_that_was_not_ready_changes_nothing),
         cmocka_unit_test(a_change_is_undone_before_it_is_decided_and_goes_on_afterwards),
         cmocka_unit_test(what_a_dead_daemon_left_is_recovered_before_anybody_is_served),
+        cmocka_unit_test(what_was_being_made_is_looked_for_again_and_holds_nobody_up),
         cmocka_unit_test(the_gate_is_closed_until_the_dead_are_known),
         cmocka_unit_test(nobody_is_held_up_while_containerd_is_away),
         cmocka_unit_test(what_takes_long_by_its_nature_holds_nobody_up),

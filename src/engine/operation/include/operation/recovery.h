@@ -29,6 +29,14 @@ void nd_recovery_add(struct nd_recovery *recovery, const char *kind, nd_recover_
 void nd_recovery_add_patient(struct nd_recovery *recovery, const char *kind, nd_recover_fn *fn,
                              void *arg);
 
+/*
+ * The same for what makes an object that is nobody else's: taken back once before anybody is served, and
+ * again for some seconds. What the dead daemon asked of containerd last may be under way still, and arrive
+ * after nothing was found of it.
+ */
+void nd_recovery_add_making(struct nd_recovery *recovery, const char *kind, nd_recover_fn *fn,
+                            void *arg);
+
 /* Recover, then wait for what is left by this process. Runs until cancelled: for a group of the server. */
 struct nd_error *nd_recovery_run(void *recovery) ND_CHECK_RESULT;
 
