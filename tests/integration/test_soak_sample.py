@@ -1,5 +1,6 @@
 """A hundredth of the soak tests, in every run of the tests."""
 
+import os
 import sys
 
 import pytest
@@ -14,6 +15,7 @@ import exec_pipe  # noqa: E402
 import kill_daemon  # noqa: E402
 import logs_exact  # noqa: E402
 import long_running  # noqa: E402
+import model  # noqa: E402
 import transport_flat  # noqa: E402
 
 MIB = 1 << 20
@@ -51,3 +53,10 @@ def test_a_daemon_that_is_killed_under_busy_containers(own, tmp_path):
 @pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "tls"])
 def test_the_transport_does_not_grow(tls):
     assert transport_flat.run(host.BUILD, 5, 4711, tls) is None
+
+
+def test_an_order_explains_what_many_clients_saw(api_modules, images):
+    """Another seed in each run: its number is in what is printed."""
+    wrong = model.run(api_modules, host.BUILD, images, model.Size(200, names=10, clients=8, kills=2,
+                      containerd_kills=0), os.getpid(), print)
+    assert not wrong, "\n".join(wrong)

@@ -92,9 +92,9 @@ class Ran:
 class Api:
     """A channel and the stubs of every service on it."""
 
-    def __init__(self, modules, target, credentials=None):
+    def __init__(self, modules, target, credentials=None, options=()):
         options = [("grpc.max_receive_message_length", 16 << 20),
-                   ("grpc.enable_http_proxy", 0)]
+                   ("grpc.enable_http_proxy", 0), *options]
         target = target.removeprefix("tcp://")
         if target.startswith("unix://"):
             target = "unix:" + target.removeprefix("unix://")
