@@ -29,7 +29,7 @@ container_create(struct nd_call *call, const void *in, void *out)
     ND_TRY(nd_services_namespace(call, &ns));
     if (req->config == NULL)
         return nd_error_field("config", "is missing");
-    ND_TRY(nd_services_request(call, ns, req->request_id, req, &request));
+    ND_TRY(nd_services_request(call, ns, req->request_id, req, rsp.base.descriptor, &request));
     if (request.is_repeated) {
         ND_TRY(nd_services_repeat(call, &request, rsp.base.descriptor, &before));
         return nd_call_send(call, before);

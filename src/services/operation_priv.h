@@ -24,10 +24,11 @@ struct nd_error *nd_services_operation_header(struct nd_call *call, const char *
 
 /*
  * Begin the request of a mutation that has a request id: see operation/request.h. `message` is the request,
- * whose id is `id`. Context: fiber.
+ * whose id is `id`, `answer` the type of what is remembered. Context: fiber.
  */
 struct nd_error *nd_services_request(struct nd_call *call, const char *ns, const char *id,
-                                     const void *message, struct nd_request *ret) ND_CHECK_RESULT;
+                                     const void *message, const ProtobufCMessageDescriptor *answer,
+                                     struct nd_request *ret) ND_CHECK_RESULT;
 
 /* The answer that was given before. */
 struct nd_error *nd_services_repeat(struct nd_call *call, const struct nd_request *request,

@@ -9,13 +9,14 @@
 
 struct nd_error *
 nd_services_request(struct nd_call *call, const char *ns, const char *id, const void *message,
-                    struct nd_request *ret)
+                    const ProtobufCMessageDescriptor *answer, struct nd_request *ret)
 {
     const struct nd_request_spec spec = {.method = nd_call_method(call)->path,
                                          .ns = ns,
                                          .owner = nd_services_owner(call),
                                          .id = id,
-                                         .message = message};
+                                         .message = message,
+                                         .answer = answer};
 
     return nd_request_begin(nd_services_of(call)->operations, &spec, nd_call_arena(call), ret);
 }
@@ -41,7 +42,7 @@ nd_services_once(struct nd_call *call, const char *id, const void *in, void *out
     const char *ns;
 
     ND_TRY(nd_services_namespace(call, &ns));
-    ND_TRY(nd_services_request(call, ns, id, in, &request));
+    ND_TRY(nd_services_request(call, ns, id, in, type, &request));
     if (request.is_repeated) {
         ND_TRY(nd_services_repeat(call, &request, type, &before));
         memcpy(out, before, type->sizeof_message);

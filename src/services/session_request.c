@@ -146,7 +146,8 @@ nd_session_run(struct session *s, const struct nd_container_feed *feed)
     if (s->kind->request == NULL)
         return s->kind->engine(s, feed);
     message = s->kind->request(s, &id);
-    ND_TRY(nd_services_request(s->call, s->ns, id, message, &s->request));
+    ND_TRY(
+        nd_services_request(s->call, s->ns, id, message, &pb__run_result__descriptor, &s->request));
     if (s->request.is_repeated)
         return repeat(s, feed);
     err = s->kind->engine(s, feed);

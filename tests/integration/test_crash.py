@@ -102,6 +102,62 @@ def test_answer_that_cannot_be_remembered_takes_everything_back(bench, point, ac
     assert bench.settle(before) == ""
 
 
+@pytest.mark.parametrize("point", ["change.settled#1", "request.end#1"])
+@pytest.mark.parametrize("what", ["start", "stop", "kill", "rename", "remove"])
+def test_what_was_done_before_the_answer_is_answered_when_it_is_sent_again(bench, what, point):
+    """By the recovery, which finishes it: it is not done twice, and not refused as impossible."""
+    before, api, m = bench.look(), bench.api.container, bench.ns.m.container
+    args = ("echo", "started") if what == "start" else crash.FOREVER
+    container = bench.ns.create(*args, name="before")
+    if what in ("stop", "kill"):
+        bench.ns.start(container)
+    request_id = f"done-{what}-{point}"
+    method, request = {
+        "start": (api.Start, m.StartOptions(container="before", request_id=request_id)),
+        "stop": (api.Stop, m.ContainerServiceStopRequest(container="before", timeout=0,
+                                                         request_id=request_id)),
+        "kill": (api.Kill, m.ContainerServiceKillRequest(container="before",
+                                                         request_id=request_id)),
+        "rename": (api.Rename, m.ContainerServiceRenameRequest(
+            container="before", new_name="after", request_id=request_id)),
+        "remove": (api.Remove, m.ContainerServiceRemoveRequest(container="before",
+                                                               request_id=request_id)),
+    }[what]
+
+    def go():
+        if what != "start":
+            return bench.ns.call(method, request).container_id
+        message = m.ContainerServiceStartRequest(options=request)
+        return bench.ns.collect(bench.ns.call(method, iter([message]))).id
+    bench.ns.fault = f"{point}=kill"
+    with pytest.raises(grpc.RpcError):
+        go()
+    bench.restart()
+    assert [go() for _ in range(2)] == [container] * 2
+    if what == "start":
+        assert bench.ns.logs(container)[0] == b"started\n"
+    assert [c.name for c in bench.ns.list(all=True)] == {"rename": ["after"],
+                                                         "remove": []}.get(what, ["before"])
+    for left in bench.ns.list(all=True):
+        bench.ns.remove(left.id, force=True)
+    assert bench.settle(before) == ""
+
+
+def test_left_stop_with_the_earliest_time_outlives_the_daemon(bench):
+    before = bench.look()
+    done = bench.ns.run(*crash.FOREVER, detach=True)
+    request = bench.ns.m.container.ContainerServiceStopRequest(container=done.id)
+    for request.timeout in (3600, 3):
+        with pytest.raises(grpc.RpcError):
+            bench.ns.call(bench.api.container.Stop, request, timeout=0.3)
+    assert bench.ns.state(done.id) == bench.ns.m.container.CONTAINER_STATE_RUNNING
+    bench.box.daemon.process.kill()
+    bench.restart()
+    assert bench.ns.wait(done.id)[0].exit.code == 137
+    bench.ns.remove(done.id)
+    assert bench.settle(before) == ""
+
+
 @pytest.mark.parametrize("point", ["change.settled#1", "request.ended#1"])
 def test_command_line_asks_again_when_the_daemon_dies_under_it(bench, point):
     before = bench.look()

@@ -113,6 +113,14 @@ recover_create(struct recovering *r)
     return whole ? NULL : wipe(r->cs, r->intent, r->rec);
 }
 
+/* It has happened, and nobody takes it back. */
+static struct nd_error *
+finished(const struct recovering *r)
+{
+    *r->intent->done = true;
+    return NULL;
+}
+
 /* Without force only what does not run is removed, and that is looked at before anything is changed. */
 static struct nd_error *
 recover_remove(struct recovering *r)
@@ -120,13 +128,17 @@ recover_remove(struct recovering *r)
     task *t;
 
     ND_TRY(nd_task_get(r->cs, r->intent->ns, r->intent->object, r->arena, &t));
-    return nd_task_is_alive(t) ? NULL : wipe(r->cs, r->intent, r->rec);
+    if (nd_task_is_alive(t))
+        return NULL;
+    ND_TRY(wipe(r->cs, r->intent, r->rec));
+    return finished(r);
 }
 
 static struct nd_error *
 recover_forced_remove(struct recovering *r)
 {
-    return wipe(r->cs, r->intent, r->rec);
+    ND_TRY(wipe(r->cs, r->intent, r->rec));
+    return finished(r);
 }
 
 static struct nd_error *
@@ -164,10 +176,12 @@ recover_start(struct recovering *r)
     if (r->rec == NULL)
         return NULL;
     ND_TRY(nd_task_get(r->cs, r->intent->ns, r->intent->object, r->arena, &t));
-    if (nd_task_is_alive(t))
-        return note_start(r);
+    if (nd_task_is_alive(t)) {
+        ND_TRY(note_start(r));
+        return finished(r);
+    }
     if (t != NULL && t->status == CT_TASKS__STATUS__STOPPED)
-        return NULL;
+        return finished(r);
     ND_TRY(nd_task_delete(r->cs, r->intent->ns, r->intent->object));
     ND_TRY(nd_shims_end(r->intent->ns, r->intent->object));
     return unmount_shm(r);
@@ -185,8 +199,10 @@ recover_rename(struct recovering *r)
     const char *name = r->rec != NULL ? nd_container_record_name(r->rec) : "";
     struct nd_store *store;
 
-    if (r->rec != NULL && strcmp(name, names.new_name) == 0)
-        return nd_rename_finish(r->cs, intent->ns, intent->object, &names);
+    if (r->rec != NULL && strcmp(name, names.new_name) == 0) {
+        ND_TRY(nd_rename_finish(r->cs, intent->ns, intent->object, &names));
+        return finished(r);
+    }
     ND_TRY(nd_containers_store(r->cs, &store));
     if (r->rec == NULL) /* removed since, by its name at that time */
         return nd_names_release_all(store, intent->ns, intent->object);
@@ -201,7 +217,8 @@ recover_rename(struct recovering *r)
 static struct nd_error *
 recover_kill(struct recovering *r)
 {
-    return nd_kill_again(r->cs, r->intent, r->rec);
+    ND_TRY(nd_kill_again(r->cs, r->intent, r->rec));
+    return finished(r);
 }
 
 static struct nd_error *

@@ -348,56 +348,61 @@ ask_again(struct stopping *s, bool *ret_ended)
 }
 
 /*
- * A stop that nobody waits for. One for each process, however many are begun and left: it goes by the earliest
- * of their times.
+ * A stop that nobody waits for. One for each process, however many are begun and left: that with the earliest
+ * time, because its intent is the one that is still there when this daemon dies, or its try fails.
  */
 struct finishing {
     struct nd_map *stops;
     char *key;
     int64_t until_ms;
+    bool superseded;
 };
 
 static void
 end_finishing(struct finishing *f)
 {
-    if (f->key != NULL)
+    if (f->key != NULL && !f->superseded)
         (void)nd_map_take(f->stops, nd_str(f->key));
     nd_free(f->key);
 }
 
-/* Whether another one does it, which knows of our time then. */
+static bool
+is_earlier(int64_t until_ms, int64_t other_ms)
+{
+    return until_ms != ENDING_IN_ITS_TIME &&
+           (other_ms == ENDING_IN_ITS_TIME || until_ms < other_ms);
+}
+
+/* Whether another one does it, as soon or sooner. */
 static bool
 is_finished_by_another(struct finishing *f)
 {
     struct finishing *other = nd_map_find(f->stops, nd_str(f->key));
 
-    if (other == NULL) {
-        nd_map_set(f->stops, nd_str(f->key), f);
-        return false;
-    }
-    nd_free(ND_TAKE(f->key));
-    if (other->until_ms == ENDING_IN_ITS_TIME ||
-        (f->until_ms != ENDING_IN_ITS_TIME && f->until_ms < other->until_ms))
-        other->until_ms = f->until_ms;
-    return true;
+    f->superseded = other != NULL && !is_earlier(f->until_ms, other->until_ms);
+    if (f->superseded)
+        return true;
+    if (other != NULL)
+        other->superseded = true;
+    nd_map_set(f->stops, nd_str(f->key), f);
+    return false;
 }
 
-/* In pieces, because the time may be made shorter. */
+/* In pieces, because another one may take its place. */
 static struct nd_error *
 wait_until(struct stopping *s, const struct finishing *f, bool *ret_ended)
 {
     for (;;) {
-        const struct ending ending = {.until_ms = f->until_ms};
-        int64_t left_ns = remaining_ns(&ending);
+        int64_t left_ns = remaining_ns(&s->ending);
 
         ND_TRY(wait_for_end(s, ND_MIN(left_ns, PIECE_NS), ret_ended));
-        if (*ret_ended || left_ns <= PIECE_NS)
+        if (*ret_ended || f->superseded || left_ns <= PIECE_NS)
             return NULL;
     }
 }
 
 static struct nd_error *
-finish(struct stopping *s)
+finish(struct stopping *s, bool *ret_done)
 {
     ND_AUTO(end_finishing)
     struct finishing f = {.stops = s->cs->stops, .until_ms = s->ending.until_ms};
@@ -409,7 +414,11 @@ finish(struct stopping *s)
     ND_TRY(ask_again(s, &ended));
     if (!ended)
         ND_TRY(wait_until(s, &f, &ended));
-    return wait_and_kill(s, ended, 0);
+    if (f.superseded)
+        return NULL;
+    ND_TRY(wait_and_kill(s, ended, 0));
+    *ret_done = true;
+    return NULL;
 }
 
 struct nd_error *
@@ -429,5 +438,5 @@ nd_recover_stop(void *containers, const struct nd_open_intent *intent)
         return NULL;
     }
     ND_TRY(err);
-    return finish(&s);
+    return finish(&s, intent->done);
 }

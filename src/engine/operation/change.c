@@ -20,11 +20,12 @@
 struct nd_error *
 nd_change_begin(struct nd_host *host, const struct nd_change_spec *spec, struct nd_change *ret)
 {
+    const struct nd_kept_intents *kept = nd_ctx_get(ND_CTX_OPERATION);
     const struct nd_intent_spec intent = {
         .kind = spec->kind,
         .ns = spec->ns,
         .object = spec->object,
-        .operation = "",
+        .operation = kept != NULL ? kept->note : "",
         .payload = spec->payload,
         .lazy = spec->lazy,
     };

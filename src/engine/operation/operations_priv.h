@@ -8,6 +8,8 @@
 #include "fiber/group.h"
 #include "fiber/sync.h"
 #include "operation/operations.h"
+#include "state/intents.h"
+#include "state/limits.h"
 #include "state/outcomes.h"
 
 #define OPERATION_ID_BYTES 16
@@ -38,6 +40,14 @@ struct nd_operations {
     struct nd_map *running; /* by id */
     uint64_t n_begun;       /* with requests */
 };
+
+/* For the intents of a request; "" when a recovery cannot know its answer. */
+const char *nd_request_note(const struct nd_outcome *o, const ProtobufCMessageDescriptor *answer,
+                            struct nd_arena *arena);
+
+/* The intent was finished: so was the request of its note. Submits. */
+struct nd_error *nd_request_recovered(struct nd_host *host,
+                                      const struct nd_open_intent *intent) ND_CHECK_RESULT;
 
 /* Wall-clock time, since 1970. */
 int64_t nd_operations_now_ms(void);

@@ -21,6 +21,8 @@
 #include "fiber/group.h"
 #include "fiber/sync.h"
 
+#include "operations_priv.h"
+
 #define RETRY_MIN_NS (100 * ND_MILLISECOND)
 #define RETRY_MAX_NS (30 * ND_SECOND)
 #define TRY_NS       (120 * ND_SECOND) /* one attempt */
@@ -110,6 +112,7 @@ struct job {
     const struct recoverer *recoverer; /* NULL: nobody knows how */
     struct nd_intent *left;            /* of this process; NULL: of a dead one */
     bool untried, blocked;             /* counted in the recovery */
+    bool done;                         /* finished, and not taken back */
 };
 
 static void
@@ -146,9 +149,23 @@ free_job(struct job **job)
     nd_free(*job);
 }
 
+static void
+remember_answer(const struct job *job)
+{
+    ND_AUTO(nd_error_freep)
+    struct nd_error *err = nd_request_recovered(job->recovery->host, &job->intent);
+
+    if (err != NULL)
+        nd_warn("the answer to a request is not remembered", ND_KV("kind", job->intent.kind),
+                ND_KV("object", job->intent.object), ND_KV("error", err));
+}
+
+/* In one commit with its answer, where somebody may ask for it: no suspension. */
 static struct nd_error *
 forget(struct job *job)
 {
+    if (job->done)
+        remember_answer(job);
     if (job->left == NULL)
         return nd_intent_forget(nd_host_ledger(job->recovery->host), job->intent.seq);
     nd_intent_drop(ND_TAKE(job->left), false);
@@ -251,6 +268,7 @@ new_job(struct nd_recovery *r, const struct nd_open_intent *intent)
 
     job->recovery = r;
     job->intent = *intent;
+    job->intent.done = &job->done;
     job->recoverer = find_recoverer(r, intent->kind);
     return job;
 }

@@ -95,6 +95,7 @@ prepare(const struct nd_request_spec *spec, struct nd_str digest, struct nd_aren
         .message = "",
         .reason = "",
     };
+    ret->kept.note = nd_request_note(&ret->outcome, spec->answer, arena);
     nd_ctx_set(ND_CTX_OPERATION, &ret->kept);
 }
 

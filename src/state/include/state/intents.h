@@ -87,6 +87,7 @@ struct nd_open_intent {
     unsigned step;
     struct nd_str payload; /* with a NUL behind it */
     bool same_boot;        /* the kernel has not started again since */
+    bool *done; /* for who recovers it: to be set when it was not taken back, but finished */
 };
 
 /* What it says; lives as long as the intent. */

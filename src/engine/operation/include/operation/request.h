@@ -16,7 +16,8 @@
  * What succeeded is remembered, and what failed and all the same left something that is to stay. After another
  * failure the same id tries again. The ends of the changes that were made in between are committed together
  * with the answer, so that a daemon which dies between the two has neither; and when that cannot be written,
- * what was made is taken back.
+ * what was made is taken back. What rolls forward is finished then, and the answer is remembered by the
+ * recovery.
  *
  * A long call is answered when its work is done and its client goes on to listen: nd_request_end() comes then,
  * and nd_request_update() adds what became known since.
@@ -32,14 +33,16 @@ struct nd_request_spec {
     const char *method; /* static text */
     const char *ns;
     const char *owner;
-    const char *id;      /* "" is none: nothing is remembered */
-    const void *message; /* the request: another one with this id is refused */
+    const char *id;                           /* "" is none: nothing is remembered */
+    const void *message;                      /* the request: another one with this id is refused */
+    const ProtobufCMessageDescriptor *answer; /* its type; NULL: no recovery can give one */
 };
 
 /* Intents of changes that are done, to be dropped with the answer. */
 struct nd_kept_intents {
     struct nd_intent *at[4];
     size_t n;
+    const char *note; /* of the request, for its intents */
 };
 
 struct nd_request {
