@@ -62,6 +62,7 @@ struct logger {
     bool has_read;         /* some output */
     bool forked;           /* nobody waits for us any more */
     int64_t drained_at_ns; /* when the ended container's pipes are given up; 0: it has not ended */
+    int64_t turned_at_ns;  /* the turn before, since then */
     bool is_closing;       /* they are: what they held then is read, and no more */
     size_t out_len;
     char out[ND_LOGGER_OUT_BYTES];
@@ -228,7 +229,7 @@ is_unborn(const struct logger *l)
 /* For poll(): until the next beginning of a line is old, or the next try to tell of a loss, or the
  * next question about the container or a session. */
 static int
-wait_ms(const struct logger *l)
+wait_ms(const struct logger *l, bool held_up)
 {
     int64_t now_ns = nd_mono_now().ns, wait_ns = hub_wait_ns(&l->hub, now_ns);
 
@@ -245,7 +246,7 @@ wait_ms(const struct logger *l)
     if (is_unborn(l))
         wait_ns = ND_MIN(wait_ns, ND_HELPER_UNBORN_NS);
     if (l->drained_at_ns != 0)
-        wait_ns = ND_MIN(wait_ns, l->drained_at_ns - now_ns);
+        wait_ns = ND_MIN(wait_ns, held_up ? ND_LOGGER_DRAIN_NS : ND_LOGGER_DRAIN_TURN_NS);
     if (wait_ns == INT64_MAX)
         return -1;
     return wait_ns > 0 ? (int)(ND_MIN(wait_ns, ND_HOUR) / ND_MILLISECOND) + 1 : 0;
@@ -279,10 +280,7 @@ outlive_the_shim(struct logger *l)
         _exit(0);
 }
 
-/*
- * The time is over, but it need not have been ours: we may have been stopped, or waited for the disk. So what
- * the pipes hold now is read to its end. Whether there is anything.
- */
+/* The time is over, and somebody may be writing for ever: what the pipes hold now is read. Whether there is any. */
 static bool
 has_rest(struct logger *l)
 {
@@ -303,6 +301,22 @@ has_rest(struct logger *l)
 }
 
 /*
+ * Begin to wait for the end of the pipes, or go on with it. Time that was not ours does not count: we may have
+ * been stopped, or waited for the disk.
+ */
+static void
+wait_for_drain(struct logger *l, int64_t now_ns, bool anew)
+{
+    int64_t late_ns = now_ns - l->turned_at_ns - 2 * ND_LOGGER_DRAIN_TURN_NS;
+
+    if (l->drained_at_ns == 0 || anew)
+        l->drained_at_ns = now_ns + ND_LOGGER_DRAIN_NS;
+    else if (late_ns > 0)
+        l->drained_at_ns += late_ns;
+    l->turned_at_ns = now_ns;
+}
+
+/*
  * The process has ended: what the pipes hold is read, then they end, though others hold them. A FIFO that
  * is empty says nothing, the shim may still be copying to it: it ends, or the time is over.
  */
@@ -314,8 +328,7 @@ end_with_process(struct logger *l, bool quiet, bool held_up)
 
     if (held_up)
         outlive_the_shim(l);
-    if (l->drained_at_ns == 0 || held_up)
-        l->drained_at_ns = now_ns + ND_LOGGER_DRAIN_NS;
+    wait_for_drain(l, now_ns, held_up);
     if (held_up || (!drained && (now_ns < l->drained_at_ns || has_rest(l))))
         return;
     end_all_streams(l);
@@ -341,7 +354,7 @@ patience_ms(const struct logger *l, bool ended, bool held_up)
 {
     bool waits = !ended || held_up || (!l->setup.by_shim && l->drained_at_ns != 0);
 
-    return waits && !(ended && l->hub.never_started) ? wait_ms(l) : 0;
+    return waits && !(ended && l->hub.never_started) ? wait_ms(l, held_up) : 0;
 }
 
 /* One turn. False when both streams have ended. */

@@ -28,7 +28,8 @@
 
 /* After the end of the container: how long its pipes are read at most. Only processes in the host's
  * process namespace can still write then. */
-#define ND_LOGGER_DRAIN_NS (2 * ND_SECOND)
+#define ND_LOGGER_DRAIN_NS      (2 * ND_SECOND)
+#define ND_LOGGER_DRAIN_TURN_NS (100 * ND_MILLISECOND) /* a turn meanwhile, at most */
 
 #define ND_LOGGER_SIZE_DEFAULT  (UINT64_C(100) * 1024 * 1024) /* of one log file; option max-size */
 #define ND_LOGGER_FILES_DEFAULT 2u     /* the current one and what was rotated; option max-file */
