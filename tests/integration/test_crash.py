@@ -143,6 +143,25 @@ def test_what_was_done_before_the_answer_is_answered_when_it_is_sent_again(bench
     assert bench.settle(before) == ""
 
 
+def test_removal_that_was_cut_off_spares_who_has_the_id_since(bench):
+    """Other programs choose ids, and may use one again before the daemon is back."""
+    before, ctr = bench.look(), bench.box.containerd.ctr
+
+    def run():
+        ctr("run", "-d", "docker.io/library/busybox:latest", "chosen", *crash.FOREVER,
+            namespace=bench.ns.name)
+    run()
+    bench.ns.fault = "containers.v1.Containers/Delete done#1=kill"
+    with pytest.raises(grpc.RpcError):
+        bench.ns.remove("chosen", force=True)
+    ctr("snapshots", "rm", "chosen", namespace=bench.ns.name, check=False)
+    run()
+    bench.restart()
+    assert bench.ns.state("chosen") == bench.ns.m.container.CONTAINER_STATE_RUNNING
+    bench.ns.remove("chosen", force=True)
+    assert bench.settle(before) == ""
+
+
 def test_left_stop_with_the_earliest_time_outlives_the_daemon(bench):
     before = bench.look()
     done = bench.ns.run(*crash.FOREVER, detach=True)

@@ -6,10 +6,12 @@
 #include "operation/change.h"
 
 /* The payload is the snapshotter, where nothing else is said. */
-#define CHANGE_CREATE        "container.create" /* create and run */
+#define CHANGE_CREATE "container.create" /* create and run */
+#define CHANGE_VIEW   "snapshot.view"    /* the object is its key */
+
+/* The snapshotter, newline, nd_container_record_birth(): another one may have the id by then. */
 #define CHANGE_REMOVE        "container.remove" /* only what does not run */
 #define CHANGE_REMOVE_FORCED "container.remove.forced"
-#define CHANGE_VIEW          "snapshot.view" /* the object is its key */
 
 #define CHANGE_RENAME "container.rename" /* new name, newline, old name */
 #define CHANGE_STOP   "container.stop"   /* struct ending, stop_priv.h */

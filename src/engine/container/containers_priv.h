@@ -146,6 +146,9 @@ bool nd_container_record_label_is(const record *rec, const char *key, const char
 /* The name by its label; "" without one. */
 const char *nd_container_record_name(const record *rec);
 
+/* When it was made, as a text: tells it from another one with its id. */
+const char *nd_container_record_birth(const record *rec, struct nd_arena *arena);
+
 /* The run spec, decoded; freed with the arena. Fails: ND_DATA_LOSS. */
 struct nd_error *nd_container_record_spec(const record *rec, struct nd_arena *arena,
                                           const struct nd_json **ret) ND_CHECK_RESULT;

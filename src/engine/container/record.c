@@ -38,6 +38,14 @@ nd_container_record_name(const record *rec)
     return name != NULL ? name : "";
 }
 
+const char *
+nd_container_record_birth(const record *rec, struct nd_arena *arena)
+{
+    struct nd_wall at = nd_wall_of(rec->created_at);
+
+    return nd_arena_printf(arena, "%lld.%09ld", (long long)at.sec, (long)at.nsec);
+}
+
 static void
 free_json(void *json)
 {

@@ -54,6 +54,8 @@ static struct nd_error *
 wipe(struct nd_containers *cs, const struct nd_open_intent *intent, const record *rec)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    const char *snapshotter =
+        nd_arena_str(arena, nd_str_sub(intent->payload, 0, nd_str_find(intent->payload, '\n')));
     task *t;
 
     ND_TRY(nd_task_get(cs, intent->ns, intent->object, arena, &t));
@@ -61,8 +63,8 @@ wipe(struct nd_containers *cs, const struct nd_open_intent *intent, const record
     ND_TRY(nd_shims_end(intent->ns, intent->object));
     if (rec != NULL)
         ND_TRY(nd_remove_all_of(cs, intent->ns, rec));
-    if (intent->payload.len > 0)
-        ND_TRY(nd_snapshot_remove(cs, intent->ns, intent->payload.ptr, intent->object));
+    if (snapshotter[0] != '\0')
+        ND_TRY(nd_snapshot_remove(cs, intent->ns, snapshotter, intent->object));
     return sweep_files(cs, intent->ns, intent->object);
 }
 
@@ -121,6 +123,17 @@ finished(const struct recovering *r)
     return NULL;
 }
 
+/* Programs that choose ids may have made another one since: all that is found by the id is its. */
+static bool
+is_another(const struct recovering *r)
+{
+    size_t newline = nd_str_find(r->intent->payload, '\n');
+
+    return r->rec != NULL && newline != SIZE_MAX &&
+           !nd_str_eqz(nd_str_from(r->intent->payload, newline + 1),
+                       nd_container_record_birth(r->rec, r->arena));
+}
+
 /* Without force only what does not run is removed, and that is looked at before anything is changed. */
 static struct nd_error *
 recover_remove(struct recovering *r)
@@ -128,16 +141,19 @@ recover_remove(struct recovering *r)
     task *t;
 
     ND_TRY(nd_task_get(r->cs, r->intent->ns, r->intent->object, r->arena, &t));
-    if (nd_task_is_alive(t))
-        return NULL;
-    ND_TRY(wipe(r->cs, r->intent, r->rec));
+    if (!is_another(r)) {
+        if (nd_task_is_alive(t))
+            return NULL;
+        ND_TRY(wipe(r->cs, r->intent, r->rec));
+    }
     return finished(r);
 }
 
 static struct nd_error *
 recover_forced_remove(struct recovering *r)
 {
-    ND_TRY(wipe(r->cs, r->intent, r->rec));
+    if (!is_another(r))
+        ND_TRY(wipe(r->cs, r->intent, r->rec));
     return finished(r);
 }
 

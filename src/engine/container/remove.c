@@ -267,7 +267,8 @@ begin(const struct removal *r, bool force, struct nd_change *ret)
         .kind = force ? CHANGE_REMOVE_FORCED : CHANGE_REMOVE,
         .ns = r->ns,
         .object = r->rec->id,
-        .payload = nd_str(r->rec->snapshotter),
+        .payload = nd_str(nd_arena_printf(r->arena, "%s\n%s", r->rec->snapshotter,
+                                          nd_container_record_birth(r->rec, r->arena))),
         .forward = true,
         .lazy = nd_container_record_label_is(r->rec, LABEL_AUTO_REMOVE, "true"),
     };
