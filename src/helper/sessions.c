@@ -330,11 +330,45 @@ give_up(struct session *s, const struct spool *spools, int64_t now_ns)
     }
 }
 
+/* Of those who may be let go: not one for whom the process is to wait, nor one with input to be written. */
+static struct session *
+longest_away(struct session *sessions)
+{
+    struct session *found = NULL;
+
+    EACH_SESSION(s, sessions)
+    {
+        if (s->state == SESSION_AWAY && s->patience_ns != INT64_MAX && s->pending_len == 0 &&
+            (found == NULL || s->until_ns < found->until_ns))
+            found = s;
+    }
+    return found;
+}
+
+/* Who is away and may come back must not keep out who is here. */
+static void
+make_room(struct session *sessions)
+{
+    size_t n_free = 0;
+
+    EACH_SESSION(s, sessions)
+    n_free += s->state == SESSION_FREE;
+    while (n_free < ND_HELPER_SESSIONS_SPARE) {
+        struct session *s = longest_away(sessions);
+
+        if (s == NULL)
+            return;
+        forget(s);
+        n_free++;
+    }
+}
+
 void
 sessions_look(struct session *sessions, struct spool *spools, int64_t now_ns)
 {
     bool wanted[ND_WIRE_STREAMS] = {false};
 
+    make_room(sessions);
     EACH_SESSION(s, sessions)
     {
         if (due_ns(s, spools) <= now_ns) {

@@ -216,6 +216,31 @@ who_has_everything_is_owed_until_it_leaves(void **state)
     assert_false(session_is_owed(s));
 }
 
+static void
+who_is_away_longest_makes_room(void **state)
+{
+    struct table t;
+    struct session *first, *starter, *s = NULL;
+
+    (void)state;
+    init(&t);
+    starter = greet(&t, 100, ND_WIRE_FOR_EVER, 0);
+    session_lost(starter, 0);
+    first = greet(&t, 101, 1000, 0);
+    session_lost(first, 1);
+    for (uint8_t i = 2; i < 2 * ND_HELPER_SESSIONS_MAX; i++) {
+        s = greet(&t, i, 1000, i);
+        session_lost(s, i);
+        sessions_look(t.sessions, t.spools, i);
+    }
+    assert_int_equal(starter->state, SESSION_AWAY); /* the process waits for that one */
+    assert_int_equal(s->state, SESSION_AWAY);
+    s = greet(&t, 2 * ND_HELPER_SESSIONS_MAX - 1, 1000, 100);
+    assert_true(s->resumed);
+    s = greet(&t, 101, 1000, 100);
+    assert_false(s->resumed);
+}
+
 int
 main(void)
 {
@@ -226,6 +251,7 @@ main(void)
         cmocka_unit_test(coming_back_again_and_again_holds_nothing_up),
         cmocka_unit_test(a_byte_now_and_then_holds_nothing_up),
         cmocka_unit_test(who_acknowledges_a_good_piece_is_waited_for_anew),
+        cmocka_unit_test(who_is_away_longest_makes_room),
         cmocka_unit_test(who_has_everything_is_owed_until_it_leaves),
     };
 

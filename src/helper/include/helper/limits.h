@@ -38,14 +38,15 @@
 #define ND_LOGGER_PATH_MAX      4096u
 
 /* Those who are attached: sessions with and without a connection, and what is kept for them. */
-#define ND_HELPER_SESSIONS_MAX 32u
-#define ND_HELPER_SPOOL_BYTES  ((size_t)192 * 1024) /* of each output, while somebody is attached */
-#define ND_HELPER_STEP_BYTES   ((size_t)32 * 1024) /* who acknowledges so many is waited for anew */
-#define ND_HELPER_HOLD_MAX_NS  (5 * ND_MINUTE)     /* of a session whose connection broke */
-#define ND_HELPER_GREETING_NS  (5 * ND_SECOND)     /* from a connection to its HELLO */
+#define ND_HELPER_SESSIONS_MAX   32u
+#define ND_HELPER_SESSIONS_SPARE 8u /* kept free by letting go of those who are away longest */
+#define ND_HELPER_SPOOL_BYTES    ((size_t)192 * 1024) /* of each output, while somebody is attached */
+#define ND_HELPER_STEP_BYTES     ((size_t)32 * 1024) /* who acknowledges so many is waited for anew */
+#define ND_HELPER_HOLD_MAX_NS    (5 * ND_MINUTE)     /* of a session whose connection broke */
+#define ND_HELPER_GREETING_NS    (5 * ND_SECOND)     /* from a connection to its HELLO */
 /* Without anybody at the other end of anything: how often its folder is looked for. */
-#define ND_HELPER_LOOK_NS      (50 * ND_MILLISECOND)
+#define ND_HELPER_LOOK_NS        (50 * ND_MILLISECOND)
 /* The same before a first byte of output came: perhaps nothing was ever started. */
-#define ND_HELPER_UNBORN_NS    (10 * ND_SECOND)
+#define ND_HELPER_UNBORN_NS      (10 * ND_SECOND)
 
 #endif
