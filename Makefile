@@ -90,6 +90,7 @@ soak: build $(ASAN)/build.ninja ## Long tests in full: N runs and their output, 
 	@$(PYTHON) tests/soak/long_running.py --build $(BUILD)
 	@$(PYTHON) tests/soak/kill_daemon.py --build $(BUILD) -n $(SOAK_KILLS) --seed $(SEED)
 	@$(PYTHON) tests/soak/model.py --build $(BUILD) --seed $(SEED)
+	@$(PYTHON) tests/soak/failed_calls.py --build $(BUILD) --seed $(SEED)
 	@ninja -C $(ASAN) -j $(JOBS) nerdctl-grpcd
 	@$(PYTHON) tests/soak/crash_steps.py --build $(ASAN) --helper $(BUILD)/nerdctl-grpc-helper
 	@$(PYTHON) tests/soak/transport_flat.py --build $(BUILD) --seconds $(SOAK_SECONDS) --seed $(SEED) --tls

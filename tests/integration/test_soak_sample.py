@@ -12,6 +12,7 @@ sys.path.insert(0, str(host.ROOT / "tests/soak"))
 import attached_exact  # noqa: E402
 import cut_stream  # noqa: E402
 import exec_pipe  # noqa: E402
+import failed_calls  # noqa: E402
 import kill_daemon  # noqa: E402
 import logs_exact  # noqa: E402
 import long_running  # noqa: E402
@@ -59,4 +60,10 @@ def test_an_order_explains_what_many_clients_saw(api_modules, images):
     """Another seed in each run: its number is in what is printed."""
     wrong = model.run(api_modules, host.BUILD, images, model.Size(200, names=10, clients=8, kills=2,
                       containerd_kills=0), os.getpid(), print)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_calls_that_come_to_nothing_leave_nothing(api_modules, images):
+    """The streams of a command whose client vanished are kept for half a minute: that is for the long run."""
+    wrong = failed_calls.run(api_modules, host.BUILD, images, os.getpid(), 500, print, without=["cut exec"])
     assert not wrong, "\n".join(wrong)
