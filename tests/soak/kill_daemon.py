@@ -110,9 +110,11 @@ class Busy:
         return all((self.folder / f"{file}.out").stat().st_size > 0 for file in ("attach", "exec"))
 
     def follow(self):
-        """The log, from some lines before the end; whoever followed it has been cut off."""
+        """The log, from some lines before the end. Whoever followed it has been cut off, or asks again when
+        nothing had been said yet."""
         if self.follower is not None:
-            self.follower.wait(PATIENCE_SECONDS)
+            self.follower.kill()
+            self.follower.wait()
         name = f"logs{len(self.segments)}"
         self.segments.append(name)
         self.follower = self.remote(name, "logs", "-f", "--tail", str(OVERLAP_LINES), self.name)

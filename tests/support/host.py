@@ -269,6 +269,13 @@ def is_running(pid):
     return False
 
 
+def is_of_container(pid, container_id):
+    """Whether it runs for that container: a number in a file may be somebody else's by now."""
+    with contextlib.suppress(OSError):
+        return container_id in pathlib.Path(f"/proc/{pid}/cgroup").read_text() and is_running(pid)
+    return False
+
+
 def remove_cgroups(container_ids):
     """Cgroup folders that a killed shim has left."""
     for container_id in container_ids:
@@ -293,7 +300,7 @@ def wipe(folder):
     for bundle in bundles:
         with contextlib.suppress(OSError, ValueError):
             pid = int((bundle / "init.pid").read_text())
-            if is_running(pid):
+            if is_of_container(pid, bundle.name):
                 left.append(f"process {pid} of container {bundle.name}")
                 kill_pid(pid)
     for pid, words in processes_of(folder).items():

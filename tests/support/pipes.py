@@ -58,7 +58,8 @@ class Through:
         for thread in self.threads:
             thread.join()
         if code != 0:
-            return f"exit code {code}: {self.errors.decode(errors='replace')[-300:]}"
+            return (f"exit code {code} after {self.received} bytes: "
+                    f"{self.errors.decode(errors='replace')[-300:]}")
         if self.received != self.source.size:
             return f"{self.received} bytes came of {self.source.size}"
         if self.sha256.digest() != self.source.sha256.digest():

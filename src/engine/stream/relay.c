@@ -53,6 +53,12 @@ nd_relay_closep(struct nd_relay **relay)
 }
 
 static struct nd_error *
+not_there(void)
+{
+    return nd_error_new(ND_NOT_FOUND, "no helper serves the standard streams");
+}
+
+static struct nd_error *
 is_gone(void)
 {
     return nd_error_reason(
@@ -83,7 +89,7 @@ connect_to(const char *folder, int fd)
         errnum = connect_once(folder, fd);
     }
     if (errnum == ENOENT || errnum == ECONNREFUSED || errnum == ENOTDIR)
-        return nd_error_new(ND_NOT_FOUND, "no helper serves the standard streams");
+        return not_there();
     if (errnum != 0)
         return nd_error_errno(errnum, "connect to the helper in %s", folder);
     return NULL;
@@ -207,10 +213,12 @@ greet(struct nd_relay *relay, const struct nd_relay_options *options)
     return NULL;
 }
 
+/* One that ends just when somebody comes has gone before. */
 struct nd_error *
 nd_relay_open(const struct nd_relay_options *options, struct nd_relay **ret)
 {
     ND_AUTO(nd_relay_closep) struct nd_relay *relay = nd_new(struct nd_relay);
+    struct nd_error *err;
 
     relay->sender = -1;
     relay->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -220,7 +228,12 @@ nd_relay_open(const struct nd_relay_options *options, struct nd_relay **ret)
     relay->sender = fcntl(relay->fd, F_DUPFD_CLOEXEC, 3);
     if (relay->sender < 0)
         return nd_error_errno(errno, "make a socket");
-    ND_TRY(greet(relay, options));
+    err = greet(relay, options);
+    if (nd_error_code(err) == ND_UNAVAILABLE) {
+        nd_error_free(err);
+        return not_there();
+    }
+    ND_TRY(err);
     *ret = ND_TAKE(relay);
     return NULL;
 }

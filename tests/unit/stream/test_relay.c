@@ -244,7 +244,7 @@ IN_REAL_LOOP(helpers_that_talk_nonsense_are_an_error)
         size_t len;
         enum nd_code code;
     } cases[] = {
-        {"", 0, ND_UNAVAILABLE},
+        {"", 0, ND_NOT_FOUND},
         {"nonsense", 8, ND_INTERNAL},
         {"\0\0\0\x05\0\0\0\0\0\0\0\0\0\0\0\0", 16, ND_INTERNAL},    /* BYE */
         {"\0\0\0\x43\0\0\0\0\0\0\0\0\0\0\0\0", 16, ND_INTERNAL},    /* END before WELCOME */
