@@ -95,6 +95,8 @@ IN_REAL_LOOP(a_failed_change_is_undone_and_forgotten)
 struct call {
     struct nd_host *host;
     struct world *w;
+    struct nd_cond made;
+    bool has_made;
 };
 
 static struct nd_error *
@@ -106,6 +108,8 @@ mutate_and_be_cancelled(void *arg)
     ND_TRY(nd_change_begin(call->host, &make, &change));
     ND_TRY(nd_change_ready(&change));
     push(&change, call->w, 0);
+    call->has_made = true;
+    nd_cond_broadcast(&call->made);
     expect_code(nd_fiber_sleep(ND_HOUR), ND_CANCELLED);
     return nd_change_done(&change);
 }
@@ -114,13 +118,14 @@ IN_REAL_LOOP(a_change_whose_caller_left_is_undone_shielded)
 {
     ND_AUTO(bench_end) struct bench b = bench_begin();
     struct world w = {0};
-    struct call call = {b.host, &w};
+    struct call call = {.host = b.host, .w = &w};
 
     {
         ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("caller", 0);
 
         ND_TRY(nd_group_spawn(group, mutate_and_be_cancelled, &call));
-        ND_TRY(nd_fiber_sleep(50 * ND_MILLISECOND));
+        while (!call.has_made)
+            ND_TRY(nd_cond_wait(&call.made));
     }
     assert_string_equal(w.undone, "x");
     bench_reopen(&b);
