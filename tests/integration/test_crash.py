@@ -19,7 +19,7 @@ sys.path.insert(0, str(host.ROOT / "tests/soak"))
 import crash_steps  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("ND_FAULT_BUILD", host.ROOT / "build-asan"))
-EVERY = 8
+EVERY = 12
 
 
 @pytest.fixture(scope="module")
