@@ -73,25 +73,20 @@ see_unpacked(struct nd_host *host, const char *ns, const struct nd_tree_manifest
     return NULL;
 }
 
-struct nd_error *
-nd_image_resolve(struct nd_host *host, const char *ns, struct nd_str image, struct nd_str platform,
-                 struct nd_arena *arena, struct nd_image_ready *ret)
+static struct nd_error *
+resolve_found(struct nd_host *host, const char *ns, const CtImages__Image *image,
+              const struct nd_platform *wanted, struct nd_arena *arena, struct nd_image_ready *ret)
 {
-    struct nd_found_images found;
-    struct nd_platform wanted;
     const struct nd_tree_manifest *m;
     struct nd_tree tree;
     struct nd_image_ready ready;
     char name[ND_PLATFORM_TEXT_SIZE];
 
-    ND_TRY(parse_platform(platform, &wanted));
-    ND_TRY(nd_record_find(host, ns, image, arena, &found));
-    ND_TRY_DOING(nd_tree_recall(host, ns, found.images[0]->target, arena, &tree), "image %s",
-                 found.images[0]->name);
-    ND_TRY_DOING(nd_tree_choose(&tree, &wanted, &m), "image %s", found.images[0]->name);
+    ND_TRY_DOING(nd_tree_recall(host, ns, image->target, arena, &tree), "image %s", image->name);
+    ND_TRY_DOING(nd_tree_choose(&tree, wanted, &m), "image %s", image->name);
     nd_platform_format(&m->platform, name);
-    ready = (struct nd_image_ready){.name = found.images[0]->name,
-                                    .target_digest = found.images[0]->target->digest,
+    ready = (struct nd_image_ready){.name = image->name,
+                                    .target_digest = image->target->digest,
                                     .manifest_digest = m->digest,
                                     .config_digest = m->manifest->config.digest,
                                     .platform = nd_arena_strdup(arena, name),
@@ -100,4 +95,42 @@ nd_image_resolve(struct nd_host *host, const char *ns, struct nd_str image, stru
     ND_TRY_DOING(see_unpacked(host, ns, m, arena, &ready.chain_id), "unpack image %s", ready.name);
     *ret = ready;
     return NULL;
+}
+
+/* Whether the name still means the same; else what was behind it may be gone. */
+static struct nd_error *
+is_unchanged(struct nd_host *host, const char *ns, const CtImages__Image *image,
+             struct nd_arena *arena, bool *ret)
+{
+    CtImages__Image *now = NULL;
+    struct nd_error *err = nd_record_get(host, ns, image->name, arena, &now);
+
+    if (err != NULL && nd_error_code(err) != ND_NOT_FOUND)
+        return err;
+    *ret = err == NULL && nd_str_eqz(nd_str(now->target->digest), image->target->digest);
+    nd_error_free(err);
+    return NULL;
+}
+
+/* A name that is removed, or given to another image, while we look takes its content with it. */
+struct nd_error *
+nd_image_resolve(struct nd_host *host, const char *ns, struct nd_str image, struct nd_str platform,
+                 struct nd_arena *arena, struct nd_image_ready *ret)
+{
+    struct nd_found_images found;
+    struct nd_platform wanted;
+
+    ND_TRY(parse_platform(platform, &wanted));
+    for (;;) {
+        ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+        bool unchanged;
+
+        ND_TRY(nd_record_find(host, ns, image, arena, &found));
+        err = resolve_found(host, ns, found.images[0], &wanted, arena, ret);
+        if (nd_error_code(err) != ND_NOT_FOUND)
+            return ND_TAKE(err);
+        ND_TRY(is_unchanged(host, ns, found.images[0], arena, &unchanged));
+        if (unchanged)
+            return ND_TAKE(err);
+    }
 }
