@@ -57,8 +57,8 @@ RECOVERY_SECONDS = 20
 TROUBLE_SECONDS = 3
 # How long a call whose outcome is not known may still change things: its undo steps, what containerd was told.
 # When the daemon dies meanwhile, what the next one finishes is finished soon after that is ready.
-AFTERMATH_SECONDS = 5
-RECOVERED_SECONDS = 2
+AFTERMATH_SECONDS = 10
+RECOVERED_SECONDS = 5
 CHANNEL = (("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 50),
            ("grpc.min_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200))
 

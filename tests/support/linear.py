@@ -48,8 +48,8 @@ class Op:
     to: int = 0  # slot of the new name
 
     def __str__(self):
-        what = f"{self.kind} {self.owner or ''} {self.shown}".strip()
-        return f"{self.begin:9.3f} {self.end:9.3f} {what}{'' if self.known else ' (unknown)'} {self.text}"
+        what = f"{self.kind} {self.owner or ''} {self.shown}".strip() + ("" if self.known else " (unknown)")
+        return f"{self.begin:9.3f} {self.end:9.3f} {what:40} {self.text}"
 
 
 @dataclasses.dataclass

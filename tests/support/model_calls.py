@@ -280,7 +280,7 @@ class Explainer:
         slot = 0 if name in self.histories else 1
         self.histories[partner(name) if slot else name].append(
             linear.Op(kind, answer.begin, end or answer.end, known, owner, shown,
-                      f"{answer.call.kind} {answer.call.owner}", slot, 1 - slot if kind == "rename" else slot))
+                      f"{answer.call.kind} {answer.call.owner}: {name}", slot, 1 - slot if kind == "rename" else slot))
 
     def refused(self, answer):
         call = answer.call
