@@ -95,6 +95,7 @@ soak: build $(ASAN)/build.ninja ## Long tests in full: N runs and their output, 
 	@$(PYTHON) tests/soak/crash_steps.py --build $(ASAN) --helper $(BUILD)/nerdctl-grpc-helper
 	@$(PYTHON) tests/soak/transport_flat.py --build $(BUILD) --seconds $(SOAK_SECONDS) --seed $(SEED) --tls
 	@ND_ALLOCATIONS=all $(PYTHON) -m pytest -s tests/integration/test_no_memory.py
+	@ND_LOG_GIB=10 $(PYTHON) -m pytest -s tests/integration/test_log_files.py
 	@ND_IDLE_CONNECTIONS=10000 $(PYTHON) -m pytest -s tests/integration/test_hostile_peers.py
 
 conformance: $(BUILD)/build.ninja ## The gRPC transport against other people's clients, servers and tests (PARTS="interop")

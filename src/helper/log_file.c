@@ -13,6 +13,9 @@
  *
  * A reader that follows the current file sees it renamed only after its last byte was written.
  *
+ * What was dropped is told by an entry as soon as one can be written, and noted elsewhere until then
+ * (wire/loss.h), because the disk may stay full for longer than the container lives.
+ *
  * No fsync: a log is as durable as the page cache, as with every json-file writer.
  */
 
@@ -28,8 +31,6 @@
 #include <unistd.h>
 
 #include "helper/entry.h"
-
-#define NOTICE_MAX 512u
 
 /* <path>.<number> */
 struct rotated_path {
@@ -98,11 +99,11 @@ open_current(struct nd_log_file *file)
     file->fd =
         open(file->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
     if (file->fd < 0) {
-        file->why = errno;
+        file->lost.why = errno;
         return;
     }
     if (fstat(file->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        file->why = EINVAL;
+        file->lost.why = EINVAL;
         close(file->fd);
         file->fd = -1;
         return;
@@ -114,15 +115,38 @@ open_current(struct nd_log_file *file)
         file->size++;
 }
 
+static void
+note_loss(const struct nd_log_file *file)
+{
+    char note[ND_WIRE_LOSS];
+
+    nd_wire_put_loss(note, &file->lost);
+    if (file->loss_fd >= 0 && pwrite(file->loss_fd, note, sizeof(note), 0) < 0)
+        errno = 0; /* there is nobody to tell */
+}
+
+/* What the logger before could not tell; and the place for what this one cannot. */
+static void
+take_over_loss(struct nd_log_file *file)
+{
+    char note[ND_WIRE_LOSS];
+    ssize_t n = file->loss_fd >= 0 ? pread(file->loss_fd, note, sizeof(note), 0) : -1;
+
+    if (n < 0 || !nd_wire_get_loss(nd_str_n(note, (size_t)n), &file->lost))
+        note_loss(file);
+}
+
 void
 nd_log_file_open(struct nd_log_file *file, const struct nd_log_file_options *options)
 {
     *file =
         (struct nd_log_file){.fd = -1,
                              .max_bytes = options->max_bytes > 0 ? options->max_bytes : UINT64_MAX,
-                             .keep = options->max_files - 1};
+                             .keep = options->max_files - 1,
+                             .loss_fd = options->loss_fd};
+    take_over_loss(file);
     if (options->path[0] != '/' || strlen(options->path) >= sizeof(file->path)) {
-        file->why = ENAMETOOLONG;
+        file->lost.why = ENAMETOOLONG;
         return;
     }
     memcpy(file->path, options->path, strlen(options->path));
@@ -136,8 +160,9 @@ drop(struct nd_log_file *file, struct nd_str entries)
     uint64_t n, bytes;
 
     nd_entry_count(entries, &n, &bytes);
-    file->dropped_entries += n;
-    file->dropped_bytes += bytes;
+    file->lost.entries += n;
+    file->lost.bytes += bytes;
+    note_loss(file);
 }
 
 /* write(2) until all is out. Returns how much of it is in the file as whole entries. */
@@ -154,7 +179,7 @@ write_whole(struct nd_log_file *file, struct nd_str entries)
             done += (size_t)n;
             file->size += (uint64_t)n;
         } else if (n == 0 || errno != EINTR) {
-            file->why = n == 0 ? ENOSPC : errno;
+            file->lost.why = n == 0 ? ENOSPC : errno;
             break;
         }
     }
@@ -176,19 +201,18 @@ write_whole(struct nd_log_file *file, struct nd_str entries)
 static bool
 write_notice(struct nd_log_file *file)
 {
-    char text[NOTICE_MAX + ND_ENTRY_PAD], entry[ND_ENTRY_SPACE(NOTICE_MAX)], *end = entry;
+    char text[ND_WIRE_LOSS_TEXT + ND_ENTRY_PAD], entry[ND_ENTRY_SPACE(ND_WIRE_LOSS_TEXT)];
+    char *end = entry;
     struct nd_entry_tail tail;
-    int len = snprintf(text, NOTICE_MAX,
-                       "[nerdctl-grpc: %" PRIu64 " entries (%" PRIu64
-                       " bytes) of output were dropped: %s]\n",
-                       file->dropped_entries, file->dropped_bytes, strerrordesc_np(file->why));
+    size_t len = nd_wire_loss_text(&file->lost, text);
 
     nd_entry_tail_init(&tail, "stderr", nd_wall_now());
-    nd_entry_encode(nd_str_n(text, (size_t)len), &tail, &end);
+    nd_entry_encode(nd_str_n(text, len), &tail, &end);
     if (write_whole(file, nd_str_n(entry, (size_t)(end - entry))) != (size_t)(end - entry))
         return false;
-    file->dropped_entries = 0;
-    file->dropped_bytes = 0;
+    file->lost.entries = 0;
+    file->lost.bytes = 0;
+    note_loss(file);
     return true;
 }
 
@@ -242,7 +266,7 @@ fitting(const struct nd_log_file *file, struct nd_str entries)
 bool
 nd_log_file_owes_notice(const struct nd_log_file *file)
 {
-    return file->dropped_entries > 0;
+    return file->lost.entries > 0;
 }
 
 void

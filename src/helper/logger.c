@@ -403,6 +403,7 @@ static void
 finish_log(struct logger *l)
 {
     nd_log_file_settle(&l->file);
+    l->file.loss_fd = -1;
     nd_closep(&l->setup.lock_fd);
     nd_log_file_close(&l->file);
 }
@@ -451,7 +452,8 @@ open_all(struct logger *l)
         nd_log_file_open(&l->file,
                          &(struct nd_log_file_options){.path = l->setup.log_path,
                                                        .max_bytes = l->setup.config.max_bytes,
-                                                       .max_files = l->setup.config.max_files});
+                                                       .max_files = l->setup.config.max_files,
+                                                       .loss_fd = l->setup.lock_fd});
     hub_open(&l->hub, l->setup.streams_dir, l->setup.terminal);
 }
 

@@ -111,6 +111,20 @@ place(struct session *s, enum nd_wire_stream stream, uint64_t from, const struct
     note_move(s, stream, spool, now_ns);
 }
 
+/* A session that is known cannot have got what was not written; what it holds must not go for that. */
+static unsigned
+check_offsets(const struct nd_wire_hello *hello, const struct spool *spools)
+{
+    static const unsigned refusals[ND_WIRE_STREAMS] = {ND_WIRE_STDOUT_BEYOND,
+                                                       ND_WIRE_STDERR_BEYOND};
+
+    for (size_t i = 0; i < ND_WIRE_STREAMS; i++) {
+        if (hello->from[i] != ND_WIRE_NOW && hello->from[i] > spools[i].end)
+            return refusals[i];
+    }
+    return 0;
+}
+
 unsigned
 sessions_hello(struct session *sessions, struct session **at, const struct nd_wire_hello *hello,
                struct spool *spools, int64_t now_ns)
@@ -120,6 +134,8 @@ sessions_hello(struct session *sessions, struct session **at, const struct nd_wi
     if (hello->version != ND_WIRE_VERSION)
         return ND_WIRE_BAD_VERSION;
     known = find_session(sessions, hello->session);
+    if (known != NULL && check_offsets(hello, spools) != 0)
+        return check_offsets(hello, spools);
     if (known != NULL) {
         nd_closep(&known->fd);
         known->fd = s->fd;
@@ -210,7 +226,8 @@ session_lost(struct session *s, int64_t now_ns)
 {
     nd_closep(&s->fd);
     s->is_full = false;
-    if (s->state != SESSION_ATTACHED) {
+    /* One that gave up before it was welcomed knows of no session to come back to. */
+    if (s->state != SESSION_ATTACHED || (s->greets && !s->resumed)) {
         forget(s);
         return;
     }

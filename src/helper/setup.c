@@ -171,7 +171,7 @@ take_lock(const struct setup *setup)
     int fd;
 
     snprintf(path, sizeof(path), "%s/logger-lock", setup->state_dir);
-    fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
     if (fd < 0)
         return -1;
     while (flock(fd, LOCK_EX | LOCK_NB) < 0 && nd_mono_now().ns < give_up) {

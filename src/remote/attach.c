@@ -200,6 +200,7 @@ receive_call(struct session *session)
         if (reply == NULL)
             return NULL;
         session->resume_until_ns = 0;
+        session->told_of_break = false;
         session->kind->read(reply, &event);
         ND_TRY(handle_event(session, &event));
     }
@@ -294,6 +295,16 @@ begin_again(struct session *session)
     return begin_call(session, &first);
 }
 
+/* Once, and not before the first try to go on has failed: most breaks are mended at once. */
+static void
+tell_of_break(struct session *session, const struct nd_error *err)
+{
+    if (session->told_of_break)
+        return;
+    session->told_of_break = true;
+    nd_line(ND_LINE_WARN, "the connection broke: %s; trying to go on", nd_error_message(err));
+}
+
 /* Takes `err`, with which a call ended, and returns NULL when another one goes on. */
 static struct nd_error *
 resume(struct session *session, struct nd_error *err)
@@ -318,10 +329,12 @@ resume(struct session *session, struct nd_error *err)
             nd_error_free(err);
             return NULL;
         }
-        if (nd_error_code(again) == ND_CANCELLED || nd_loop_now().ns >= session->resume_until_ns) {
+        if (nd_error_code(again) == ND_CANCELLED || session->attach->has_left ||
+            nd_loop_now().ns >= session->resume_until_ns) {
             nd_error_free(again);
             return err;
         }
+        tell_of_break(session, again);
         nd_error_free(again);
     }
 }
@@ -334,9 +347,15 @@ receive(struct session *session)
     for (;;) {
         struct nd_error *err = receive_call(session);
 
-        if (err == NULL)
+        if (err != NULL)
+            err = resume(session, err);
+        else
             break;
-        ND_TRY(resume(session, err));
+        if (err != NULL && attach->has_left) {
+            nd_error_free(err); /* who leaves need not wait for the daemon to come back */
+            break;
+        }
+        ND_TRY(err);
     }
     if (attach->has_ended || attach->has_left || (attach->is_running && attach->detach))
         return NULL;

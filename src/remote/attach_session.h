@@ -22,6 +22,7 @@ struct session {
     struct nd_error *err;    /* the receiver's */
     unsigned interrupts;
     int64_t resume_until_ns; /* 0: the connection works */
+    bool told_of_break;
 
     char *id;         /* of the container, or of the command in it */
     char *name;       /* of the session; NULL: there is none */

@@ -10,6 +10,7 @@
 static const struct nd_flag flags[] = {
     {"details", '\0', ND_FLAG_BOOL, "", "Show what log options add to each line", 0, NULL},
     {"follow", 'f', ND_FLAG_BOOL, "", "Go on until the container ends", 0, NULL},
+    {"restarts", '\0', ND_FLAG_BOOL, "", "With -f: go on when it is started again", 0, NULL},
     {"since", '\0', ND_FLAG_STRING, "",
      "Not before this time (RFC 3339, seconds) or so long ago (10m)", 0, NULL},
     {"tail", 'n', ND_FLAG_STRING, "all", "Only the last so many lines", 0, NULL},
@@ -85,6 +86,7 @@ run(struct nd_cli *cli)
 
     request->container = (char *)nd_cli_arg(cli, 0);
     request->follow = nd_flag_bool(cli->flags, "follow");
+    request->restarts = nd_flag_bool(cli->flags, "restarts");
     request->timestamps = nd_flag_bool(cli->flags, "timestamps");
     request->details = nd_flag_bool(cli->flags, "details");
     ND_TRY(set_tail(cli, request));

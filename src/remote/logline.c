@@ -14,6 +14,7 @@
 #include "remote/printable.h"
 
 #include "template_priv.h"
+#include "terminal.h"
 
 #define MAX_LINE_BYTES (1024u << 10)
 
@@ -107,9 +108,14 @@ static void
 write_line(enum nd_line_level level, struct nd_str text)
 {
     ND_AUTO(nd_buf_fini) struct nd_buf line = ND_BUF_INIT(MAX_LINE_BYTES);
+    bool terminal = isatty(STDERR_FILENO) == 1, raw = terminal && nd_terminal_is_raw();
 
-    nd_line_format(&line, isatty(STDERR_FILENO) == 1, level, nd_wall_now(), seconds_since_start(),
-                   text);
+    /* In the middle of a process's output, and a newline alone does not go back to the first column. */
+    if (raw)
+        nd_buf_putz(&line, "\r\n");
+    nd_line_format(&line, terminal, level, nd_wall_now(), seconds_since_start(), text);
+    if (raw)
+        nd_buf_putz(&line, "\r");
     write_all(nd_buf_str(&line));
 }
 

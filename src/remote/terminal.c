@@ -82,6 +82,12 @@ nd_terminal_make_raw(void)
         terminal.at_exit = atexit(nd_terminal_restore) == 0;
 }
 
+bool
+nd_terminal_is_raw(void)
+{
+    return terminal.is_raw;
+}
+
 void
 nd_terminal_restore(void)
 {

@@ -17,6 +17,7 @@ bool nd_terminal_size(Pb__TerminalSize *ret);
  * a signal ends the program.
  */
 void nd_terminal_make_raw(void);
+bool nd_terminal_is_raw(void);
 
 /* As it was before; no matter whether it was changed. */
 void nd_terminal_restore(void);

@@ -17,6 +17,9 @@
  * behind it grows from milliseconds to half a minute: it covers the moment between a logger's end and
  * the news of the container's, and file systems that report nothing. While it waits it has no buffer.
  *
+ * What the logger could not write, and could not tell of in the log either, stands in its lock's file: it is
+ * one more entry, behind the last one.
+ *
  * A file may be torn, cut short, or hold garbage: what is no record is skipped and counted, a record
  * that is longer than the buffer is garbage, and a file that has become shorter is read from its start.
  */
@@ -24,6 +27,7 @@
 #include "store/log_reader.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -33,6 +37,7 @@
 #include "fiber/work.h"
 #include "store/limits.h"
 #include "store/lock.h"
+#include "wire/loss.h"
 
 #include "log_trail_priv.h"
 
@@ -60,11 +65,14 @@ struct nd_log_reader {
     bool last_look; /* the current file was rotated: one more read, then the next */
     bool ending;    /* the container has ended and its logger is done */
     bool ended;
+    bool loss_told;
     bool gap;
     uint64_t lost_files;
     uint64_t skipped;
     int64_t check_ns; /* how long to wait for a change this time */
     size_t since_yield;
+    struct nd_log_entry loss; /* the last entry, perhaps */
+    char loss_text[ND_WIRE_LOSS_TEXT];
 };
 
 /* --- reading -------------------------------------------------------------------------------- */
@@ -223,9 +231,20 @@ fate_of_current(const struct nd_log_reader *r)
         return FILE_GONE;
     if (named.st_ino != r->file.ino || named.st_dev != r->file.dev)
         return FILE_ROTATED;
-    if (fstat(r->file.fd, &ours) == 0 && (uint64_t)ours.st_size < r->offset)
+    if (fstat(r->file.fd, &ours) == 0 && (uint64_t)ours.st_size < r->offset - (r->len - r->at))
         return FILE_CUT;
     return FILE_STAYS;
+}
+
+/*
+ * The beginning of a line whose rest was not there: read again when there is more. A logger whose disk is full
+ * takes it back, and what stands there then is something else.
+ */
+static void
+forget_partial(struct nd_log_reader *r)
+{
+    r->offset -= r->len - r->at;
+    r->len = r->at;
 }
 
 static struct nd_error *
@@ -245,8 +264,8 @@ wait_for_change(struct nd_log_reader *r)
         if (left_sec < wait_ns / ND_SECOND)
             wait_ns = left_sec * ND_SECOND;
     }
-    if (r->at == r->len)
-        drop_buffer(r);
+    forget_partial(r);
+    drop_buffer(r);
     {
         ND_DEADLINE_IN(wait_ns);
         err = nd_dir_watch_wait(r->watch);
@@ -277,6 +296,7 @@ wait_for_logger(struct nd_log_reader *r)
     if (err != NULL && nd_error_code(err) != ND_NOT_FOUND)
         return err;
     nd_error_free(err); /* the directory has been removed: nobody writes */
+    forget_partial(r);
     r->ending = true;
     return NULL;
 }
@@ -310,6 +330,7 @@ at_file_end(struct nd_log_reader *r)
     }
     switch (fate_of_current(r)) {
     case FILE_ROTATED:
+        forget_partial(r);
         r->last_look = true; /* it was written to until just before */
         return NULL;
     case FILE_CUT:
@@ -392,7 +413,7 @@ is_drained(const struct nd_log_reader *r)
 static void
 finish_batch(struct nd_log_reader *r, struct nd_log_batch *batch)
 {
-    batch->entries = r->entries;
+    batch->entries = r->loss.bytes.len > 0 ? &r->loss : r->entries;
     batch->drained = batch->n == 0 || is_drained(r);
     batch->gap = r->gap;
     batch->lost_files = r->lost_files;
@@ -421,6 +442,42 @@ let_others_run(struct nd_log_reader *r)
     return nd_fiber_yield();
 }
 
+struct loss_job {
+    const char *path;
+    char note[ND_WIRE_LOSS];
+    ssize_t n;
+};
+
+static void
+read_loss(void *arg)
+{
+    struct loss_job *job = arg;
+    ND_AUTO(nd_closep) int fd = open(job->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    job->n = fd >= 0 ? pread(fd, job->note, sizeof(job->note), 0) : 0;
+}
+
+/* Behind the last entry, once. A log that is read up to a time says nothing about what came later. */
+static struct nd_error *
+add_loss(struct nd_log_reader *r, struct nd_log_batch *batch)
+{
+    struct loss_job job = {.path = r->logger_lock};
+    bool wanted = r->options.streams == 0 || (r->options.streams & ND_LOG_STDERR) != 0;
+    struct nd_wire_loss loss;
+
+    if (r->loss_told || !wanted || job.path == NULL || r->options.until.sec != 0)
+        return NULL;
+    r->loss_told = true;
+    ND_TRY(nd_work(ND_WORK_SHORT, read_loss, &job));
+    if (job.n < 0 || !nd_wire_get_loss(nd_str_n(job.note, (size_t)job.n), &loss))
+        return NULL;
+    r->loss = (struct nd_log_entry){.at = nd_wall_now(), .stream = ND_LOG_STDERR};
+    r->loss.bytes = nd_str_n(r->loss_text, nd_wire_loss_text(&loss, r->loss_text));
+    batch->n = 1;
+    batch->payload = r->loss.bytes.len;
+    return NULL;
+}
+
 struct nd_error *
 nd_log_reader_next(struct nd_log_reader *r, struct nd_log_batch *ret)
 {
@@ -434,6 +491,8 @@ nd_log_reader_next(struct nd_log_reader *r, struct nd_log_batch *ret)
             break;
         ND_TRY(advance(r));
     }
+    if (batch.n == 0)
+        ND_TRY(add_loss(r, &batch));
     finish_batch(r, &batch);
     *ret = batch;
     return NULL;
@@ -491,7 +550,8 @@ nd_log_reader_open(const struct nd_log_reader_options *options, struct nd_log_re
     r->logger_lock = nd_strdup(options->logger_lock);
     r->file = (struct log_file){.fd = -1, .number = LOG_FILE_NONE};
     r->check_ns = CHECK_FIRST_NS;
-    log_trail_init(&r->trail, r->path, options->since.sec > 0 ? options->since.sec - 1 : INT64_MIN);
+    log_trail_init(&r->trail, r->path, options->since.sec > 0 ? options->since.sec - 1 : INT64_MIN,
+                   options->ahead_files > 0 ? options->ahead_files : ND_LOG_AHEAD_FILES);
     if (options->follow)
         ND_TRY(watch_dir(r));
     if (options->tail == ND_LOG_TAIL_ALL)

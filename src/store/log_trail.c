@@ -6,7 +6,7 @@
  *
  * A logger removes its oldest files whether or not they were read. An open file stays readable, so somebody
  * who lags has to open the files as they appear and not when he gets there. That is what holding is: a
- * fiber waits for rotations and opens what follows, up to ND_LOG_AHEAD_FILES and ND_LOG_AHEAD_BYTES, because
+ * fiber waits for rotations and opens what follows, up to so many files and ND_LOG_AHEAD_BYTES, because
  * what was removed takes space on the disk for as long as it is open. Without a holder the reader itself
  * looks when it needs the next file.
  *
@@ -31,9 +31,9 @@
     16u /* rotations that may come while the current file is opened, again and again */
 
 void
-log_trail_init(struct log_trail *trail, const char *path, int64_t since_sec)
+log_trail_init(struct log_trail *trail, const char *path, int64_t since_sec, unsigned ahead_max)
 {
-    *trail = (struct log_trail){.path = path, .since_sec = since_sec};
+    *trail = (struct log_trail){.path = path, .since_sec = since_sec, .ahead_max = ahead_max};
     trail->newest = (struct log_file){.fd = -1, .number = LOG_FILE_NONE};
     TAILQ_INIT(&trail->ahead);
 }
@@ -104,7 +104,7 @@ static bool
 has_room(const struct look *look)
 {
     const struct log_trail *trail = look->trail;
-    size_t max = trail->births != NULL ? ND_LOG_AHEAD_FILES : 1;
+    size_t max = trail->births != NULL ? trail->ahead_max : 1;
     size_t n = trail->n_ahead + look->n;
 
     return n == 0 ||

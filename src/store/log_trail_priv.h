@@ -19,6 +19,7 @@ struct log_step {
 struct log_trail {
     const char *path;            /* borrowed */
     int64_t since_sec;           /* skip rotated files that were finished before */
+    unsigned ahead_max;          /* files */
     struct nd_dir_watch *births; /* of the current file, ours; NULL: the log is not followed */
 
     struct nd_mutex busy;                  /* one looks at a time */
@@ -35,7 +36,8 @@ struct log_trail {
 };
 
 /* `births`, when the log is followed, is set before the first file is asked for. */
-void log_trail_init(struct log_trail *trail, const char *path, int64_t since_sec);
+void log_trail_init(struct log_trail *trail, const char *path, int64_t since_sec,
+                    unsigned ahead_max);
 void log_trail_fini(struct log_trail *trail); /* nobody may hold it */
 
 /* Rotations so far. Context: any. */

@@ -11,6 +11,9 @@
 
 #include "attached_priv.h"
 #include "start_priv.h"
+#include "stream_options_priv.h"
+
+#define EXEC_ID_MAX 76u /* containerd's limit of identifiers */
 
 /* An attach while it goes on. */
 struct attaching {
@@ -93,6 +96,7 @@ nd_container_attach(struct nd_containers *cs, const char *ns, const Pb__AttachOp
     struct task_exit end;
     record *rec;
 
+    ND_TRY(nd_stream_options_check(options->stream, true));
     if (nd_session_find_finished(cs, options->stream, &end)) {
         ND_TRY(feed->started(feed->arg, &(struct nd_container_started){.id = options->container}));
         return feed->ended(feed->arg, nd_exit_status(&end, arena));
@@ -106,6 +110,46 @@ nd_container_attach(struct nd_containers *cs, const char *ns, const Pb__AttachOp
     return nd_attached_join(&at.attached, arena, NULL);
 }
 
+/* Ids of commands are containerd's: ours and those of other programs. */
+static struct nd_error *
+check_exec_id(const char *id)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+    if (strlen(id) > EXEC_ID_MAX || strspn(id, allowed) != strlen(id))
+        return nd_error_field("exec_id", "is no command's");
+    return NULL;
+}
+
+static struct nd_error *
+check_has_terminal(const record *rec, struct nd_arena *arena)
+{
+    const struct nd_json *spec;
+    bool terminal = false;
+
+    ND_TRY(nd_container_record_spec(rec, arena, &spec));
+    ND_TRY(nd_json_get_bool(nd_json_find(spec, "process"), "terminal", &terminal));
+    if (terminal)
+        return NULL;
+    return nd_error_reason(
+        nd_error_new(ND_PRECONDITION, "container %.12s has no terminal", rec->id), "NO_TERMINAL");
+}
+
+/* Takes `err`. That it has just ended its shim says without a code. */
+static struct nd_error *
+tell_missing(struct nd_error *err, const record *rec, const char *exec_id)
+{
+    if (nd_error_code(err) != ND_NOT_FOUND && nd_error_code(err) != ND_UNKNOWN)
+        return err;
+    nd_error_free(err);
+    if (exec_id[0] == '\0')
+        return not_running(rec->id);
+    return nd_error_reason(
+        nd_error_new(ND_NOT_FOUND, "no command %s runs in container %.12s", exec_id, rec->id),
+        "COMMAND_NOT_FOUND");
+}
+
 struct nd_error *
 nd_container_resize(struct nd_containers *cs, const char *ns,
                     const Pb__ContainerServiceResizeRequest *req, struct nd_arena *arena,
@@ -117,12 +161,16 @@ nd_container_resize(struct nd_containers *cs, const char *ns,
 
     if (req->size == NULL)
         return nd_error_field("size", "is missing");
+    ND_TRY(nd_terminal_size_check(req->size, "size"));
+    ND_TRY(check_exec_id(req->exec_id));
     ND_TRY(nd_container_find(cs, ns, req->container, arena, &rec));
     ND_TRY(nd_task_get(cs, ns, rec->id, arena, &t));
     if (t == NULL || t->status == CT_TASKS__STATUS__STOPPED)
         return not_running(rec->id);
+    if (req->exec_id[0] == '\0')
+        ND_TRY(check_has_terminal(rec, arena));
     process.id = rec->id;
-    ND_TRY(nd_process_resize(&process, req->size));
+    ND_TRY(tell_missing(nd_process_resize(&process, req->size), rec, req->exec_id));
     rsp->container_id = rec->id;
     return NULL;
 }

@@ -20,6 +20,7 @@
 
 #include "attachment_priv.h"
 #include "signals_priv.h"
+#include "stream_options_priv.h"
 
 static Pb__OutputStream
 output_of(enum nd_wire_stream stream)
@@ -54,28 +55,6 @@ feed_output(struct nd_attachment *a, const struct nd_relay_event *event)
     return a->feed->output(a->feed->arg, &output);
 }
 
-static unsigned
-hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-           : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-                                  : 16;
-}
-
-struct nd_error *
-nd_session_parse(const char *text, uint8_t ret[ND_WIRE_SESSION])
-{
-    bool good = strlen(text) == (size_t)2 * ND_WIRE_SESSION;
-
-    for (size_t i = 0; good && i < ND_WIRE_SESSION; i++) {
-        unsigned high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-
-        good = high < 16 && low < 16;
-        ret[i] = (uint8_t)(high << 4 | low);
-    }
-    return good ? NULL : nd_error_field("stream.session_id", "is no session's");
-}
-
 void
 nd_session_format(const uint8_t session[ND_WIRE_SESSION], char ret[ND_SESSION_TEXT_SIZE])
 {
@@ -104,12 +83,16 @@ nd_session_is_named(const Pb__StreamOptions *options)
     return options != NULL && options->session_id[0] != '\0';
 }
 
-struct nd_error *
-nd_session_check_new(const Pb__StreamOptions *options)
+static struct nd_error *
+connect_relay(struct nd_attachment *a, const struct nd_relay_options *options)
 {
-    if (!nd_session_is_named(options))
-        return NULL;
-    return nd_error_field("stream.session_id", "is for Attach: this is the beginning");
+    struct nd_error *err = nd_relay_open(options, &a->relay);
+
+    if (nd_error_code(err) == ND_NOT_FOUND && nd_session_is_named(a->options)) {
+        nd_error_free(err);
+        return session_gone();
+    }
+    return nd_error_code(err) == ND_INVALID ? nd_error_in_field(err, "stream") : err;
 }
 
 struct nd_error *
@@ -125,7 +108,6 @@ nd_attachment_open(struct nd_attachment *a, const char *folder, uint64_t from)
     };
     const struct nd_wire_welcome *welcome;
     bool resumes = nd_session_is_named(a->options);
-    struct nd_error *err;
 
     if (resumes) {
         ND_TRY(nd_session_parse(a->options->session_id, options.session));
@@ -136,12 +118,7 @@ nd_attachment_open(struct nd_attachment *a, const char *folder, uint64_t from)
     }
     memcpy(a->session, options.session, sizeof(a->session));
     nd_doing("attach");
-    err = nd_relay_open(&options, &a->relay);
-    if (nd_error_code(err) == ND_NOT_FOUND && resumes) {
-        nd_error_free(err);
-        return session_gone();
-    }
-    ND_TRY(err);
+    ND_TRY(connect_relay(a, &options));
     welcome = nd_relay_welcome(a->relay);
     if (resumes && (welcome->flags & ND_WIRE_RESUMED) == 0) {
         a->is_over = true; /* do not keep what was made just now */
@@ -263,6 +240,18 @@ run_heartbeat(void *arg)
     }
 }
 
+/* A process that has ended meanwhile, which its shim says without a code, needs no size. */
+static struct nd_error *
+resize(struct nd_attachment *a, const Pb__TerminalSize *size)
+{
+    struct nd_error *err = nd_process_resize(&a->process, size);
+
+    if (nd_error_code(err) != ND_NOT_FOUND && nd_error_code(err) != ND_UNKNOWN)
+        return err;
+    nd_error_free(err);
+    return NULL;
+}
+
 /* The client's terminal has a size of its own; the process's gets it. */
 static struct nd_error *
 set_size(struct nd_attachment *a)
@@ -270,7 +259,7 @@ set_size(struct nd_attachment *a)
     if (a->options == NULL || a->options->terminal_size == NULL ||
         (nd_relay_welcome(a->relay)->flags & ND_WIRE_IS_TERMINAL) == 0)
         return NULL;
-    return nd_process_resize(&a->process, a->options->terminal_size);
+    return resize(a, a->options->terminal_size);
 }
 
 struct nd_error *
@@ -523,7 +512,8 @@ take_control(struct nd_attachment *a, const Pb__StreamControl *control)
     case PB__STREAM_CONTROL__CONTROL_INPUT:
         return take_input(a, control->input);
     case PB__STREAM_CONTROL__CONTROL_RESIZE:
-        return nd_process_resize(&a->process, control->resize);
+        ND_TRY(nd_terminal_size_check(control->resize, "control.resize"));
+        return resize(a, control->resize);
     case PB__STREAM_CONTROL__CONTROL_ACKNOWLEDGEMENT:
         return take_acknowledgement(a, control->acknowledgement);
     case PB__STREAM_CONTROL__CONTROL_DETACH:
@@ -554,7 +544,9 @@ nd_attachment_signal(struct nd_attachment *a, const char *signal)
     struct nd_error *err;
     int signo;
 
-    ND_TRY(nd_signal_parse(nd_str(signal), &signo));
+    err = nd_signal_parse(nd_str(signal), &signo);
+    if (err != NULL)
+        return nd_error_in_field(err, "signal");
     a->users++;
     err = nd_process_signal(&a->process, signo);
     a->users--;

@@ -49,9 +49,10 @@ struct nd_attachment {
 };
 
 /*
- * Connect to the helper in `folder`. `from` says where outputs begin unless the options name a session.
+ * Connect to the helper in `folder`. `from` says where outputs begin unless the options, which have been
+ * checked (stream_options_priv.h), name a session.
  * Fails: ND_NOT_FOUND (no helper; reason SESSION_NOT_FOUND when a session was asked for), ND_EXHAUSTED,
- *        ND_INVALID about "stream.session_id".
+ *        ND_INVALID about an offset of "stream", ND_UNAVAILABLE (it does not answer).
  */
 struct nd_error *nd_attachment_open(struct nd_attachment *a, const char *folder,
                                     uint64_t from) ND_CHECK_RESULT;
@@ -69,18 +70,12 @@ struct nd_error *nd_attachment_pump(struct nd_attachment *a) ND_CHECK_RESULT;
 struct nd_error *nd_attachment_wait(struct nd_attachment *a, nd_fiber_fn *fn,
                                     void *arg) ND_CHECK_RESULT;
 
-/* The name of a session as clients write it. Fails: ND_INVALID about "stream.session_id". */
-struct nd_error *nd_session_parse(const char *text, uint8_t ret[ND_WIRE_SESSION]) ND_CHECK_RESULT;
-
-/* The reverse. Context: any. */
+/* The name of a session as clients write it; see nd_session_parse(). Context: any. */
 #define ND_SESSION_TEXT_SIZE (2 * ND_WIRE_SESSION + 1)
 void nd_session_format(const uint8_t session[ND_WIRE_SESSION], char ret[ND_SESSION_TEXT_SIZE]);
 
 /* Whether a session is to go on. Context: any. */
 bool nd_session_is_named(const Pb__StreamOptions *options);
-
-/* Nothing began yet, so there is nothing to go on with. Fails: ND_INVALID about "stream.session_id". */
-struct nd_error *nd_session_check_new(const Pb__StreamOptions *options) ND_CHECK_RESULT;
 
 /*
  * The process has ended and all output has arrived: tell the client how, as the last it is told. A client

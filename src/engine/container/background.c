@@ -35,6 +35,7 @@ nd_containers_new(struct nd_host *host, struct nd_containers **ret)
     cs->removals = nd_map_new();
     cs->stops = nd_map_new();
     cs->execs = nd_map_new();
+    cs->silent = nd_map_new();
     cs->accounts = nd_accounts_new();
     *ret = cs;
     return NULL;
@@ -46,11 +47,12 @@ nd_containers_free(struct nd_containers *cs)
     if (cs == NULL)
         return;
     ND_INVARIANT(nd_map_count(cs->holds) == 0 && nd_map_count(cs->removals) == 0 &&
-                 nd_map_count(cs->stops) == 0);
+                 nd_map_count(cs->stops) == 0 && nd_map_count(cs->silent) == 0);
     nd_map_free(cs->holds);
     nd_map_free(cs->removals);
     nd_map_free(cs->stops);
     nd_map_free(cs->execs);
+    nd_map_free(cs->silent);
     nd_accounts_free(cs->accounts);
     nd_free(cs->finished);
     nd_free(cs);

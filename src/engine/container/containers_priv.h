@@ -24,6 +24,7 @@ struct nd_containers {
     struct nd_map *holds;    /* "namespace/id" to struct hold */
     struct nd_map *removals; /* "namespace/id" to the job of removals.c */
     struct nd_map *stops;    /* "namespace/id/pid" to the stop that nobody waits for, of stop.c */
+    struct nd_map *silent;   /* "namespace/id" of shims that do not answer, tasks.c */
     uint64_t changes; /* how often a lock was given back: something may have been changed before */
     struct nd_group *background; /* of nd_containers_watch(); NULL while that does not run */
     struct accounts *accounts;

@@ -24,6 +24,7 @@
 #include "exec_priv.h"
 #include "launch_priv.h"
 #include "start_priv.h"
+#include "stream_options_priv.h"
 
 /* A command and the call about it. */
 struct exec {
@@ -359,7 +360,7 @@ static struct nd_error *
 resume_command(struct exec *e)
 {
     if (!is_id(e->options->exec_id))
-        return nd_error_field("exec_id", "is no command's");
+        return nd_error_field("exec_id", "does not name the command of this session");
     memcpy(e->id, e->options->exec_id, sizeof(e->id));
     e->folder = nd_exec_folder(nd_state_path(e->state), e->id, e->arena);
     ND_TRY(begin_wait(e));
@@ -380,7 +381,7 @@ begin(struct exec *e)
     if (nd_session_is_named(e->options->stream))
         return resume_command(e);
     if (e->options->exec_id[0] != '\0')
-        return nd_error_field("exec_id", "needs a session_id");
+        return nd_error_field("exec_id", "needs a session in stream.session_id");
     return explain(e, begin_command(e));
 }
 
@@ -413,6 +414,7 @@ nd_container_exec(struct nd_containers *cs, const char *ns, const Pb__ExecOption
     ND_AUTO(fini_exec)
     struct exec e = {.cs = cs, .ns = ns, .options = options, .feed = feed, .arena = arena};
 
+    ND_TRY(nd_stream_options_check(options->stream, true));
     if (nd_session_find_finished(cs, options->stream, &e.exit)) {
         ND_TRY(feed->started(feed->arg, &(struct nd_container_started){.id = options->exec_id}));
         return feed->ended(feed->arg, nd_exit_status(&e.exit, arena));

@@ -18,26 +18,17 @@
 #include "layers_priv.h"
 #include "plan_priv.h"
 
-static struct nd_error *
-check_texts(const char *list, char *const *texts, size_t n, size_t max)
-{
-    ND_TRY(nd_check_count(list, n, max));
-    for (size_t i = 0; i < n; i++) {
-        if (strlen(texts[i]) > ND_CONFIG_MAX_ARG_BYTES)
-            return nd_in_element(
-                nd_error_new(ND_INVALID, "is longer than %u bytes", ND_CONFIG_MAX_ARG_BYTES), list,
-                i);
-    }
-    return NULL;
-}
-
 struct nd_error *
 nd_exec_check(const Pb__ExecOptions *o)
 {
+    size_t total = 0;
+
     if (o->n_args == 0 || o->args[0][0] == '\0')
         return nd_error_field("args", "names no program");
-    ND_TRY(check_texts("args", o->args, o->n_args, ND_CONFIG_MAX_ARGS));
-    ND_TRY(check_texts("env", o->env, o->n_env, ND_CONFIG_MAX_ENV));
+    ND_TRY(nd_check_count("args", o->n_args, ND_CONFIG_MAX_ARGS));
+    ND_TRY(nd_check_strings("args", o->args, o->n_args, &total));
+    ND_TRY(nd_check_count("env", o->n_env, ND_CONFIG_MAX_ENV));
+    ND_TRY(nd_check_strings("env", o->env, o->n_env, &total));
     for (size_t i = 0; i < o->n_env; i++) {
         if (o->env[i][0] == '=' || strchr(o->env[i], '=') == NULL)
             return nd_in_element(nd_error_new(ND_INVALID, "is not KEY=VALUE"), "env", i);

@@ -10,6 +10,7 @@
 
 #include "attachment_priv.h"
 #include "start_priv.h"
+#include "stream_options_priv.h"
 
 #define FINISHED_MAX 256u
 
@@ -60,7 +61,7 @@ nd_session_find_finished(struct nd_containers *cs, const Pb__StreamOptions *opti
         return false;
     err = nd_session_parse(options->session_id, session);
     if (err != NULL) {
-        nd_error_free(err); /* whoever opens it says so */
+        nd_error_free(err);
         return false;
     }
     for (size_t i = 0; i < FINISHED_MAX; i++) {

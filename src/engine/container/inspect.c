@@ -16,6 +16,7 @@
 
 #include "inspect_priv.h"
 #include "labels_priv.h"
+#include "tasks_priv.h"
 #include "view_priv.h"
 
 #define DOCUMENT_MAX (32u * 1024u * 1024u) /* far above what a spec and labels can become */
@@ -70,7 +71,7 @@ look_up(struct nd_containers *cs, const char *ns, const Pb__ContainerServiceInsp
     Pb__Container *view;
     task *t;
 
-    ND_TRY(nd_task_get(cs, ns, in->rec->id, in->arena, &t));
+    ND_TRY(nd_task_look(cs, ns, in->rec->id, in->arena, &t));
     in->t = t;
     ND_TRY(nd_container_record_spec(in->rec, in->arena, &in->spec));
     view = nd_view_make(in->rec, t, nd_wall_now(), in->arena);

@@ -1,5 +1,6 @@
 /*
- * `list`: two calls of containerd, whatever the number of containers: all records as a stream, all tasks.
+ * `list`: two calls of containerd, whatever the number of containers: all records as a stream, all tasks
+ * (more where a shim does not answer: tasks.c).
  * What is in files is asked for at once, and only of the containers that are shown.
  *
  * The two are not of one instant. A container that was removed in between has a record here and no task
@@ -15,6 +16,7 @@
 #include "store/state.h"
 
 #include "filters_priv.h"
+#include "tasks_priv.h"
 #include "view_priv.h"
 
 /* A record and its view, to sort together. */
@@ -31,31 +33,20 @@ struct listing {
     size_t n;
 };
 
-static void
-free_map(struct nd_map **map)
-{
-    nd_map_free(*map);
-}
-
 static struct nd_error *
 make_views(struct listing *l)
 {
-    ND_AUTO(free_map) struct nd_map *by_id = nd_map_new();
     struct nd_wall now;
     record **records;
     task **tasks;
-    size_t n_tasks;
 
     ND_TRY(nd_container_record_list(l->cs, l->ns, NULL, l->arena, &records, &l->n));
-    ND_TRY(nd_task_list(l->cs, l->ns, l->arena, &tasks, &n_tasks));
-    for (size_t i = 0; i < n_tasks; i++)
-        nd_map_set(by_id, nd_str(tasks[i]->id), tasks[i]);
+    ND_TRY(nd_tasks_look(l->cs, l->ns, records, l->n, l->arena, &tasks));
     now = nd_wall_now();
     l->at = nd_arena_new_array(l->arena, l->n, struct entry);
     for (size_t i = 0; i < l->n; i++) {
         l->at[i].rec = records[i];
-        l->at[i].view =
-            nd_view_make(records[i], nd_map_find(by_id, nd_str(records[i]->id)), now, l->arena);
+        l->at[i].view = nd_view_make(records[i], tasks[i], now, l->arena);
     }
     return NULL;
 }
@@ -69,10 +60,12 @@ newest_first(const void *a, const void *b)
     return by_time != 0 ? by_time : strcmp(x->id, y->id);
 }
 
+/* One that could not be asked may well be. */
 static bool
 is_up(const Pb__Container *view)
 {
-    return view->state == PB__CONTAINER_STATE__CONTAINER_STATE_RUNNING ||
+    return view->state == PB__CONTAINER_STATE__CONTAINER_STATE_UNSPECIFIED ||
+           view->state == PB__CONTAINER_STATE__CONTAINER_STATE_RUNNING ||
            view->state == PB__CONTAINER_STATE__CONTAINER_STATE_PAUSED ||
            view->state == PB__CONTAINER_STATE__CONTAINER_STATE_RESTARTING;
 }

@@ -2,7 +2,9 @@
  * `logs`: what a container wrote, and with follow what it will write.
  *
  * The log is read where our helper and nerdctl's logger write it. A container that does not run is read to
- * its end, once its logger is done; one that runs is followed until it has ended.
+ * its end, once its logger is done; one that runs is followed until it has ended. One that has been started
+ * again by then, or will be by its restart policy, has not ended: what its next logger writes follows. A
+ * client that asks for it follows through every restart until the container is removed.
  */
 
 #include "base/buf.h"
@@ -10,6 +12,7 @@
 
 #include "labels_priv.h"
 #include "output_priv.h"
+#include "status_priv.h"
 
 #define DETAILS_MAX (16u * 1024u)
 
@@ -121,6 +124,8 @@ check_request(const Pb__ContainerServiceLogsRequest *req)
 
     if (has_tail && req->tail < 0)
         return nd_error_field("tail", "is negative");
+    if (req->restarts && !req->follow)
+        return nd_error_field("restarts", "needs follow");
     ND_TRY(check_time("since", req->since));
     ND_TRY(check_time("until", req->until));
     if (req->since != NULL && req->until != NULL &&
@@ -163,14 +168,59 @@ watch_end(struct exit_watch *exit, struct nd_group *group, struct nd_state *stat
 struct log_end {
     struct exit_watch *exit;
     const char *lock_path;
+    bool restarts; /* asked for by the client */
 };
+
+/* Whoever starts it again deletes its old task first: with a policy that is no end, either. */
+static bool
+may_write(const record *rec, const task *t)
+{
+    if (t == NULL)
+        return nd_container_record_label(rec, LABEL_RESTART_POLICY) != NULL &&
+               nd_container_record_label_is(rec, LABEL_RESTART_STATUS, "running");
+    return nd_state_of(rec, t) != PB__CONTAINER_STATE__CONTAINER_STATE_EXITED;
+}
+
+/* It has ended once. What it does now decides; who cannot be asked is asked again. */
+static struct nd_error *
+look_again(const struct log_end *end, bool *ret)
+{
+    const struct exit_watch *exit = end->exit;
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    record *rec = NULL;
+    task *t = NULL;
+
+    *ret = true;
+    ND_TRY(nd_container_record_get(exit->cs, exit->ns, exit->id, arena, &rec));
+    if (end->restarts)
+        return NULL;
+    ND_TRY(nd_task_get(exit->cs, exit->ns, exit->id, arena, &t));
+    *ret = may_write(rec, t);
+    return NULL;
+}
 
 static bool
 is_running(void *arg)
 {
-    struct log_end *end = arg;
+    const struct log_end *end = arg;
+    struct nd_error *err;
+    bool again;
 
-    return nd_output_is_running(end->exit, end->lock_path);
+    if (nd_output_is_running(end->exit, end->lock_path))
+        return true;
+    err = look_again(end, &again);
+    if (err != NULL)
+        again = nd_error_code(err) != ND_NOT_FOUND;
+    nd_error_free(err); /* cancelled: the reader's next wait says so */
+    return again;
+}
+
+/* The reader does without when this fails, and tells of what it misses. */
+static struct nd_error *
+hold_files(void *reader)
+{
+    nd_error_free(nd_log_reader_hold(reader));
+    return NULL;
 }
 
 static struct nd_error *
@@ -178,7 +228,9 @@ read_log(struct nd_containers *cs, struct nd_state *state,
          const Pb__ContainerServiceLogsRequest *req, struct exit_watch *exit, struct nd_output *out)
 {
     ND_AUTO(nd_log_reader_closep) struct nd_log_reader *reader = NULL;
-    struct log_end end = {.exit = exit, .lock_path = nd_state_logger_lock_path(state)};
+    ND_AUTO(nd_group_endp) struct nd_group *holder = nd_group_begin("hold the log", 0);
+    struct log_end end = {
+        .exit = exit, .lock_path = nd_state_logger_lock_path(state), .restarts = req->restarts};
     bool has_tail =
         req->tail_presence_case == PB__CONTAINER_SERVICE_LOGS_REQUEST__TAIL_PRESENCE_TAIL;
     struct nd_log_reader_options options = {
@@ -190,12 +242,15 @@ read_log(struct nd_containers *cs, struct nd_state *state,
         .is_running = is_running,
         .arg = &end,
         .logger_lock = end.lock_path,
+        .ahead_files = ND_LOGS_AHEAD_FILES,
     };
     struct nd_store *store;
 
     ND_TRY(nd_containers_store(cs, &store));
     options.watcher = nd_store_watcher(store);
     ND_TRY(nd_log_reader_open(&options, &reader));
+    if (req->follow)
+        ND_TRY(nd_group_spawn_now(holder, hold_files, reader));
     return nd_output_pump(reader, out);
 }
 

@@ -123,6 +123,13 @@ struct nd_error *nd_not_yet(const char *field, const char *fmt, ...) ND_NEW_ERRO
 /* More than `max` entries. */
 struct nd_error *nd_check_count(const char *list, size_t n, size_t max) ND_CHECK_RESULT;
 
+/*
+ * What execve() takes: adds the bytes of the texts to `*total`, which may become ND_CONFIG_MAX_ARGV_BYTES,
+ * each at most ND_CONFIG_MAX_ARG_BYTES with its end.
+ */
+struct nd_error *nd_check_strings(const char *list, char *const *texts, size_t n,
+                                  size_t *total) ND_CHECK_RESULT;
+
 /* Not empty, at most `max` bytes, no control characters; without a field (see nd_in_element()). */
 struct nd_error *nd_check_text(const char *text, size_t max) ND_CHECK_RESULT;
 

@@ -2,15 +2,14 @@
  * The part of a plan about the process: program, environment, user, the signals that end it.
  *
  * Arguments are held against what execve() takes, so that a list that can never be started is refused here
- * and not by runc. Standard input needs a client that sends it, which the API does not have yet.
+ * and not by runc.
  */
 
 #include "plan_priv.h"
 #include "signals_priv.h"
 
-/* Adds the bytes of `texts` to `*total`, each within what execve() takes for one. */
-static struct nd_error *
-check_strings(const char *list, char *const *texts, size_t n, size_t *total)
+struct nd_error *
+nd_check_strings(const char *list, char *const *texts, size_t n, size_t *total)
 {
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(texts[i]);
@@ -32,8 +31,8 @@ check_program(const Pb__ContainerConfig *c, size_t *total)
 {
     ND_TRY(nd_check_count("args", c->n_args, ND_CONFIG_MAX_ARGS));
     ND_TRY(nd_check_count("entrypoint", c->n_entrypoint, ND_CONFIG_MAX_ARGS));
-    ND_TRY(check_strings("args", c->args, c->n_args, total));
-    ND_TRY(check_strings("entrypoint", c->entrypoint, c->n_entrypoint, total));
+    ND_TRY(nd_check_strings("args", c->args, c->n_args, total));
+    ND_TRY(nd_check_strings("entrypoint", c->entrypoint, c->n_entrypoint, total));
     if (c->n_entrypoint > 0 && c->entrypoint[0][0] == '\0')
         return nd_error_hint(nd_error_field("entrypoint[0]", "is empty"),
                              "set clear_entrypoint to run the arguments alone");
@@ -58,7 +57,7 @@ check_env(const Pb__ContainerConfig *c, size_t *total)
     ND_TRY(nd_check_count("env", c->n_env, ND_CONFIG_MAX_ENV));
     for (size_t i = 0; i < c->n_env; i++)
         ND_TRY(nd_in_element(check_variable(c->env[i]), "env", i));
-    return check_strings("env", c->env, c->n_env, total);
+    return nd_check_strings("env", c->env, c->n_env, total);
 }
 
 /* "user" or "user:group"; who that is, is looked up in the image. */

@@ -14,6 +14,7 @@
 #include "launch_priv.h"
 #include "remove_priv.h"
 #include "shm_priv.h"
+#include "stream_options_priv.h"
 
 static void
 launch_from_creation(const struct creation *c, struct launch *ret)
@@ -96,8 +97,11 @@ create_and_launch(struct creation *c, const Pb__RunOptions *options,
 static struct nd_error *
 make_plan(struct creation *c, const Pb__RunOptions *options)
 {
-    struct nd_error *err = nd_plan_make(options->config, nd_host_facts(c->cs->host),
-                                        nd_host_settings(c->cs->host), c->arena, &c->plan);
+    struct nd_error *err = nd_stream_options_check(options->stream, false);
+
+    if (err == NULL)
+        err = nd_plan_make(options->config, nd_host_facts(c->cs->host),
+                           nd_host_settings(c->cs->host), c->arena, &c->plan);
 
     if (err != NULL && nd_error_get_field(err) != NULL)
         return nd_error_in_field(err, "options");
@@ -119,8 +123,6 @@ nd_container_run(struct nd_containers *cs, const char *ns, const Pb__RunOptions 
     if (feed == NULL)
         feed = &silent;
     ND_TRY(make_plan(c, options));
-    if (!options->detach)
-        ND_TRY(nd_session_check_new(options->stream));
     ND_TRY(create_and_launch(c, options, feed, &attached));
     started = (struct nd_container_started){
         .id = c->id, .warnings = c->plan->warnings, .n_warnings = c->plan->n_warnings};

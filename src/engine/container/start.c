@@ -12,6 +12,7 @@
 #include "launch_priv.h"
 #include "remove_priv.h"
 #include "start_priv.h"
+#include "stream_options_priv.h"
 
 static struct nd_error *
 paused(const char *id)
@@ -132,7 +133,7 @@ nd_container_start(struct nd_containers *cs, const char *ns, const Pb__StartOpti
     struct nd_container_started started = {0};
 
     if (options->attach)
-        ND_TRY(nd_session_check_new(options->stream));
+        ND_TRY(nd_stream_options_check(options->stream, false));
     ND_TRY(start_locked(&s, arena));
     started.id = s.launch->id;
     ND_TRY(nd_attached_tell(&s.attached, s.feed, &started));

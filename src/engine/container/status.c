@@ -166,6 +166,6 @@ nd_status_text(const record *rec, const task *t, struct nd_wall now, struct nd_a
     case PB__CONTAINER_STATE__CONTAINER_STATE_RESTARTING:
         return ended_text("Restarting", t, now, arena);
     default:
-        return "Unknown";
+        return "Unknown (its shim does not answer)";
     }
 }

@@ -36,13 +36,11 @@ nd_process_resize(const struct process_name *p, const Pb__TerminalSize *size)
     CtTasks__ResizePtyRequest req = CT_TASKS__RESIZE_PTY_REQUEST__INIT;
     void *rsp;
 
-    if (size->width > UINT16_MAX || size->height > UINT16_MAX)
-        return nd_error_field("terminal_size", "is more than %u characters", UINT16_MAX);
     req.container_id = (char *)p->id;
     req.exec_id = (char *)p->exec_id;
     req.width = size->width;
     req.height = size->height;
-    return unless_gone(call(p, CT_TASKS_RESIZE_PTY, &req, arena, &rsp));
+    return call(p, CT_TASKS_RESIZE_PTY, &req, arena, &rsp);
 }
 
 struct nd_error *

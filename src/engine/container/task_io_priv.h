@@ -13,11 +13,11 @@ struct process_name {
     const char *ns, *id, *exec_id;
 };
 
-/* One that has ended meanwhile is fine, for this and the next two. */
+/* Fails: ND_NOT_FOUND. */
 struct nd_error *nd_process_resize(const struct process_name *p,
                                    const Pb__TerminalSize *size) ND_CHECK_RESULT;
 
-/* Let go of the shim's writing end of the standard input. */
+/* Let go of the shim's writing end of the standard input. One that has ended is fine, here and next. */
 struct nd_error *nd_process_close_input(const struct process_name *p) ND_CHECK_RESULT;
 struct nd_error *nd_process_signal(const struct process_name *p, int signo) ND_CHECK_RESULT;
 

@@ -113,7 +113,7 @@ nd_streams_helper_start(const struct nd_streams_helper *helper)
     return NULL;
 }
 
-/* Where too many are attached for one more, they have to go first. */
+/* Where too many are attached for one more, they have to go first; one that is stopped may go on. */
 static struct nd_error *
 open_when_there_is_room(const char *folder, struct nd_relay **ret)
 {
@@ -122,7 +122,7 @@ open_when_there_is_room(const char *folder, struct nd_relay **ret)
     for (;;) {
         struct nd_error *err = nd_relay_open(&options, ret);
 
-        if (nd_error_code(err) != ND_EXHAUSTED)
+        if (nd_error_code(err) != ND_EXHAUSTED && nd_error_code(err) != ND_UNAVAILABLE)
             return err;
         nd_error_free(err);
         ND_TRY(nd_fiber_sleep(FULL_PAUSE_NS));

@@ -66,6 +66,17 @@ is_gone(void)
         "STREAMS_GONE");
 }
 
+static struct nd_error *
+is_silent(void)
+{
+    struct nd_error *err =
+        nd_error_new(ND_UNAVAILABLE, "the helper of the standard streams does not answer");
+
+    return nd_error_hint(
+        nd_error_reason(err, "STREAMS_SILENT"),
+        "it may be stopped, or the host overloaded; its log can be read all the same");
+}
+
 /* The folder's path may be too long for a socket's. */
 static int
 connect_once(const char *folder, int fd)
@@ -90,21 +101,33 @@ connect_to(const char *folder, int fd)
     }
     if (errnum == ENOENT || errnum == ECONNREFUSED || errnum == ENOTDIR)
         return not_there();
+    if (errnum == EAGAIN)
+        return is_silent();
     if (errnum != 0)
         return nd_error_errno(errnum, "connect to the helper in %s", folder);
     return NULL;
 }
 
 static struct nd_error *
+beyond(const char *field)
+{
+    return nd_error_field(field, "is beyond what was written");
+}
+
+static struct nd_error *
 refused(uint64_t why)
 {
+    if (why == ND_WIRE_STDOUT_BEYOND)
+        return beyond("stdout_offset");
+    if (why == ND_WIRE_STDERR_BEYOND)
+        return beyond("stderr_offset");
     if (why == ND_WIRE_TOO_MANY)
         return nd_error_reason(
             nd_error_new(ND_EXHAUSTED, "too many are attached to this process already"),
             "TOO_MANY_ATTACHED");
     if (why == ND_WIRE_BAD_VERSION)
         return nd_error_new(ND_INTERNAL, "the helper of this process is of another version");
-    return nd_error_new(ND_INVALID, "the helper of this process did not understand");
+    return nd_error_new(ND_INTERNAL, "the helper of this process did not understand");
 }
 
 /* One frame; `*ret` is the frame, in the relay's buffer. */
@@ -213,12 +236,31 @@ greet(struct nd_relay *relay, const struct nd_relay_options *options)
     return NULL;
 }
 
-/* One that ends just when somebody comes has gone before. */
+/* One that ends just when somebody comes has gone before; one that is stopped is there. */
+static struct nd_error *
+greet_in_time(struct nd_relay *relay, const struct nd_relay_options *options)
+{
+    struct nd_error *err;
+
+    {
+        ND_DEADLINE_IN(ND_RELAY_ANSWER_NS);
+        err = greet(relay, options);
+    }
+    if (nd_error_code(err) != ND_DEADLINE && nd_error_code(err) != ND_UNAVAILABLE)
+        return err;
+    if (nd_error_code(err) == ND_UNAVAILABLE) {
+        nd_error_free(err);
+        return not_there();
+    }
+    nd_error_free(err);
+    ND_TRY(nd_ctx_check()); /* the caller's time may be over, too */
+    return is_silent();
+}
+
 struct nd_error *
 nd_relay_open(const struct nd_relay_options *options, struct nd_relay **ret)
 {
     ND_AUTO(nd_relay_closep) struct nd_relay *relay = nd_new(struct nd_relay);
-    struct nd_error *err;
 
     relay->sender = -1;
     relay->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -228,12 +270,7 @@ nd_relay_open(const struct nd_relay_options *options, struct nd_relay **ret)
     relay->sender = fcntl(relay->fd, F_DUPFD_CLOEXEC, 3);
     if (relay->sender < 0)
         return nd_error_errno(errno, "make a socket");
-    err = greet(relay, options);
-    if (nd_error_code(err) == ND_UNAVAILABLE) {
-        nd_error_free(err);
-        return not_there();
-    }
-    ND_TRY(err);
+    ND_TRY(greet_in_time(relay, options));
     *ret = ND_TAKE(relay);
     return NULL;
 }

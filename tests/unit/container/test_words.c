@@ -145,7 +145,7 @@ status_tells_what_a_container_does(void **state)
         {{NULL}, CT_TASKS__STATUS__PAUSED, 0, "Paused", "paused"},
         {{NULL}, CT_TASKS__STATUS__PAUSING, 0, "Pausing", "paused"},
         {{NULL}, CT_TASKS__STATUS__STOPPED, 3, "Exited (3) 5 seconds ago", "exited"},
-        {{NULL}, CT_TASKS__STATUS__UNKNOWN, 0, "Unknown", "unknown"},
+        {{NULL}, CT_TASKS__STATUS__UNKNOWN, 0, "Unknown (its shim does not answer)", "unknown"},
         {{POLICY("always")},
          CT_TASKS__STATUS__STOPPED,
          0,

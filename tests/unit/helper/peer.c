@@ -43,15 +43,15 @@ send_frame(struct peer *p, enum nd_wire_type type, enum nd_wire_stream stream, u
     (void)!send(p->fd, frame, ND_WIRE_HEADER + payload.len, MSG_NOSIGNAL);
 }
 
-void
-attach(struct peer *p, const char *folder, struct hello hello)
+static void
+greet(struct peer *p, const char *folder, struct hello hello)
 {
     struct nd_wire_hello h = {
         .version = ND_WIRE_VERSION,
         .flags = hello.deaf ? 0 : ND_WIRE_WANTS_STDOUT | ND_WIRE_WANTS_STDERR,
         .hold_ms = hello.hold_ms,
         .patience_ms = hello.patience_ms,
-        .from = {hello.from, hello.from},
+        .from = {hello.from, hello.from == ND_WIRE_NOW ? ND_WIRE_NOW : hello.from_stderr},
     };
     char frame[ND_WIRE_HEADER + ND_WIRE_HELLO_PAYLOAD];
     size_t len;
@@ -66,7 +66,21 @@ attach(struct peer *p, const char *folder, struct hello hello)
     assert_int_equal(send(p->fd, frame, len, MSG_NOSIGNAL), (ssize_t)len);
     while (p->welcome.version == 0 && next_frame(p))
         continue;
+}
+
+void
+attach(struct peer *p, const char *folder, struct hello hello)
+{
+    greet(p, folder, hello);
     assert_int_equal(p->welcome.version, ND_WIRE_VERSION);
+}
+
+void
+attach_in_vain(struct peer *p, const char *folder, struct hello hello)
+{
+    greet(p, folder, hello);
+    assert_int_equal(p->welcome.version, 0);
+    assert_int_not_equal(p->refused, 0);
 }
 
 static void

@@ -23,7 +23,8 @@ struct peer {
 
 struct hello {
     uint8_t session; /* all of its bytes */
-    uint64_t from;   /* of both streams */
+    uint64_t from;   /* of stdout; of stderr, too, when it is ND_WIRE_NOW */
+    uint64_t from_stderr;
     uint32_t hold_ms, patience_ms;
     bool deaf; /* wants no output */
 };
@@ -31,8 +32,9 @@ struct hello {
 /* The folder's socket, connected; -1 when nobody listens. */
 int connect_to(const char *folder);
 
-/* Attach and wait for WELCOME. */
+/* Attach and wait for WELCOME; or for a refusal. */
 void attach(struct peer *p, const char *folder, struct hello hello);
+void attach_in_vain(struct peer *p, const char *folder, struct hello hello);
 
 /* One frame; false at the end of the connection. */
 bool next_frame(struct peer *p);

@@ -357,6 +357,28 @@ one_who_wants_what_is_long_gone_does_not_end_the_output(void **state)
     nd_buf_fini(&text);
 }
 
+/* It was never welcomed: its name is nobody's, and nobody can come back by it. */
+static void
+one_who_gave_up_before_the_welcome_is_not_waited_for(void **state)
+{
+    const struct hello hello = {.session = 3, .hold_ms = 60000, .patience_ms = ND_WIRE_FOR_EVER};
+    struct nd_buf text = long_output();
+    struct run r;
+    struct peer p;
+
+    (void)state;
+    begin_logger(&r, "");
+    stop(&r);
+    greet_one_who_sleeps(&p, &r, hello);
+    detach(&p);
+    assert_int_equal(kill(r.pid, SIGCONT), 0);
+    send_all(r.out, nd_buf_str(&text)); /* more than is kept for one who is waited for */
+    finish_logger(&r);
+    assert_log_is(r.log, ND_LOG_STDOUT, nd_buf_str(&text));
+    clean_container(&r);
+    nd_buf_fini(&text);
+}
+
 static void
 nonsense_behind_a_greeting_ends_the_connection_that_said_it(void **state)
 {
@@ -511,6 +533,44 @@ peers_that_talk_nonsense_are_refused_and_hurt_nobody(void **state)
 }
 
 static void
+a_session_does_not_go_on_behind_what_was_written(void **state)
+{
+    struct hello hello = {.session = 7, .hold_ms = 60000, .patience_ms = ND_WIRE_FOR_EVER};
+    const struct nd_str text = ND_STR("not acknowledged\n");
+    static const uint64_t beyond[] = {18, UINT64_MAX - 1};
+    struct run r;
+    struct peer p;
+
+    (void)state;
+    begin_logger(&r, "");
+    attach(&p, streams_of(&r), hello);
+    p.acks = false;
+    send_all(r.out, text);
+    read_until(&p, ND_WIRE_STDOUT, text.len);
+    detach(&p);
+    for (size_t i = 0; i < ND_LEN(beyond); i++) {
+        hello.from = beyond[i];
+        attach_in_vain(&p, streams_of(&r), hello);
+        assert_int_equal(p.refused, ND_WIRE_STDOUT_BEYOND);
+        detach(&p);
+    }
+    hello.from = 17; /* as much as there was; of the other output there was nothing */
+    hello.from_stderr = 1;
+    attach_in_vain(&p, streams_of(&r), hello);
+    assert_int_equal(p.refused, ND_WIRE_STDERR_BEYOND);
+    detach(&p);
+    hello.from = hello.from_stderr = 0;
+    attach(&p, streams_of(&r), hello);
+    assert_int_equal(p.welcome.flags & ND_WIRE_RESUMED, ND_WIRE_RESUMED);
+    close_streams(&r);
+    read_to_end(&p);
+    assert_got(&p, ND_WIRE_STDOUT, text);
+    detach(&p);
+    finish_logger(&r);
+    clean_container(&r);
+}
+
+static void
 more_than_there_is_room_for_are_refused(void **state)
 {
     struct run r;
@@ -585,12 +645,14 @@ main(void)
         cmocka_unit_test(what_is_not_kept_any_more_is_told_as_a_gap),
         cmocka_unit_test(one_who_does_not_read_holds_nobody_up_beyond_its_patience),
         cmocka_unit_test(one_who_wants_what_is_long_gone_does_not_end_the_output),
+        cmocka_unit_test(one_who_gave_up_before_the_welcome_is_not_waited_for),
         cmocka_unit_test(nonsense_behind_a_greeting_ends_the_connection_that_said_it),
         cmocka_unit_test(those_who_have_no_name_do_not_take_each_others_place),
         cmocka_unit_test(acknowledging_one_output_is_no_patience_with_the_other),
         cmocka_unit_test(one_who_acknowledges_nothing_is_waited_for),
         cmocka_unit_test(the_shim_does_not_wait_for_those_who_are_attached),
         cmocka_unit_test(peers_that_talk_nonsense_are_refused_and_hurt_nobody),
+        cmocka_unit_test(a_session_does_not_go_on_behind_what_was_written),
         cmocka_unit_test(more_than_there_is_room_for_are_refused),
         cmocka_unit_test(a_helper_that_is_attached_to_stays_below_a_mebibyte),
     };

@@ -1,11 +1,15 @@
 /* The log writer and its limits: rotation, a full disk, memory. */
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "wire/loss.h"
 
 #include "logger_run.h"
 
@@ -152,6 +156,57 @@ a_full_disk_stops_nobody_and_the_loss_is_told_exactly(void **state)
     clean_container(&r);
 }
 
+static struct nd_wire_loss
+noted_loss(const struct run *r)
+{
+    struct nd_wire_loss loss = {0};
+    char note[ND_WIRE_LOSS];
+    int fd = open(r->lock, O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, note, sizeof(note)), (ssize_t)sizeof(note));
+    (void)nd_wire_get_loss(nd_str_n(note, sizeof(note)), &loss);
+    close(fd);
+    return loss;
+}
+
+static void
+a_loss_that_the_log_cannot_tell_of_is_noted_and_told_by_the_next_logger(void **state)
+{
+    struct run r;
+    struct nd_buf got = ND_BUF_INIT(LOG_MAX), rest = ND_BUF_INIT(LOG_MAX);
+    struct nd_wire_loss noted;
+    uint64_t entries, bytes;
+    const size_t lines = 50000;
+
+    (void)state;
+    make_container(&r);
+    start_logger(&r, 1000000);
+    wait_ready(&r);
+    assert_int_equal(noted_loss(&r).entries, 0);
+    for (size_t i = 0; i < lines; i++)
+        send_all(r.out, ND_STR("thirty-two bytes with newline..\n"));
+    finish_logger(&r);
+    noted = noted_loss(&r);
+    assert_int_equal(noted.why, EFBIG);
+
+    start_logger(&r, RLIM_INFINITY);
+    wait_ready(&r);
+    send_all(r.out, ND_STR("after\n"));
+    finish_logger(&r);
+    assert_int_equal(noted_loss(&r).entries, 0);
+    read_log(r.log, ND_LOG_STDOUT, &got);
+    count_notices(&r, &rest, &entries, &bytes);
+    assert_int_equal(rest.len, 0);
+    assert_int_equal(entries, noted.entries);
+    assert_int_equal(bytes, noted.bytes);
+    assert_int_equal(got.len + bytes, lines * 32 + 6);
+    assert_int_equal((got.len - 6) / 32 + entries, lines);
+    nd_buf_fini(&got);
+    nd_buf_fini(&rest);
+    clean_container(&r);
+}
+
 static void
 a_log_that_cannot_be_opened_stops_nobody(void **state)
 {
@@ -221,6 +276,7 @@ main(void)
         cmocka_unit_test(one_file_means_one_file),
         cmocka_unit_test(an_entry_larger_than_a_file_is_written_whole),
         cmocka_unit_test(a_full_disk_stops_nobody_and_the_loss_is_told_exactly),
+        cmocka_unit_test(a_loss_that_the_log_cannot_tell_of_is_noted_and_told_by_the_next_logger),
         cmocka_unit_test(a_log_that_cannot_be_opened_stops_nobody),
         cmocka_unit_test(a_logger_adds_less_than_one_mib),
     };

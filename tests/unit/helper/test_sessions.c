@@ -28,7 +28,7 @@ init(struct table *t)
         t->sessions[i].fd = -1;
 }
 
-/* Somebody comes with this policy. */
+/* Somebody comes with this policy and is welcomed. */
 static struct session *
 greet(struct table *t, uint8_t name, uint32_t policy_ms, int64_t now_ns)
 {
@@ -42,6 +42,7 @@ greet(struct table *t, uint8_t name, uint32_t policy_ms, int64_t now_ns)
     memset(hello.session, name, sizeof(hello.session));
     session_begin(s, -1, now_ns);
     assert_int_equal(sessions_hello(t->sessions, &s, &hello, t->spools, now_ns), 0);
+    s->greets = false;
     return s;
 }
 

@@ -1,11 +1,13 @@
 /* The reader over files that stand still: order, tails, times, streams, broken files. */
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "base/random.h"
 #include "fiber/in_loop.h"
 #include "store/limits.h"
 #include "store/log_reader.h"
+#include "wire/loss.h"
 
 #include "temp_dir.h"
 
@@ -329,6 +331,47 @@ IN_REAL_LOOP(what_is_no_log_is_an_error)
     return NULL;
 }
 
+/* Behind the last entry, for whoever reads that far; another program's lock file tells of nothing. */
+IN_REAL_LOOP(what_the_logger_could_not_write_is_told_at_the_end)
+{
+    const struct nd_wire_loss loss = {.entries = 3, .bytes = 77, .why = ENOSPC};
+    struct temp_dir dir = temp_dir_make();
+    struct nd_log_reader_options options = all_of(in_dir(&dir, "c-json.log"));
+    char note[ND_WIRE_LOSS];
+    struct nd_log_batch batch;
+
+    nd_wire_put_loss(note, &loss);
+    options.logger_lock = in_dir(&dir, "logger-lock");
+    put_records(options.path, 0, 5, 0);
+    put_file(options.logger_lock, ND_STR("4711\n"));
+    ND_TRY(expect_numbers(&options, 0, 5, 1));
+    put_file(options.logger_lock, nd_str_n(note, sizeof(note)));
+    options.streams = ND_LOG_STDOUT;
+    ND_TRY(expect_numbers(&options, 0, 5, 2));
+    options.streams = 0;
+    for (uint64_t tail = 0; tail < 3; tail++) {
+        ND_AUTO(nd_log_reader_closep) struct nd_log_reader *r = NULL;
+
+        options.tail = tail;
+        ND_TRY(nd_log_reader_open(&options, &r));
+        if (tail > 0) {
+            ND_TRY(nd_log_reader_next(r, &batch));
+            assert_int_equal(batch.n, tail);
+        }
+        ND_TRY(nd_log_reader_next(r, &batch));
+        assert_int_equal(batch.n, 1);
+        assert_int_equal(batch.entries[0].stream, ND_LOG_STDERR);
+        assert_true(
+            nd_str_eqz(batch.entries[0].bytes,
+                       "[nerdctl-grpc: 3 entries (77 bytes) of output were dropped: No space "
+                       "left on device]\n"));
+        ND_TRY(nd_log_reader_next(r, &batch));
+        assert_int_equal(batch.n, 0);
+    }
+    temp_dir_remove(&dir);
+    return NULL;
+}
+
 int
 main(void)
 {
@@ -345,6 +388,7 @@ main(void)
         cmocka_unit_test(a_record_of_the_maximum_is_read_and_a_longer_one_skipped),
         cmocka_unit_test(random_bytes_are_survived_and_accounted_for),
         cmocka_unit_test(what_is_no_log_is_an_error),
+        cmocka_unit_test(what_the_logger_could_not_write_is_told_at_the_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

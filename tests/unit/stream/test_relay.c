@@ -250,7 +250,9 @@ IN_REAL_LOOP(helpers_that_talk_nonsense_are_an_error)
         {"\0\0\0\x43\0\0\0\0\0\0\0\0\0\0\0\0", 16, ND_INTERNAL},    /* END before WELCOME */
         {"\0\0\0\x46\0\0\0\0\x01\0\0\0\0\0\0\0", 16, ND_INTERNAL},  /* another version */
         {"\0\0\0\x46\0\0\0\0\x02\0\0\0\0\0\0\0", 16, ND_EXHAUSTED}, /* too many */
-        {"\0\0\0\x46\0\0\0\0\x03\0\0\0\0\0\0\0", 16, ND_INVALID},
+        {"\0\0\0\x46\0\0\0\0\x03\0\0\0\0\0\0\0", 16, ND_INTERNAL},
+        {"\0\0\0\x46\0\0\0\0\x04\0\0\0\0\0\0\0", 16, ND_INVALID}, /* stdout beyond */
+        {"\0\0\0\x46\0\0\0\0\x05\0\0\0\0\0\0\0", 16, ND_INVALID}, /* stderr beyond */
         {"\0\0\0\x40\x20\0\0\0\0\0\0\0\0\0\0\0"
          "\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
          48, ND_INTERNAL}, /* WELCOME of another version */

@@ -11,11 +11,13 @@
 #include "base/defs.h"
 #include "base/str.h"
 #include "helper/limits.h"
+#include "wire/loss.h"
 
 struct nd_log_file_options {
     const char *path;
     uint64_t max_bytes; /* of one file; 0: no rotation */
     unsigned max_files; /* at least 1: the current one and those that were rotated */
+    int loss_fd; /* of the file in which a loss is noted (wire/loss.h), stays the caller's; -1: none */
 };
 
 /* Storage is the caller's; members are private. */
@@ -25,13 +27,16 @@ struct nd_log_file {
     uint64_t max_bytes;
     uint64_t rotate_at; /* max_bytes, or more after a failed rotation */
     uint64_t size;
-    unsigned keep;    /* rotated files */
-    uint64_t rotated; /* number of the newest one */
-    uint64_t dropped_entries, dropped_bytes;
-    int why; /* errno of the last failure */
+    unsigned keep;            /* rotated files */
+    uint64_t rotated;         /* number of the newest one */
+    struct nd_wire_loss lost; /* that no entry tells of; `why` is set at each failure */
+    int loss_fd;
 };
 
-/* Open for appending, 0600; a line that a crash left unfinished is ended. Texts are copied. */
+/*
+ * Open for appending, 0600; a line that a crash left unfinished is ended, and a loss that the logger before
+ * could not tell of is owed. Texts are copied.
+ */
 void nd_log_file_open(struct nd_log_file *file, const struct nd_log_file_options *options);
 
 /* Append whole entries. */

@@ -36,6 +36,7 @@ struct nd_log_reader_options {
     bool (*is_running)(void *arg);
     void *arg;
     const char *logger_lock;
+    unsigned ahead_files; /* for nd_log_reader_hold(); 0: ND_LOG_AHEAD_FILES */
 };
 
 /* Fails: ND_NOT_FOUND (no log file), ND_DENIED, ND_INVALID. Context: fiber. */
@@ -65,7 +66,7 @@ struct nd_error *nd_log_reader_next(struct nd_log_reader *reader,
 
 /*
  * Open the files of a followed log as they appear, so that what is removed before it is read is read all the
- * same, up to ND_LOG_AHEAD_FILES and ND_LOG_AHEAD_BYTES. Runs until cancelled, in a fiber beside the reader's,
+ * same, up to `ahead_files` and ND_LOG_AHEAD_BYTES. Runs until cancelled, in a fiber beside the reader's,
  * and must have ended when the reader is closed. Fails: errors of the disk; the reader goes on without.
  */
 struct nd_error *nd_log_reader_hold(struct nd_log_reader *reader) ND_CHECK_RESULT;

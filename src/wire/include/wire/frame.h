@@ -88,6 +88,9 @@ enum nd_wire_refusal {
     ND_WIRE_BAD_VERSION = 1,
     ND_WIRE_TOO_MANY,  /* sessions or connections */
     ND_WIRE_BAD_FRAME, /* not of this protocol, or out of place */
+    /* A session is to go on behind what was written; it stays as it was. */
+    ND_WIRE_STDOUT_BEYOND,
+    ND_WIRE_STDERR_BEYOND,
 };
 
 struct nd_wire_header {

@@ -38,14 +38,21 @@
 #define ND_SESSIONS_WAIT_NS    (ND_SESSION_HOLD_MS * ND_MILLISECOND + 5 * ND_SECOND)
 #define ND_EXEC_MAX_RUNNING    1024u           /* commands in all containers at once */
 #define ND_LOGGER_WAIT_NS      (5 * ND_SECOND) /* for the last byte of a container that has ended */
+#define ND_LOGS_AHEAD_FILES    16u /* files of a log that are held open for one who follows it */
 #define ND_WAIT_MAX_CONTAINERS 1024u
 #define ND_LIST_MAX_FILTERS    256u
 #define ND_LIST_MAX_PATTERNS   16u   /* expressions of one list; each is tried on each name */
 #define ND_LIST_MATCH_BYTES    255u  /* of a name that they are tried on: no proper one has more */
 #define ND_LIST_YIELD_EVERY    16u   /* containers that are filtered without a turn of the loop */
 #define ND_LIST_MAX_PATTERN    1024u /* bytes of one filter */
-#define ND_SIZE_WIDTH          16u   /* sizes of so many containers are asked for at once */
-#define ND_SIZE_MAX_LAYERS     512u  /* snapshots under one container */
+/* How long shims may take to answer whoever only looks: all of a list, one, and one in the background. */
+#define ND_TASKS_ANSWER_NS     (1 * ND_SECOND)
+#define ND_TASK_ANSWER_NS      (1500 * ND_MILLISECOND)
+#define ND_SILENT_ANSWER_NS    (10 * ND_SECOND)
+#define ND_SILENT_PAUSE_NS     (1 * ND_SECOND)
+#define ND_TASKS_WIDTH         32u  /* tasks that are asked for at once */
+#define ND_SIZE_WIDTH          16u  /* sizes of so many containers are asked for at once */
+#define ND_SIZE_MAX_LAYERS     512u /* snapshots under one container */
 
 /* /etc/passwd and /etc/group of images: larger ones are refused, so many images are remembered. */
 #define ND_ACCOUNTS_MAX_BYTES  (1024u * 1024u)

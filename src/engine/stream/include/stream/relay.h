@@ -6,12 +6,16 @@
  * protocol is wire/frame.h. One fiber may receive while others send.
  */
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "fiber/fiber.h"
 #include "wire/frame.h"
 
 struct nd_relay;
+
+/* A helper answers at once, unless somebody has stopped it. */
+#define ND_RELAY_ANSWER_NS (5 * ND_SECOND)
 
 struct nd_relay_options {
     const char *folder; /* in which the socket is */
@@ -24,7 +28,9 @@ struct nd_relay_options {
 /*
  * Connect and greet.
  * Fails: ND_NOT_FOUND (nobody listens there), ND_EXHAUSTED (too many are attached), ND_INTERNAL (the
- *        helper is of another version). Context: fiber.
+ *        helper is of another version), ND_INVALID about "stdout_offset" or "stderr_offset" (a session that
+ *        is known is to go on behind what was written), ND_UNAVAILABLE (no answer within
+ *        ND_RELAY_ANSWER_NS). Context: fiber.
  */
 struct nd_error *nd_relay_open(const struct nd_relay_options *options,
                                struct nd_relay **ret) ND_CHECK_RESULT;
