@@ -266,17 +266,13 @@ begin(struct creation *c)
 }
 
 struct nd_error *
-nd_creation_run(struct creation *c, struct hold **ret_hold)
+nd_creation_run(struct creation *c, struct hold **hold)
 {
-    ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
-
     nd_arena_defer(c->arena, free_spec, &c->spec);
     ND_TRY(begin(c));
     ND_TRY(look_around(c));
-    ND_TRY(nd_hold_lock(c->cs, c->ns, c->id, &hold));
-    ND_TRY(change(c));
-    *ret_hold = ND_TAKE(hold);
-    return NULL;
+    ND_TRY(nd_hold_lock(c->cs, c->ns, c->id, hold));
+    return change(c);
 }
 
 struct nd_error *

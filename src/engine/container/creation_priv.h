@@ -88,8 +88,9 @@ struct nd_error *nd_creation_record(const struct creation *c) ND_CHECK_RESULT;
 
 /*
  * The whole of it (create.c): look, then change. It is there then, and goes again unless the caller calls
- * `change` done; the caller holds `*ret_hold`, its lock, until then. Context: fiber.
+ * `change` done. From the first change on it is locked in `*hold`, also when this fails: the caller unlocks it
+ * when `change` has ended, because nobody may get hold of what is being taken back. Context: fiber.
  */
-struct nd_error *nd_creation_run(struct creation *c, struct hold **ret_hold) ND_CHECK_RESULT;
+struct nd_error *nd_creation_run(struct creation *c, struct hold **hold) ND_CHECK_RESULT;
 
 #endif
