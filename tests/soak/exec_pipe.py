@@ -32,8 +32,10 @@ SAMPLE_SECONDS = 0.1
 
 
 def private_kib(pid):
-    """Memory of its own; 0 when it has gone."""
+    """A helper's own memory; 0 when it has gone, and somebody else has its number."""
     try:
+        if b"relay" not in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+            return 0
         lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
