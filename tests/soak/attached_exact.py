@@ -47,7 +47,7 @@ def compare(what, got, want):
         return
     at = next((i for i, (a, b) in enumerate(zip(got, want)) if a != b), min(len(got), len(want)))
     raise Wrong(f"{what}: {len(got)} bytes of {len(want)}, different from byte {at}: "
-                f"{got[at:at + 40]!r} for {want[at:at + 40]!r}")
+                f"{got[at:at + 300]!r} for {want[at:at + 40]!r}")
 
 
 class Run:
