@@ -69,7 +69,19 @@ class Follower:
 BURST, BURSTS, FILE = 250, 10, 20_000
 RUN = (f"n=$(cat /n 2>/dev/null || echo 0); n=$((n+1)); echo $n > /n; awk -v n=$n 'BEGIN {{ "
        f"for (i = 1; i <= {BURST * BURSTS}; i++) {{ printf \"run %02d line %06d of a log\\n\", n, i; "
-       f"if (i % {BURST} == 0) {{ fflush(); system(\"usleep 15000\") }} }} }}'; ")
+       f"if (i % {BURST} == 0) {{ fflush(); system(\"usleep 40000\") }} }} }}'; ")
+
+
+# The same once somebody follows: else the first files may have gone before.
+FOLLOWED = "echo ready; while [ ! -e /go ]; do sleep 0.05; done; " + RUN
+
+
+def let_go(ns, container):
+    assert streams.execute(ns, container, "touch", "/go").end().code == 0
+
+
+def followed_text(n):
+    return b"ready\n" + run_text(n)
 
 
 def run_text(n):
@@ -78,9 +90,11 @@ def run_text(n):
 
 def test_followed_through_100_rotations_and_10_restarts(ready):
     """Neither a gap nor a line twice; the container's end is not the follower's, its removal is."""
-    made = ready.run("sh", "-c", RUN, detach=True, name="again",
-                     log=options_of(ready, max_size=FILE, max_file=3))
+    made = ready.run("sh", "-c", FOLLOWED, detach=True, name="again",
+                     log=options_of(ready, max_size=FILE, max_file=50))
     follower = Follower(ready, "again", restarts=True)
+    follower.until(b"ready\n")
+    let_go(ready, "again")
     for _ in range(10):
         ready.wait("again")
         ready.start("again")
@@ -89,13 +103,16 @@ def test_followed_through_100_rotations_and_10_restarts(ready):
     assert rotations(ready, made.id) >= 100
     assert follower.thread.is_alive()
     ready.remove("again")
-    assert follower.end() == b"".join(run_text(n) for n in range(1, 12))
+    assert follower.end() == b"".join(followed_text(n) for n in range(1, 12))
 
 
 def test_a_follower_ends_with_the_container(ready):
-    ready.run("sh", "-c", RUN, detach=True, name="once", log=options_of(ready, max_size=FILE, max_file=3))
+    ready.run("sh", "-c", FOLLOWED, detach=True, name="once",
+              log=options_of(ready, max_size=FILE, max_file=50))
     follower = Follower(ready, "once")
-    assert follower.end() == run_text(1)
+    follower.until(b"ready\n")
+    let_go(ready, "once")
+    assert follower.end() == followed_text(1)
     assert ready.state("once") == ready.m.container.CONTAINER_STATE_EXITED
 
 
@@ -126,15 +143,16 @@ def test_restarts_need_a_follower(ready):
 
 def test_a_follower_that_is_slow_for_a_moment_misses_nothing(ready):
     """Files that were rotated away meanwhile are still open."""
-    made = ready.run("sh", "-c", RUN, detach=True, name="quick",
-                     log=options_of(ready, max_size=FILE, max_file=2))
+    made = ready.run("sh", "-c", FOLLOWED, detach=True, name="quick",
+                     log=options_of(ready, max_size=FILE, max_file=6))
     call = ready.call(ready.api.container.Logs, ready.logs_request("quick", follow=True))
     got = bytearray(next(call).data)
+    let_go(ready, "quick")
     ready.wait("quick")
-    assert rotations(ready, made.id) >= 5
+    assert rotations(ready, made.id) >= 8
     for reply in call:
         got += reply.data
-    assert bytes(got) == run_text(1)
+    assert bytes(got) == followed_text(1)
 
 
 def test_rotated_files_are_read_back_as_one_stream_and_stay_within_their_limits(ready):
