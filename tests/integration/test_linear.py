@@ -93,6 +93,7 @@ BAD = {
                                   ("rename", 4, 5, TO)],
     "rename that lost it": [("create", 0, 1, A), ("rename", 2, 9, unknown(**TO)), ("not found", 3, 4),
                             ("not found", 5, 6, {"slot": 1}), ("not found", 7, 8)],
+    "reserved for ever": [("create", 0, 1, unknown(**A)), ("not found", 2, 3), ("name in use", 4, 5)],
     "rename that woke it": [("create", 0, 1, A), ("rename", 2, 3, TO),
                             ("look", 4, 5, {**SEEN_RUNNING, "slot": 1})],
     "drop of nothing": [("put", 0, 1, A), ("drop", 2, 3), ("drop", 4, 5)],

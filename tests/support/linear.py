@@ -31,7 +31,7 @@ SHOWN = {"created": "created", "running": "running", "dying": "running", "exited
 ENDED = ("created", "exited")
 ALIVE = ("running", "dying")
 LOWER = {"running": "exited", "dying": "exited", "exited": "created", "created": GONE}
-MAX_STATES = 4000
+MAX_STATES = 8000
 
 
 @dataclasses.dataclass
@@ -112,6 +112,8 @@ def making(op, stage, local, starts):
         yield 2, (op.owner, "created")
     elif stage == 2 and starts and local == (op.owner, "created"):
         yield 3, (op.owner, "running")
+        if not op.known:
+            yield 3, (op.owner, "exited")  # a containerd that dies in the middle takes the process along
     if not op.known and stage > 0 and local[0] == op.owner:
         below = LOWER.get(local[1], GONE)
         yield 4, ABSENT if below == GONE else (op.owner, below)
@@ -130,6 +132,8 @@ def start(op, stage, status):
         yield 1, "created"
     elif status == "created" and stage < 2:
         yield 2, "running"
+        if not op.known:
+            yield 2, "exited"
     elif status in ALIVE and stage == 0:
         yield 2, status
 
@@ -230,6 +234,8 @@ KINDS = {
     "no image": sees("absent"), "image": sees("image"),
 }
 ONCE = {"create", "run", "rename"}
+# Stages in which one has reserved a name: none may be left so when its time is over.
+RESERVING = {"create": (1,), "run": (1,), "rename": (1, 2, 5)}
 READS = {"look", "owned", "runs", "runs not", "ended", "not found", "name in use", "shows", "no image", "image"}
 
 
@@ -341,9 +347,10 @@ class Search:
         self.close()
         before = [state for state, _ in self.configs]
         done = KINDS[op.kind].done
+        stages = [done] if op.known else set(range(8)) - set(RESERVING.get(op.kind, ()))
         self.configs = {(state, tuple(p for p in pending if p[0] != index))
                         for state, pending in self.configs
-                        if not op.known or any(p[0] == index and stage_of(p[1]) == done for p in pending)}
+                        if any(p[0] == index and stage_of(p[1]) in stages for p in pending)}
         return None if self.configs else before
 
 

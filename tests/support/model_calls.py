@@ -233,6 +233,7 @@ REFUSALS = (
      "not found"),
     (("create", "run", "rename"), "NAME_IN_USE", "name in use"),
     (("create", "run", "rmi"), "IMAGE_NOT_FOUND", "no image"),
+    (("create", "run"), "IMAGE_REMOVED", "image"),
     (("rmi",), "IMAGE_IN_USE", "image"),
     (("rm",), "CONTAINER_RUNNING", "runs"),
     (("kill", "exec"), "CONTAINER_NOT_RUNNING", "runs not"),
