@@ -19,7 +19,8 @@ What is checked:
   - the daemon does not end by itself and is ready again after each start;
   - in the end everything is removed through the API, and then nothing is left of it: see audit().
 
-What is not checked: the order of calls about different names, and whether a list is of one instant for all
+What is not checked: names whose history has too many calls of unknown outcome at one time, which is told as "not
+decided" (mostly those that are renamed, in a full run); the order of calls about different names, and whether a list is of one instant for all
 names together; progress and warnings; when a call that failed could have been served.
 
 Ends with 1 when something was wrong. The calls of a seed are always the same; how they interleave is not, so a

@@ -27,7 +27,7 @@ EXITS = {0, 7, 137}  # never ran; asked to end; killed
 CUT = (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 # kind: how often
-CALLS = {"create": 14, "run": 14, "start": 9, "stop": 7, "kill": 6, "rm": 8, "rm -f": 11, "rename": 5, "exec": 9, "wait": 4,
+CALLS = {"create": 14, "run": 14, "start": 9, "stop": 7, "kill": 6, "rm": 8, "rm -f": 11, "rename": 2, "exec": 9, "wait": 4,
          "inspect": 9, "list": 5, "logs": 6, "load": 1, "tag": 3, "rmi": 3, "images": 2}
 READS = {"exec", "wait", "inspect", "list", "logs", "images"}
 
@@ -233,7 +233,6 @@ REFUSALS = (
      "not found"),
     (("create", "run", "rename"), "NAME_IN_USE", "name in use"),
     (("create", "run", "rmi"), "IMAGE_NOT_FOUND", "no image"),
-    (("create", "run"), "IMAGE_REMOVED", "image"),
     (("rmi",), "IMAGE_IN_USE", "image"),
     (("rm",), "CONTAINER_RUNNING", "runs"),
     (("kill", "exec"), "CONTAINER_NOT_RUNNING", "runs not"),
@@ -285,6 +284,10 @@ class Explainer:
 
     def refused(self, answer):
         call = answer.call
+        if answer.error.reason == "IMAGE_REMOVED" and call.kind in ("create", "run"):
+            # It had begun, may have been seen, and was taken back.
+            self.add(answer, call.kind, owner=call.owner, known=False)
+            return True
         for kinds, reason, seen in REFUSALS:
             if call.kind in kinds and answer.error.reason == reason:
                 if not (seen in OF_IMAGES and call.image == BASE):
