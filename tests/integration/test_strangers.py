@@ -54,7 +54,7 @@ class TestClientsAtOnce:
         """The process waits for who started it; a removal by somebody else does not. What was written by
         then still comes, and how it ended."""
         replies = ready.call(ready.api.container.Run, iter([ready.run_request(
-            "sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' a", auto_remove=True)]))
+            "sh", "-c", "head -c 200000000 /dev/zero | tr '\\0' a", auto_remove=True)]))
         container = next(r.container_id for r in replies if r.container_id)
         log = next(ready.box.folder.glob(f"data/*/containers/{ready.name}/{container}/*-json.log"))
         host.wait_until(lambda: log.stat().st_size > 150000, 20, "output")
@@ -62,7 +62,7 @@ class TestClientsAtOnce:
         ready.call(ready.api.container.Remove, request, timeout=20)
         assert ready.list(all=True) == []
         rest = list(replies)
-        assert 150000 < sum(len(r.output.data) for r in rest) < 5000000
+        assert 150000 < sum(len(r.output.data) for r in rest) < 200000000
         assert [r.exit.code for r in rest if r.WhichOneof("response") == "exit"] == [137]
 
     def test_removes_itself_once_it_was_read(self, ready):
