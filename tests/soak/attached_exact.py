@@ -18,17 +18,15 @@ import pathlib
 import random
 import signal
 import sys
-import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
-import archives  # noqa: E402
 import grpc  # noqa: E402
 import host  # noqa: E402
+import soak  # noqa: E402
 import streams  # noqa: E402
-import stubs  # noqa: E402
 
 import logs_exact  # noqa: E402
 
@@ -239,23 +237,12 @@ def main():
     state = args.state or ROOT / f".run/attached_exact-{args.seed}{'-' + args.only if args.only else ''}"
     state.parent.mkdir(exist_ok=True)
 
-    box = host.Host(args.build.resolve(), prefix="nd-soak")
-    problem, counts = None, {}
-    try:
-        box.start()
-        with tempfile.TemporaryDirectory() as scratch:
-            api = stubs.Api(stubs.generate(ROOT, scratch), box.daemon.target)
-            ns = api.namespace("soak")
-            ns.box = box
-            ns.load(archives.Archives(scratch).busybox)
-            problem, counts = run_all(ns, args, logs_exact.read_state(state), state)
-            api.close()
-    finally:
-        left = box.close()
-    for name, count in sorted(counts.items()):
-        print(f"  {name}: {count}")
-    if problem or left:
-        sys.exit("; ".join([problem] if problem else left))
+    with soak.namespace(args.build) as ns:
+        problem, counts = run_all(ns, args, logs_exact.read_state(state), state)
+        for name, count in sorted(counts.items()):
+            print(f"  {name}: {count}")
+        if problem:
+            sys.exit(problem)
     state.unlink(missing_ok=True)
     print(f"{args.n} runs of seed {args.seed}: every byte arrived, and every exit code")
 

@@ -18,11 +18,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
-import archives  # noqa: E402
 import cutter  # noqa: E402
 import host  # noqa: E402
 import pipes  # noqa: E402
-import stubs  # noqa: E402
+import soak  # noqa: E402
 
 MIB = 1 << 20
 
@@ -77,22 +76,11 @@ def main():
         pki = pathlib.Path(scratch) / "pki"
         subprocess.run([ROOT / "scripts/dev-pki", pki], check=True, stdout=subprocess.DEVNULL)
         port = host.free_port()
-        box = host.Host(args.build.resolve(), prefix="nd-soak", daemon_options=tls_options(pki, port))
-        problem = None
-        try:
-            box.start()
-            api = stubs.Api(stubs.generate(ROOT, scratch), box.daemon.target)
-            ns = api.namespace("soak")
-            ns.box = box
-            ns.load(archives.Archives(scratch).busybox)
+        with soak.namespace(args.build, daemon_options=tls_options(pki, port)) as ns:
             problem = run(ns, pki, port, args.mib * MIB, args.seconds, args.seed,
                           lambda text: print(text, flush=True))
-            ns.clear()
-            api.close()
-        finally:
-            left = box.close()
-    if problem or left:
-        sys.exit("; ".join([problem] if problem else left))
+            if problem:
+                sys.exit(problem)
     print(f"{args.mib} MiB of seed {args.seed}, cut every {args.seconds:g} s: the sums are equal")
 
 

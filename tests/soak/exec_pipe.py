@@ -12,18 +12,16 @@ import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
-import archives  # noqa: E402
 import host  # noqa: E402
 import leaks  # noqa: E402
 import pipes  # noqa: E402
-import stubs  # noqa: E402
+import soak  # noqa: E402
 
 MIB = 1 << 20
 GROWTH_KIB = {"daemon": 16 * 1024, "helper": 2 * 1024, "client": 8 * 1024}
@@ -119,22 +117,10 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     print(f"seed {args.seed}", flush=True)
-    box = host.Host(args.build.resolve(), prefix="nd-soak")
-    problem = None
-    try:
-        box.start()
-        with tempfile.TemporaryDirectory() as scratch:
-            api = stubs.Api(stubs.generate(ROOT, scratch), box.daemon.target)
-            ns = api.namespace("soak")
-            ns.box = box
-            ns.load(archives.Archives(scratch).busybox)
-            problem = run(ns, args.mib, args.seed, lambda text: print(text, flush=True))
-            ns.clear()
-            api.close()
-    finally:
-        left = box.close()
-    if problem or left:
-        sys.exit("; ".join([problem] if problem else left))
+    with soak.namespace(args.build) as ns:
+        problem = run(ns, args.mib, args.seed, lambda text: print(text, flush=True))
+        if problem:
+            sys.exit(problem)
     print(f"{args.mib} MiB of seed {args.seed} through a command: every byte, in bounded memory")
 
 

@@ -25,11 +25,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
-import archives  # noqa: E402
 import grpc  # noqa: E402
 import host  # noqa: E402
+import soak  # noqa: E402
 import streams  # noqa: E402
-import stubs  # noqa: E402
 
 READY_SECONDS = 1.0
 OVERLAP_LINES = 2000
@@ -251,26 +250,13 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     print(f"seed {args.seed}", flush=True)
-    box = host.Host(args.build.resolve(), prefix="nd-soak")
-    problem = None
-    try:
-        box.start()
-        with tempfile.TemporaryDirectory() as scratch:
-            api = stubs.Api(stubs.generate(ROOT, scratch), box.daemon.target)
-            ns = api.namespace("soak")
-            ns.box = box
-            ns.load(archives.Archives(scratch).busybox)
-            slowest, problem = run(ns, pathlib.Path(scratch), args.n, args.containers, args.seed,
-                                   lambda text: print(text, flush=True))
-            with contextlib.suppress(Exception):
-                ns.clear()
-            api.close()
-    finally:
-        left = box.close()
-    if problem is None and slowest[0] >= READY_SECONDS:
-        problem = f"it took {slowest[0]:.2f} s until the daemon was ready again"
-    if problem or left:
-        sys.exit("; ".join([problem] if problem else left))
+    with soak.namespace(args.build) as ns, tempfile.TemporaryDirectory() as scratch:
+        slowest, problem = run(ns, pathlib.Path(scratch), args.n, args.containers, args.seed,
+                               lambda text: print(text, flush=True))
+        if problem is None and slowest[0] >= READY_SECONDS:
+            problem = f"it took {slowest[0]:.2f} s until the daemon was ready again"
+        if problem:
+            sys.exit(problem)
     print(f"{args.n} kills of seed {args.seed} under {args.containers} busy containers: every byte, every session, "
           "ready in time")
 

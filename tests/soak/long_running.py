@@ -13,15 +13,13 @@ import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
-import archives  # noqa: E402
 import host  # noqa: E402
+import soak  # noqa: E402
 import streams  # noqa: E402
-import stubs  # noqa: E402
 
 
 def sleeping(seconds, code):
@@ -78,22 +76,10 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
     parser.add_argument("--seconds", type=int, default=150)
     args = parser.parse_args()
-    box = host.Host(args.build.resolve(), prefix="nd-soak")
-    problem = None
-    try:
-        box.start()
-        with tempfile.TemporaryDirectory() as scratch:
-            api = stubs.Api(stubs.generate(ROOT, scratch), box.daemon.target)
-            ns = api.namespace("soak")
-            ns.box = box
-            ns.load(archives.Archives(scratch).busybox)
-            problem = run(ns, args.seconds)
-            ns.clear()
-            api.close()
-    finally:
-        left = box.close()
-    if problem or left:
-        sys.exit("; ".join([problem] if problem else left))
+    with soak.namespace(args.build) as ns:
+        problem = run(ns, args.seconds)
+        if problem:
+            sys.exit(problem)
     print(f"6 processes of {args.seconds} s: each end was told, and nothing is left")
 
 
