@@ -1,6 +1,7 @@
 /*
  * Any bytes in a log: no overrun, everything accounted for, whole lines only. The same bytes as the output
- * of a container: what the helper makes of them is read back to the byte, however they are cut.
+ * of a container: what the helper makes of them is read back to the byte, however they are cut. And the
+ * same bytes as the note of what a log has lost.
  */
 
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include "base/buf.h"
 #include "helper/entry.h"
 #include "store/log_record.h"
+#include "wire/loss.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -100,10 +102,29 @@ write_and_read_back(struct nd_str bytes, size_t piece)
     nd_buf_fini(&lines);
 }
 
+/* What is taken for a note is told in a line, and written again it is the same. */
+static void
+read_as_loss(struct nd_str bytes)
+{
+    struct nd_wire_loss loss, again;
+    char note[ND_WIRE_LOSS], text[ND_WIRE_LOSS_TEXT];
+    size_t len;
+
+    if (!nd_wire_get_loss(bytes, &loss))
+        return;
+    len = nd_wire_loss_text(&loss, text);
+    ND_INVARIANT(len < sizeof(text) && text[len - 1] == '\n');
+    nd_wire_put_loss(note, &loss);
+    ND_INVARIANT(nd_wire_get_loss(nd_str_n(note, sizeof(note)), &again));
+    ND_INVARIANT(again.entries == loss.entries && again.bytes == loss.bytes &&
+                 again.why == loss.why);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     read_as_log(data, size);
+    read_as_loss(nd_str_n((const char *)data, size));
     if (size > 0)
         write_and_read_back(nd_str_n(data + 1, size - 1), 1 + data[0]);
     return 0;
