@@ -9,10 +9,8 @@
 #include "fixture.h"
 #include "site.h"
 
-#define END_STREAM  0x1u
-#define ACK         0x1u
-#define END_HEADERS 0x4u
-#define PADDED      0x8u
+#define ACK    0x1u
+#define PADDED 0x8u
 
 #define HEAD_BYTES 9u
 

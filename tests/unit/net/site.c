@@ -113,7 +113,8 @@ site_begin_with(struct site *site, const struct nd_session_options *options, siz
 {
     struct nd_stream *mine;
 
-    *site = (struct site){.got = ND_BUF_INIT(64u << 20)};
+    *site = (struct site){.got = ND_BUF_INIT(64u << 20), .out = ND_BUF_INIT(1 << 20)};
+    put_preface(&site->out);
     nd_stream_pair(capacity, &site->peer, &mine);
     make_session(site, options, mine);
 }
@@ -137,6 +138,7 @@ site_finish(struct site *site)
     nd_session_free(site->session);
     nd_stream_close(site->peer);
     nd_buf_fini(&site->got);
+    nd_buf_fini(&site->out);
     assert_int_equal(site->opened, site->closed);
 }
 
@@ -174,16 +176,30 @@ put_preface(struct nd_buf *b)
 
 const char *const usual[][2] = {
     {":method", "GET"}, {":scheme", "http"}, {":path", "/p"}, {":authority", "a"}, {NULL, NULL}};
+const char *const usual_post[][2] = {
+    {":method", "POST"}, {":scheme", "http"}, {":path", "/p"}, {":authority", "a"}, {NULL, NULL}};
 
 void
-put_request(struct nd_buf *b, uint32_t id, const char *const fields[][2])
+put_headers(struct nd_buf *b, unsigned flags, uint32_t id, const char *const fields[][2])
 {
     struct nd_buf block = ND_BUF_INIT(16384);
 
     for (size_t i = 0; fields[i][0] != NULL; i++)
         put_field(&block, fields[i][0], fields[i][1]);
-    put_frame(b, HEADERS, 0x5, id, nd_buf_str(&block));
+    put_frame(b, HEADERS, flags, id, nd_buf_str(&block));
     nd_buf_fini(&block);
+}
+
+void
+put_request(struct nd_buf *b, uint32_t id, const char *const fields[][2])
+{
+    put_headers(b, END_HEADERS | END_STREAM, id, fields);
+}
+
+void
+put_reset(struct nd_buf *b, uint32_t id)
+{
+    put_frame(b, RST_STREAM, 0, id, ND_STR("\0\0\0\x08"));
 }
 
 void

@@ -20,6 +20,7 @@ struct site {
     struct nd_session *session;
     struct nd_stream *peer;
     struct nd_buf got; /* what the peer received */
+    struct nd_buf out; /* what it says next: at first the preface */
     unsigned opened, closed, headers, gone;
     bool silent; /* requests are not answered */
     uint32_t last_code;
@@ -33,6 +34,22 @@ void site_finish(struct site *site);
 /* Only the session, over a stream of the caller's. */
 void site_begin_over(struct site *site, struct nd_stream *mine);
 
+/* A test whose loop holds one site, `struct site *site`; behind the name, members of its session's options. */
+#define IN_SITE(name, ...)                                            \
+    static void name##_at(struct site *site);                         \
+                                                                      \
+    IN_LOOP(name)                                                     \
+    {                                                                 \
+        struct site site;                                             \
+                                                                      \
+        site_begin(&site, &(struct nd_session_options){__VA_ARGS__}); \
+        name##_at(&site);                                             \
+        site_finish(&site);                                           \
+        return NULL;                                                  \
+    }                                                                 \
+                                                                      \
+    static void name##_at(struct site *site)
+
 /* --- the peer --- */
 
 void put_frame(struct nd_buf *b, unsigned type, unsigned flags, uint32_t id, struct nd_str payload);
@@ -41,9 +58,16 @@ void put_preface(struct nd_buf *b);
 /* A field of a block of headers, shorter than 127 bytes. */
 void put_field(struct nd_buf *b, const char *name, const char *value);
 
-/* A request that is complete. `fields` ends with a NULL name. */
+/* A frame of headers with flags of its own. `fields` ends with a NULL name. */
+enum { END_STREAM = 0x1, END_HEADERS = 0x4 };
+void put_headers(struct nd_buf *b, unsigned flags, uint32_t id, const char *const fields[][2]);
+
+/* A request that is complete. */
 void put_request(struct nd_buf *b, uint32_t id, const char *const fields[][2]);
-extern const char *const usual[][2];
+extern const char *const usual[][2], *const usual_post[][2];
+
+/* The stream is cancelled. */
+void put_reset(struct nd_buf *b, uint32_t id);
 
 /* Send, and empty the buffer. */
 void say(struct site *site, struct nd_buf *b);

@@ -13,13 +13,9 @@ static const struct nd_session_options server_options = {
 static void
 connect_to(struct site *site, const struct nd_session_options *options)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-
     site_begin(site, options);
-    put_preface(&b);
-    say(site, &b);
+    say(site, &site->out);
     hear_some(site);
-    nd_buf_fini(&b);
 }
 
 static unsigned

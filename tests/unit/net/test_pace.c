@@ -79,18 +79,12 @@ static const struct nd_stream_ops wire_ops = {
 static void
 begin(struct site *site, struct wire *wire)
 {
-    static const char *const fields[][2] = {{":method", "POST"},
-                                            {":scheme", "http"},
-                                            {":path", "/"},
-                                            {":authority", "a"},
-                                            {NULL, NULL}};
     struct nd_buf b = ND_BUF_INIT(4096);
 
     *wire = (struct wire){.base = {.ops = &wire_ops}};
     site_begin_over(site, &wire->base);
     put_preface(&b);
-    put_request(&b, 1, fields);
-    b.ptr[sizeof(PREFACE) - 1 + 9 + 4] = 0x4; /* without END_STREAM */
+    put_headers(&b, END_HEADERS, 1, usual_post);
     assert_true(wire->flowing);
     assert_int_equal(wire->most, ND_NET_READ_FIRST);
     wire->base.reader.on_bytes(wire->base.reader.arg, nd_buf_str(&b));

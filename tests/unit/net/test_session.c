@@ -7,111 +7,72 @@
 
 /* --- what it promises --- */
 
-IN_LOOP(settings_leave_before_the_client_has_said_anything)
+IN_SITE(settings_leave_before_the_client_has_said_anything)
 {
-    struct site site;
-
-    site_begin(&site, NULL);
-    hear_some(&site);
-    assert_int_equal(count_frames(&site, SETTINGS, NULL), 1);
-    assert_int_equal((unsigned char)site.got.ptr[3], SETTINGS);
-    site_finish(&site);
-    return NULL;
+    hear_some(site);
+    assert_int_equal(count_frames(site, SETTINGS, NULL), 1);
+    assert_int_equal((unsigned char)site->got.ptr[3], SETTINGS);
 }
 
-IN_LOOP(a_request_is_answered_with_body_and_trailers)
+IN_SITE(a_request_is_answered_with_body_and_trailers)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
     struct nd_str data;
-    struct site site;
 
-    site_begin(&site, NULL);
-    put_preface(&b);
-    put_request(&b, 1, usual);
-    say(&site, &b);
-    hear_some(&site);
-    assert_int_equal(count_frames(&site, DATA, &data), 1);
+    put_request(&site->out, 1, usual);
+    say(site, &site->out);
+    hear_some(site);
+    assert_int_equal(count_frames(site, DATA, &data), 1);
     assert_true(nd_str_eqz(data, "/p"));
-    assert_int_equal(count_frames(&site, HEADERS, NULL), 2);
-    assert_int_equal(site.closed, 1);
-    site_finish(&site);
-    nd_buf_fini(&b);
-    return NULL;
+    assert_int_equal(count_frames(site, HEADERS, NULL), 2);
+    assert_int_equal(site->closed, 1);
 }
 
-IN_LOOP(what_is_not_http2_is_closed)
+IN_SITE(what_is_not_http2_is_closed)
 {
-    struct site site;
-
-    site_begin(&site, NULL);
-    expect_ok(nd_stream_write(site.peer, ND_STR("GET / HTTP/1.1\r\nHost: x\r\n\r\n")));
-    hear_all(&site);
-    assert_int_equal(site.opened, 0);
-    site_finish(&site);
-    return NULL;
+    expect_ok(nd_stream_write(site->peer, ND_STR("GET / HTTP/1.1\r\nHost: x\r\n\r\n")));
+    hear_all(site);
+    assert_int_equal(site->opened, 0);
 }
 
 static void
 send_pings(struct site *site, unsigned n, int64_t pause_ns)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-
-    put_preface(&b);
     for (unsigned i = 0; i < n; i++) {
-        put_frame(&b, PING, 0, 0, ND_STR("12345678"));
-        say(site, &b);
+        put_frame(&site->out, PING, 0, 0, ND_STR("12345678"));
+        say(site, &site->out);
         expect_ok(nd_fiber_sleep(pause_ns));
     }
-    nd_buf_fini(&b);
 }
 
-IN_LOOP(pings_in_good_time_are_answered)
+IN_SITE(pings_in_good_time_are_answered)
 {
-    struct site site;
-
-    site_begin(&site, NULL);
-    send_pings(&site, 20, 10 * ND_SECOND);
-    hear_some(&site);
-    assert_int_equal(count_frames(&site, PING, NULL), 20);
-    assert_int_equal(count_frames(&site, GOAWAY, NULL), 0);
-    site_finish(&site);
-    return NULL;
+    send_pings(site, 20, 10 * ND_SECOND);
+    hear_some(site);
+    assert_int_equal(count_frames(site, PING, NULL), 20);
+    assert_int_equal(count_frames(site, GOAWAY, NULL), 0);
 }
 
-IN_LOOP(too_many_pings_end_the_connection)
+IN_SITE(too_many_pings_end_the_connection)
 {
-    struct site site;
-
-    site_begin(&site, NULL);
-    send_pings(&site, 4, ND_MILLISECOND);
-    hear_all(&site);
-    expect_goaway(&site, ND_H2_ENHANCE_YOUR_CALM, "too_many_pings");
-    site_finish(&site);
-    return NULL;
+    send_pings(site, 4, ND_MILLISECOND);
+    hear_all(site);
+    expect_goaway(site, ND_H2_ENHANCE_YOUR_CALM, "too_many_pings");
 }
 
 /* Probes of the bandwidth are pings that follow data. */
-IN_LOOP(pings_after_our_data_are_forgiven)
+IN_SITE(pings_after_our_data_are_forgiven)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-    struct site site;
-
-    site_begin(&site, NULL);
-    put_preface(&b);
     for (uint32_t i = 0; i < 50; i++) {
-        put_request(&b, 1 + 2 * i, usual);
-        say(&site, &b);
+        put_request(&site->out, 1 + 2 * i, usual);
+        say(site, &site->out);
         expect_ok(nd_fiber_sleep(ND_MILLISECOND));
-        put_frame(&b, PING, 0, 0, ND_STR("12345678"));
-        say(&site, &b);
+        put_frame(&site->out, PING, 0, 0, ND_STR("12345678"));
+        say(site, &site->out);
         expect_ok(nd_fiber_sleep(ND_MILLISECOND));
     }
-    hear_some(&site);
-    assert_int_equal(count_frames(&site, GOAWAY, NULL), 0);
-    assert_int_equal(site.closed, 50);
-    site_finish(&site);
-    nd_buf_fini(&b);
-    return NULL;
+    hear_some(site);
+    assert_int_equal(count_frames(site, GOAWAY, NULL), 0);
+    assert_int_equal(site->closed, 50);
 }
 
 IN_LOOP(floods_end_the_connection)
@@ -128,27 +89,18 @@ IN_LOOP(floods_end_the_connection)
         {SETTINGS, 0, 0, {NULL, 0}, 5000},
         {WINDOW_UPDATE, 0, 0, {"\0\0\0\1", 4}, 5000},
     };
-    static const char *const open_request[][2] = {{":method", "POST"},
-                                                  {":scheme", "http"},
-                                                  {":path", "/"},
-                                                  {":authority", "a"},
-                                                  {NULL, NULL}};
 
     for (size_t i = 0; i < ND_LEN(floods); i++) {
-        struct nd_buf b = ND_BUF_INIT(1 << 20);
         struct site site;
 
         site_begin(&site, NULL);
-        put_preface(&b);
-        put_request(&b, 1, open_request);
-        b.ptr[sizeof(PREFACE) - 1 + 9 + 4] = 0x4; /* without END_STREAM */
+        put_headers(&site.out, END_HEADERS, 1, usual_post);
         for (unsigned k = 0; k < floods[i].n; k++)
-            put_frame(&b, floods[i].type, floods[i].flags, floods[i].id, floods[i].payload);
-        say(&site, &b);
+            put_frame(&site.out, floods[i].type, floods[i].flags, floods[i].id, floods[i].payload);
+        say(&site, &site.out);
         hear_all(&site);
         expect_goaway(&site, ND_H2_ENHANCE_YOUR_CALM, NULL);
         site_finish(&site);
-        nd_buf_fini(&b);
     }
     return NULL;
 }
@@ -157,28 +109,24 @@ IN_LOOP(floods_end_the_connection)
 static void
 go_on_after_the_end(unsigned with, bool reset, size_t chunk)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-    struct nd_str rest;
     struct site site;
 
     site_begin_with(&site, NULL, chunk);
-    put_preface(&b);
-    put_request(&b, 1, usual);
     if (reset) {
-        b.ptr[sizeof(PREFACE) - 1 + 9 + 4] = 0x4; /* without END_STREAM */
-        put_frame(&b, RST_STREAM, 0, 1, ND_STR("\0\0\0\x08"));
+        put_headers(&site.out, END_HEADERS, 1, usual);
+        put_reset(&site.out, 1);
+    } else {
+        put_request(&site.out, 1, usual);
     }
-    put_request(&b, 3, usual);
+    put_request(&site.out, 3, usual);
     if (with == HEADERS)
-        put_request(&b, 1, usual);
+        put_request(&site.out, 1, usual);
     else
-        put_frame(&b, DATA, 0, 1, ND_STR("late"));
-    rest = nd_buf_str(&b);
-    expect_ok(nd_stream_write(site.peer, rest));
+        put_frame(&site.out, DATA, 0, 1, ND_STR("late"));
+    expect_ok(nd_stream_write(site.peer, nd_buf_str(&site.out)));
     hear_all(&site);
     expect_goaway(&site, ND_H2_STREAM_CLOSED, NULL);
     site_finish(&site);
-    nd_buf_fini(&b);
 }
 
 IN_LOOP(a_client_that_goes_on_after_its_end_is_cut_off)
@@ -200,222 +148,146 @@ IN_LOOP(the_reset_of_a_stream_that_was_never_opened_is_ignored)
     static const size_t chunks[] = {1, 5, 9, 13, 1 << 20};
 
     for (size_t i = 0; i < ND_LEN(chunks); i++) {
-        struct nd_buf b = ND_BUF_INIT(1 << 20);
         struct site site;
 
         site_begin_with(&site, NULL, chunks[i]);
-        put_preface(&b);
-        put_request(&b, 1, usual);
-        put_frame(&b, RST_STREAM, 0, 3, ND_STR("\0\0\0\x08"));
-        put_frame(&b, RST_STREAM, 0, 5, ND_STR("\0\0\0\x08"));
-        put_request(&b, 7, usual);
-        put_frame(&b, RST_STREAM, 0, 9, ND_STR("\0\0\0\x08"));
-        expect_ok(nd_stream_write(site.peer, nd_buf_str(&b)));
+        put_request(&site.out, 1, usual);
+        put_reset(&site.out, 3);
+        put_reset(&site.out, 5);
+        put_request(&site.out, 7, usual);
+        put_reset(&site.out, 9);
+        expect_ok(nd_stream_write(site.peer, nd_buf_str(&site.out)));
         hear_some(&site);
         assert_int_equal(count_frames(&site, GOAWAY, NULL), 0);
         assert_int_equal(site.opened, 2);
         assert_int_equal(count_frames(&site, DATA, NULL), 2);
         site_finish(&site);
-        nd_buf_fini(&b);
     }
     return NULL;
 }
 
-IN_LOOP(who_begins_with_such_a_reset_is_cut_off)
+IN_SITE(who_begins_with_such_a_reset_is_cut_off)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-    struct site site;
-
-    site_begin(&site, NULL);
-    put_preface(&b);
-    put_frame(&b, RST_STREAM, 0, 1, ND_STR("\0\0\0\x08"));
-    say(&site, &b);
-    hear_all(&site);
-    expect_goaway(&site, ND_H2_PROTOCOL_ERROR, NULL);
-    site_finish(&site);
-    nd_buf_fini(&b);
-    return NULL;
+    put_reset(&site->out, 1);
+    say(site, &site->out);
+    hear_all(site);
+    expect_goaway(site, ND_H2_PROTOCOL_ERROR, NULL);
 }
 
-IN_LOOP(a_flood_of_such_resets_is_cut_off)
+IN_SITE(a_flood_of_such_resets_is_cut_off)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-    struct site site;
-
-    site_begin(&site, NULL);
-    put_preface(&b);
-    put_request(&b, 1, usual);
+    put_request(&site->out, 1, usual);
     for (uint32_t i = 0; i < 10000; i++)
-        put_frame(&b, RST_STREAM, 0, 3 + 2 * i, ND_STR("\0\0\0\x08"));
-    say(&site, &b);
-    hear_all(&site);
-    expect_goaway(&site, ND_H2_ENHANCE_YOUR_CALM, NULL);
-    site_finish(&site);
-    nd_buf_fini(&b);
-    return NULL;
+        put_reset(&site->out, 3 + 2 * i);
+    say(site, &site->out);
+    hear_all(site);
+    expect_goaway(site, ND_H2_ENHANCE_YOUR_CALM, NULL);
 }
 
 /* What was on its way when we reset the stream is no fault of the client's. */
-IN_LOOP(data_for_a_stream_that_we_have_reset_is_ignored)
+IN_SITE(data_for_a_stream_that_we_have_reset_is_ignored, .max_streams = 1)
 {
-    static const struct nd_session_options options = {.max_streams = 1};
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-    struct site site;
-    size_t at;
-
-    site_begin(&site, &options);
-    site.silent = true;
-    put_preface(&b);
-    for (uint32_t id = 1; id <= 3; id += 2) {
-        at = b.len;
-        put_request(&b, id, usual);
-        b.ptr[at + 4] = 0x4;
-    }
-    say(&site, &b);
-    hear_some(&site);
-    assert_int_equal(count_frames(&site, RST_STREAM, NULL), 1);
+    site->silent = true;
+    for (uint32_t id = 1; id <= 3; id += 2)
+        put_headers(&site->out, END_HEADERS, id, usual);
+    say(site, &site->out);
+    hear_some(site);
+    assert_int_equal(count_frames(site, RST_STREAM, NULL), 1);
     for (int i = 0; i < 100; i++)
-        put_frame(&b, DATA, 0, 3, ND_STR("late"));
-    say(&site, &b);
-    hear_some(&site);
-    assert_int_equal(count_frames(&site, GOAWAY, NULL), 0);
-    assert_int_equal(site.gone, 0);
-    site_finish(&site);
-    nd_buf_fini(&b);
-    return NULL;
+        put_frame(&site->out, DATA, 0, 3, ND_STR("late"));
+    say(site, &site->out);
+    hear_some(site);
+    assert_int_equal(count_frames(site, GOAWAY, NULL), 0);
+    assert_int_equal(site->gone, 0);
 }
 
-IN_LOOP(streams_reset_as_soon_as_opened_end_the_connection)
+IN_SITE(streams_reset_as_soon_as_opened_end_the_connection)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-    struct site site;
-
-    site_begin(&site, NULL);
-    site.silent = true;
-    put_preface(&b);
+    site->silent = true;
     for (uint32_t i = 0; i < 1500; i++) {
-        put_request(&b, 1 + 2 * i, usual);
-        put_frame(&b, RST_STREAM, 0, 1 + 2 * i, ND_STR("\0\0\0\x08"));
+        put_request(&site->out, 1 + 2 * i, usual);
+        put_reset(&site->out, 1 + 2 * i);
     }
-    say(&site, &b);
-    hear_all(&site);
-    expect_goaway(&site, ND_H2_ENHANCE_YOUR_CALM, "too many resets");
-    site_finish(&site);
-    nd_buf_fini(&b);
-    return NULL;
+    say(site, &site->out);
+    hear_all(site);
+    expect_goaway(site, ND_H2_ENHANCE_YOUR_CALM, "too many resets");
 }
 
 IN_LOOP(a_peer_that_does_not_read_its_answers_is_cut_off)
 {
     static const struct nd_session_options options = {.max_streams = 1};
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
     struct site site;
 
     site_begin_with(&site, &options, 4096);
     site.silent = true;
-    put_preface(&b);
     for (uint32_t i = 0; i < 30000; i++)
-        put_frame(&b, HEADERS, 0x5, 1 + 2 * i, ND_STR("\x82\x86\x84")); /* GET http / */
-    say(&site, &b);
+        put_frame(&site.out, HEADERS, 0x5, 1 + 2 * i, ND_STR("\x82\x86\x84")); /* GET http / */
+    say(&site, &site.out);
     expect_ok(nd_fiber_sleep(ND_MINUTE));
     assert_int_equal(site.gone, 1);
     site_finish(&site);
-    nd_buf_fini(&b);
     return NULL;
 }
 
-IN_LOOP(headers_that_never_become_complete_end_the_connection)
+IN_SITE(headers_that_never_become_complete_end_the_connection,
+        .handshake_timeout_ns = 10 * ND_SECOND)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-    struct site site;
-    size_t at;
-
-    site_begin(&site, &(struct nd_session_options){.handshake_timeout_ns = 10 * ND_SECOND});
-    put_preface(&b);
-    at = b.len;
-    put_request(&b, 1, usual);
-    b.ptr[at + 4] = 0; /* without END_HEADERS */
-    say(&site, &b);
+    put_headers(&site->out, 0, 1, usual);
+    say(site, &site->out);
     for (int i = 0; i < 7; i++) {
-        put_frame(&b, 9, 0, 1, ND_STR_NONE);
-        say(&site, &b);
+        put_frame(&site->out, 9, 0, 1, ND_STR_NONE);
+        say(site, &site->out);
         expect_ok(nd_fiber_sleep(ND_SECOND));
     }
-    assert_int_equal(site.gone, 0);
-    hear_all(&site);
-    expect_goaway(&site, ND_H2_ENHANCE_YOUR_CALM, "the rest of the headers does not come");
-    site_finish(&site);
-    nd_buf_fini(&b);
-    return NULL;
+    assert_int_equal(site->gone, 0);
+    hear_all(site);
+    expect_goaway(site, ND_H2_ENHANCE_YOUR_CALM, "the rest of the headers does not come");
 }
 
-IN_LOOP(headers_that_come_in_pieces_are_fine)
+IN_SITE(headers_that_come_in_pieces_are_fine, .handshake_timeout_ns = 10 * ND_SECOND)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-    struct site site;
-
-    site_begin(&site, &(struct nd_session_options){.handshake_timeout_ns = 10 * ND_SECOND});
-    put_preface(&b);
     for (uint32_t id = 1; id <= 5; id += 2) {
-        put_request(&b, id, usual);
-        for (size_t i = 0; i < b.len; i += 10) {
-            expect_ok(nd_stream_write(site.peer, nd_str_sub(nd_buf_str(&b), i, 10)));
+        put_request(&site->out, id, usual);
+        for (size_t i = 0; i < site->out.len; i += 10) {
+            expect_ok(nd_stream_write(site->peer, nd_str_sub(nd_buf_str(&site->out), i, 10)));
             expect_ok(nd_fiber_sleep(ND_SECOND / 2));
         }
-        nd_buf_clear(&b);
+        nd_buf_clear(&site->out);
     }
     expect_ok(nd_fiber_sleep(ND_MINUTE));
-    hear_some(&site);
-    assert_int_equal(count_frames(&site, DATA, NULL), 3);
-    assert_int_equal(site.gone, 0);
-    site_finish(&site);
-    nd_buf_fini(&b);
-    return NULL;
+    hear_some(site);
+    assert_int_equal(count_frames(site, DATA, NULL), 3);
+    assert_int_equal(site->gone, 0);
 }
 
-IN_LOOP(draining_warns_first_and_serves_what_races)
+IN_SITE(draining_warns_first_and_serves_what_races)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
     struct nd_str last;
-    struct site site;
 
-    site_begin(&site, NULL);
-    put_preface(&b);
-    put_request(&b, 1, usual);
-    say(&site, &b);
-    hear_some(&site);
-    nd_session_drain(site.session, "why");
-    hear_some(&site);
-    assert_int_equal(count_frames(&site, GOAWAY, &last), 1);
+    put_request(&site->out, 1, usual);
+    say(site, &site->out);
+    hear_some(site);
+    nd_session_drain(site->session, "why");
+    hear_some(site);
+    assert_int_equal(count_frames(site, GOAWAY, &last), 1);
     assert_memory_equal(last.ptr, "\x7f\xff\xff\xff\0\0\0\0", 8);
-    assert_int_equal(count_frames(&site, PING, &last), 1);
-    put_request(&b, 3, usual);
-    put_frame(&b, PING, 1, 0, last);
-    say(&site, &b);
-    hear_all(&site);
-    assert_int_equal(count_frames(&site, GOAWAY, &last), 2);
+    assert_int_equal(count_frames(site, PING, &last), 1);
+    put_request(&site->out, 3, usual);
+    put_frame(&site->out, PING, 1, 0, last);
+    say(site, &site->out);
+    hear_all(site);
+    assert_int_equal(count_frames(site, GOAWAY, &last), 2);
     assert_memory_equal(last.ptr, "\0\0\0\3\0\0\0\0why", 11);
-    assert_int_equal(count_frames(&site, DATA, NULL), 2);
-    site_finish(&site);
-    nd_buf_fini(&b);
-    return NULL;
+    assert_int_equal(count_frames(site, DATA, NULL), 2);
 }
 
-IN_LOOP(draining_does_not_wait_for_ever_for_the_ping)
+IN_SITE(draining_does_not_wait_for_ever_for_the_ping)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
-    struct site site;
-
-    site_begin(&site, NULL);
-    put_preface(&b);
-    say(&site, &b);
-    hear_some(&site);
-    nd_session_drain(site.session, "why");
-    hear_all(&site);
-    assert_int_equal(count_frames(&site, GOAWAY, NULL), 2);
-    site_finish(&site);
-    nd_buf_fini(&b);
-    return NULL;
+    say(site, &site->out);
+    hear_some(site);
+    nd_session_drain(site->session, "why");
+    hear_all(site);
+    assert_int_equal(count_frames(site, GOAWAY, NULL), 2);
 }
 
 /* --- headers --- */
@@ -426,64 +298,37 @@ struct header_case {
     bool strict_ok; /* without */
 };
 
+#define GET                                  \
+    {":method", "GET"}, {":scheme", "http"}, \
+    {                                        \
+        ":path", "/"                         \
+    }
+#define GET_A             \
+    GET,                  \
+    {                     \
+        ":authority", "a" \
+    }
+
 static const struct header_case header_cases[] = {
-    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}}, true, true},
-    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "/run/x.sock"}},
-     true,
-     false},
-    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", ""}}, true, false},
-    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}}, true, false},
-    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}, {"te", "x"}},
-     false,
-     false},
-    {{{":method", "GET"},
-      {":scheme", "http"},
-      {":path", "/"},
-      {":authority", "a"},
-      {"te", "trailers"}},
-     true,
-     true},
-    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}, {"Upper", "x"}},
-     false,
-     false},
-    {{{":method", "GET"},
-      {":scheme", "http"},
-      {":path", "/"},
-      {":authority", "a"},
-      {"connection", "close"}},
-     false,
-     false},
-    {{{":method", "GET"},
-      {":scheme", "http"},
-      {":path", "/"},
-      {":authority", "a"},
-      {"content-length", "5"}},
-     false,
-     false},
-    {{{":method", "GET"},
-      {":scheme", "http"},
-      {":path", "/"},
-      {":authority", "a"},
-      {"content-length", "x"}},
-     false,
-     false},
-    {{{":method", "GET"}, {":method", "GET"}, {":scheme", "http"}, {":path", "/"}}, false, false},
+    {{GET_A}, true, true},
+    {{GET, {":authority", "/run/x.sock"}}, true, false},
+    {{GET, {":authority", ""}}, true, false},
+    {{GET}, true, false},
+    {{GET_A, {"te", "x"}}, false, false},
+    {{GET_A, {"te", "trailers"}}, true, true},
+    {{GET_A, {"Upper", "x"}}, false, false},
+    {{GET_A, {"connection", "close"}}, false, false},
+    {{GET_A, {"content-length", "5"}}, false, false},
+    {{GET_A, {"content-length", "x"}}, false, false},
+    {{{":method", "GET"}, GET}, false, false},
     {{{":method", "GET"}, {":scheme", "http"}, {":path", ""}, {":authority", "a"}}, false, false},
     {{{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}}, false, false},
     {{{":method", "GET"}, {":path", "/"}, {":authority", "a"}}, false, false},
     {{{":scheme", "http"}, {":path", "/"}, {":authority", "a"}}, false, false},
-    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":nope", "a"}}, false, false},
+    {{GET, {":nope", "a"}}, false, false},
     {{{":method", "GET"}, {":scheme", "http"}, {"x", "y"}, {":path", "/"}}, false, false},
-    {{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}, {"", "x"}},
-     false,
-     true /* the field is dropped */},
-    {{{":method", "GET"},
-      {":scheme", "http"},
-      {":path", "/"},
-      {":authority", "a"},
-      {"x-text", " spaces "}},
-     true,
-     true},
+    {{GET_A, {"", "x"}}, false, true /* the field is dropped */},
+    {{GET_A, {"x-text", " spaces "}}, true, true},
 };
 
 static void
@@ -491,15 +336,13 @@ check_headers(bool any_authority)
 {
     for (size_t i = 0; i < ND_LEN(header_cases); i++) {
         const struct header_case *c = &header_cases[i];
-        struct nd_buf b = ND_BUF_INIT(1 << 20);
         struct site site;
         bool answered;
 
         site_begin(&site, &(struct nd_session_options){.any_authority = any_authority});
-        put_preface(&b);
-        put_request(&b, 1, c->fields);
-        put_request(&b, 3, usual);
-        say(&site, &b);
+        put_request(&site.out, 1, c->fields);
+        put_request(&site.out, 3, usual);
+        say(&site, &site.out);
         hear_some(&site);
         answered = count_frames(&site, DATA, NULL) == 2;
         if (answered != (any_authority ? c->any_ok : c->strict_ok))
@@ -508,7 +351,6 @@ check_headers(bool any_authority)
         if (!answered)
             assert_int_equal(count_frames(&site, RST_STREAM, NULL), 1);
         site_finish(&site);
-        nd_buf_fini(&b);
     }
 }
 
@@ -525,15 +367,11 @@ IN_LOOP(header_lists_are_checked_on_unix_sockets)
 }
 
 /* One byte names a field of four thousand, ten thousand times. */
-IN_LOOP(header_lists_far_beyond_the_limit_are_not_unpacked)
+IN_SITE(header_lists_far_beyond_the_limit_are_not_unpacked)
 {
-    struct nd_buf b = ND_BUF_INIT(1 << 20);
     struct nd_buf block = ND_BUF_INIT(1 << 20);
     struct nd_str last;
-    struct site site;
 
-    site_begin(&site, NULL);
-    put_preface(&b);
     for (size_t i = 0; usual[i][0] != NULL; i++)
         put_field(&block, usual[i][0], usual[i][1]);
     nd_buf_put(&block, ND_STR("\x40\x01x\x7f\xa1\x1e")); /* indexed; its length is 4000 */
@@ -541,51 +379,41 @@ IN_LOOP(header_lists_far_beyond_the_limit_are_not_unpacked)
         nd_buf_putc(&block, 'y');
     for (int i = 0; i < 10000; i++)
         nd_buf_putc(&block, (char)0xbe);
-    put_frame(&b, HEADERS, 0x5, 1, nd_buf_str(&block));
-    put_request(&b, 3, usual);
-    say(&site, &b);
-    hear_some(&site);
-    assert_int_equal(count_frames(&site, RST_STREAM, &last), 1);
+    put_frame(&site->out, HEADERS, 0x5, 1, nd_buf_str(&block));
+    put_request(&site->out, 3, usual);
+    say(site, &site->out);
+    hear_some(site);
+    assert_int_equal(count_frames(site, RST_STREAM, &last), 1);
     assert_memory_equal(last.ptr, "\0\0\0\x0b", 4);
-    assert_in_range(site.headers, 8, 20);
-    assert_int_equal(count_frames(&site, DATA, NULL), 1); /* the next request is served */
-    site_finish(&site);
+    assert_in_range(site->headers, 8, 20);
+    assert_int_equal(count_frames(site, DATA, NULL), 1); /* the next request is served */
     nd_buf_fini(&block);
-    nd_buf_fini(&b);
-    return NULL;
 }
 
 /* Trailers of a client end the request, and must be well-formed trailers. */
 IN_LOOP(trailers_of_a_client_are_checked)
 {
-    static const char *const open_request[][2] = {{":method", "POST"},
-                                                  {":scheme", "http"},
-                                                  {":path", "/p"},
-                                                  {":authority", "a"},
-                                                  {NULL, NULL}};
-    static const char *const good[][2] = {{"x-sum", "1"}, {NULL, NULL}};
-    static const char *const bad[][2] = {{":path", "/q"}, {NULL, NULL}};
+    static const struct {
+        const char *const field[2][2];
+        unsigned flags;
+        bool ok;
+    } cases[] = {
+        {{{"x-sum", "1"}, {NULL, NULL}}, END_HEADERS | END_STREAM, true},
+        {{{":path", "/q"}, {NULL, NULL}}, END_HEADERS | END_STREAM, false},
+        {{{"x-sum", "1"}, {NULL, NULL}}, END_HEADERS, false},
+    };
 
-    for (int i = 0; i < 6; i++) {
-        struct nd_buf b = ND_BUF_INIT(1 << 20);
+    for (size_t i = 0; i < 2 * ND_LEN(cases); i++) {
         struct site site;
-        size_t at;
 
         site_begin(&site, &(struct nd_session_options){.any_authority = i % 2 != 0});
-        put_preface(&b);
-        at = b.len;
-        put_request(&b, 1, open_request);
-        b.ptr[at + 4] = 0x4;
-        at = b.len;
-        put_request(&b, 1, i / 2 == 1 ? bad : good);
-        if (i / 2 == 2)
-            b.ptr[at + 4] = 0x4;
-        say(&site, &b);
+        put_headers(&site.out, END_HEADERS, 1, usual_post);
+        put_headers(&site.out, cases[i / 2].flags, 1, cases[i / 2].field);
+        say(&site, &site.out);
         hear_some(&site);
-        assert_int_equal(count_frames(&site, DATA, NULL), i / 2 == 0);
-        assert_int_equal(count_frames(&site, RST_STREAM, NULL), i / 2 != 0);
+        assert_int_equal(count_frames(&site, DATA, NULL), cases[i / 2].ok);
+        assert_int_equal(count_frames(&site, RST_STREAM, NULL), !cases[i / 2].ok);
         site_finish(&site);
-        nd_buf_fini(&b);
     }
     return NULL;
 }
@@ -597,19 +425,16 @@ IN_LOOP(fields_with_control_characters_are_dropped)
                                             {"x-text", "a\nb"}, {NULL, NULL}};
 
     for (int any = 0; any < 2; any++) {
-        struct nd_buf b = ND_BUF_INIT(1 << 20);
         struct nd_str data;
         struct site site;
 
         site_begin(&site, &(struct nd_session_options){.any_authority = any != 0});
-        put_preface(&b);
-        put_request(&b, 1, fields);
-        say(&site, &b);
+        put_request(&site.out, 1, fields);
+        say(&site, &site.out);
         hear_some(&site);
         assert_int_equal(count_frames(&site, DATA, &data), 1);
         assert_true(nd_str_eqz(data, "/"));
         site_finish(&site);
-        nd_buf_fini(&b);
     }
     return NULL;
 }
