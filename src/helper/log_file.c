@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "helper/entry.h"
+#include "wire/rotated.h"
 
 /* <path>.<number> */
 struct rotated_path {
@@ -44,23 +45,6 @@ rotated_path(const struct nd_log_file *file, uint64_t number)
 
     snprintf(p.text, sizeof(p.text), "%s.%" PRIu64, file->path, number);
     return p;
-}
-
-/* The number in "<base>.<number>", 0 when the name is another. */
-static uint64_t
-rotated_number(const char *name, const char *base)
-{
-    size_t base_len = strlen(base);
-    uint64_t number = 0;
-
-    if (strncmp(name, base, base_len) != 0 || name[base_len] != '.' || name[base_len + 1] == '0')
-        return 0;
-    for (const char *p = name + base_len + 1; *p != '\0'; p++) {
-        if (*p < '0' || *p > '9' || number > UINT32_MAX)
-            return 0;
-        number = number * 10 + (uint64_t)(*p - '0');
-    }
-    return number;
 }
 
 /* Find the newest rotated file and remove those that are too old already. */
@@ -77,11 +61,11 @@ look_for_rotated(struct nd_log_file *file)
         return;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
     for (struct dirent *e; (e = readdir(dir)) != NULL;)
-        file->rotated = ND_MAX(file->rotated, rotated_number(e->d_name, base));
+        file->rotated = ND_MAX(file->rotated, nd_wire_rotated_number(e->d_name, base));
     rewinddir(dir);
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-        uint64_t number = rotated_number(e->d_name, base);
+        uint64_t number = nd_wire_rotated_number(e->d_name, base);
 
         if (number != 0 && number + file->keep <= file->rotated)
             unlinkat(dirfd(dir), e->d_name, 0);

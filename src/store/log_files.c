@@ -28,6 +28,7 @@
 
 #include "base/alloc.h"
 #include "store/limits.h"
+#include "wire/rotated.h"
 
 #include "log_files_priv.h"
 
@@ -47,22 +48,6 @@ struct listing {
     size_t n;
 };
 
-/* The number in "<base>.<number>", 0 when the name is another. */
-static uint64_t
-number_of(const char *name, const char *base, size_t base_len)
-{
-    uint64_t number = 0;
-
-    if (strncmp(name, base, base_len) != 0 || name[base_len] != '.' || name[base_len + 1] == '0')
-        return 0;
-    for (const char *p = name + base_len + 1; *p != '\0'; p++) {
-        if (*p < '0' || *p > '9' || number > UINT32_MAX)
-            return 0;
-        number = number * 10 + (uint64_t)(*p - '0');
-    }
-    return number;
-}
-
 static int
 compare_rotated(const void *a, const void *b)
 {
@@ -74,11 +59,9 @@ compare_rotated(const void *a, const void *b)
 static void
 list_entries(DIR *dir, const char *base, struct listing *ret)
 {
-    size_t base_len = strlen(base);
-
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
     for (struct dirent *e; ret->n < ND_LOG_ROTATED_MAX && (e = readdir(dir)) != NULL;) {
-        uint64_t number = number_of(e->d_name, base, base_len);
+        uint64_t number = nd_wire_rotated_number(e->d_name, base);
         struct stat st;
 
         if (number == 0 || fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
