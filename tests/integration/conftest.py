@@ -42,6 +42,19 @@ def api_modules(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def echo(tmp_path_factory):
+    return stubs.generate_echo(ROOT, tmp_path_factory.mktemp("echo-stubs"))
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    """A folder with an authority and the keys of a server and a client; whoever changes it makes one of their own."""
+    folder = tmp_path_factory.mktemp("pki")
+    host.subprocess.run([ROOT / "scripts/dev-pki", folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def images(tmp_path_factory):
     """Archives for loading, made once: see archives.py."""
     import archives
@@ -49,10 +62,8 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def box(request, tmp_path_factory):
+def box(request, pki):
     """The host most tests share. What it leaves behind at its end fails the run."""
-    pki = tmp_path_factory.mktemp("pki")
-    host.subprocess.run([ROOT / "scripts/dev-pki", pki], check=True)
     port = host.free_port()
     tls = ["--listen", f"tcp://127.0.0.1:{port}", "--tls-cert", f"{pki}/server.pem", "--tls-key",
            f"{pki}/server.key", "--tls-ca", f"{pki}/ca.pem", "--web-origin", "https://web.test"]

@@ -5,7 +5,6 @@ needs the test server of the echo service (tests/interop); ND_ECHO_SERVER names 
 """
 
 import concurrent.futures
-import importlib
 import importlib.util
 import os
 import pathlib
@@ -26,31 +25,6 @@ descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVER = pathlib.Path(os.environ.get("ND_ECHO_SERVER", ROOT / "build/tests/interop/echo_server"))
 DETAILS = "grpc-status-details-bin"
-
-
-@pytest.fixture(scope="module")
-def echo(tmp_path_factory):
-    """The generated stubs of echo.proto."""
-    out = tmp_path_factory.mktemp("stubs")
-    subprocess.run(
-        [
-            "protoc",
-            f"-I{ROOT / 'tests/interop'}",
-            f"--python_out={out}",
-            f"--grpc_python_out={out}",
-            "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
-            "echo.proto",
-        ],
-        check=True,
-    )
-    sys.path.insert(0, str(out))
-    try:
-        pb2 = importlib.import_module("echo_pb2")
-        pb2_grpc = importlib.import_module("echo_pb2_grpc")
-    finally:
-        sys.path.remove(str(out))
-    pb2.Stub = pb2_grpc.EchoServiceStub
-    return pb2
 
 
 def openssl(cwd, *args):

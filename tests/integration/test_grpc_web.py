@@ -35,13 +35,6 @@ def pb(tmp_path_factory):
     return module
 
 
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki")
-    subprocess.run([ROOT / "scripts/dev-pki", folder], check=True)
-    return folder
-
-
 @contextlib.contextmanager
 def serving(pki, *options):
     """Base URLs of the test server, and curl's arguments for each."""

@@ -7,7 +7,6 @@ connections the test of idle ones opens.
 """
 
 import contextlib
-import importlib
 import itertools
 import os
 import pathlib
@@ -17,7 +16,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 
@@ -32,30 +30,6 @@ from attacks import (BEGINNINGS, CONNECTION_FLOODS, GARBAGE, HALF_HELLO, HEADERS
 SERVER = host.BUILD / "tests/interop/echo_server"
 MIB = 1 << 20
 IDLE = int(os.environ.get("ND_IDLE_CONNECTIONS", "1000"))
-
-
-@pytest.fixture(scope="module")
-def echo(tmp_path_factory):
-    """The generated stubs of echo.proto."""
-    out = tmp_path_factory.mktemp("hostile-stubs")
-    subprocess.run(["protoc", f"-I{host.ROOT / 'tests/interop'}", f"--python_out={out}",
-                    f"--grpc_python_out={out}",
-                    "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", "echo.proto"],
-                   check=True)
-    sys.path.insert(0, str(out))
-    try:
-        pb2 = importlib.import_module("echo_pb2")
-        pb2.Stub = importlib.import_module("echo_pb2_grpc").EchoServiceStub
-    finally:
-        sys.path.remove(str(out))
-    return pb2
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hostile-pki")
-    subprocess.run([host.ROOT / "scripts/dev-pki", folder], check=True)
-    return folder
 
 
 class Server:

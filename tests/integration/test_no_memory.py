@@ -6,12 +6,10 @@ crash in any other way, to answer wrongly, or to hang. `make check` takes a samp
 ND_ALLOCATIONS=all takes every one.
 """
 
-import importlib
 import os
 import pathlib
 import signal
 import subprocess
-import sys
 
 import pytest
 
@@ -21,27 +19,6 @@ grpc = pytest.importorskip("grpc")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("ND_BUILD", ROOT / "build")).resolve()
 SAMPLE = 60
-
-
-@pytest.fixture(scope="module")
-def echo(tmp_path_factory):
-    out = tmp_path_factory.mktemp("stubs")
-    subprocess.run(["protoc", f"-I{ROOT / 'tests/interop'}", f"--python_out={out}", f"--grpc_python_out={out}",
-                    "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", "echo.proto"], check=True)
-    sys.path.insert(0, str(out))
-    try:
-        pb2 = importlib.import_module("echo_pb2")
-        pb2.Stub = importlib.import_module("echo_pb2_grpc").EchoServiceStub
-    finally:
-        sys.path.remove(str(out))
-    return pb2
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki") / "pki"
-    subprocess.run([ROOT / "scripts/dev-pki", folder], check=True, capture_output=True)
-    return folder
 
 
 class Session:

@@ -47,6 +47,20 @@ def generate(root, out):
     return modules
 
 
+def generate_echo(root, out):
+    """The module of the transport's test service (tests/interop/echo.proto), its stub within."""
+    subprocess.run(["/usr/bin/protoc", f"-I{root}/tests/interop", f"--python_out={out}",
+                    f"--grpc_python_out={out}",
+                    "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", "echo.proto"], check=True)
+    sys.path.insert(0, str(out))
+    try:
+        module = importlib.import_module("echo_pb2")
+        module.Stub = importlib.import_module("echo_pb2_grpc").EchoServiceStub
+    finally:
+        sys.path.remove(str(out))
+    return module
+
+
 class Health:
     """The standard health service, as much of it as the tests call."""
 
