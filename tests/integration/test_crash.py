@@ -4,8 +4,10 @@ The daemon is that of the asan build, whose fault points are compiled in; withou
 try. ND_FAULT_BUILD names another build folder.
 """
 
+import contextlib
 import os
 import pathlib
+import subprocess
 import sys
 
 import grpc
@@ -140,6 +142,43 @@ def test_what_was_done_before_the_answer_is_answered_when_it_is_sent_again(bench
                                                          "remove": []}.get(what, ["before"])
     for left in bench.ns.list(all=True):
         bench.ns.remove(left.id, force=True)
+    assert bench.settle(before) == ""
+
+
+@contextlib.contextmanager
+def lost_shim(ns, container):
+    """A process that looks like a shim which containerd has forgotten."""
+    words = ["containerd-shim-runc-v2", "-c", "import signal; signal.pause()", "-namespace", ns.name, "-id", container]
+    process = subprocess.Popen(words, executable=sys.executable)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("point", ["tasks.v1.Tasks/Delete#1", "tasks.v1.Tasks/Delete done#1",
+                                   "tasks.v1.Tasks/Create#1"])
+def test_start_that_was_cut_off_leaves_no_shim_of_the_task_before(bench, point):
+    """containerd gives up the deletion of the old task when the daemon dies in its middle, and forgets the shim.
+    The start has not happened: sent again it does."""
+    before, m = bench.look(), bench.ns.m.container
+    container = bench.ns.run("echo", "started").id
+    options = m.StartOptions(container=container, request_id=f"again-{point}".replace(" ", "-"))
+
+    def go():
+        message = m.ContainerServiceStartRequest(options=options)
+        return bench.ns.collect(bench.ns.call(bench.api.container.Start, iter([message]))).id
+    bench.ns.fault = f"{point}=kill"
+    with pytest.raises(grpc.RpcError):
+        go()
+    with lost_shim(bench.ns, container) as shim:
+        bench.restart()
+        shim.wait(20)
+    assert [go() for _ in range(2)] == [container] * 2
+    bench.ns.wait(container)
+    assert bench.ns.logs(container)[0] == b"started\n" * 2
+    bench.ns.remove(container)
     assert bench.settle(before) == ""
 
 

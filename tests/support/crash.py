@@ -217,6 +217,22 @@ class Start(Operation):
         return ""
 
 
+class StartAgain(Start):
+    """The task that has ended makes way. A failure before that leaves it."""
+    name = "start again"
+
+    def prepare(self, ns):
+        container = ns.run(*FOREVER, detach=True, name=f"c{next(COUNTER)}", ipc_mode="shareable").id
+        ns.kill(container)
+        ns.wait(container)
+        return container
+
+    def check(self, ns, case, settled):
+        if case.error and ns.list(all=True)[0].state == ns.m.container.CONTAINER_STATE_EXITED:
+            return "" if not self.begun(case.point) or case.action == "fail" else "left the old task"
+        return super().check(ns, case, settled)
+
+
 class Stop(Operation):
     """A stop that was answered is done; one that was not can be asked for again."""
     name = "stop"
@@ -383,8 +399,8 @@ class Load(Operation):
 
 
 def operations(archive):
-    return [Load(archive), Create(), RunDetached(), RunAttached(), RunAndRemove(), Start(), Exec(),
-            ExecDetached(), Stop(), StopOnce(), Kill(), RemoveStopped(), RemoveRunning(), Rename()]
+    return [Load(archive), Create(), RunDetached(), RunAttached(), RunAndRemove(), Start(), StartAgain(),
+            Exec(), ExecDetached(), Stop(), StopOnce(), Kill(), RemoveStopped(), RemoveRunning(), Rename()]
 
 
 class Bench:

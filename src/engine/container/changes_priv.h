@@ -17,8 +17,6 @@
 #define CHANGE_STOP   "container.stop"   /* struct ending, stop_priv.h */
 #define CHANGE_KILL   "container.kill"   /* the same */
 #define CHANGE_EXEC   "container.exec"   /* the id of the command */
-
-/* Without a payload. */
-#define CHANGE_START "container.start"
+#define CHANGE_START  "container.start"  /* the process of the task that makes way, or nothing */
 
 #endif

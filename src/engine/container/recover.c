@@ -3,7 +3,8 @@
  *
  *   container.create   a create or run: everything of it goes, task and record as well
  *   container.remove   goes on; one without force that had not been decided is forgotten
- *   container.start    a task that was made and not started goes; one that runs has been started
+ *   container.start    the task of before goes, and one that was made and not started; one that runs has been
+ *                      started
  *   container.rename   the record decides: with the new name it goes on, else that is given back
  *   container.kill     the process that was meant gets the signal again
  *   container.stop     goes on, see stop.c
@@ -180,7 +181,17 @@ note_start(struct recovering *r)
     return nd_state_write_lifecycle(state, &lifecycle);
 }
 
-/* Also without a task: a create that was cut off may have left a shim that is nobody's. */
+/* The task that was to make way. */
+static bool
+was_before(const struct recovering *r, const task *t)
+{
+    return nd_str_eqz(r->intent->payload, nd_arena_printf(r->arena, "%u", t->pid));
+}
+
+/*
+ * Also without a task: a create, or the deletion of the task before, that was cut off may have left a shim
+ * that is nobody's. Whether that deletion had begun nobody can tell, so it goes on.
+ */
 static struct nd_error *
 recover_start(struct recovering *r)
 {
@@ -196,7 +207,7 @@ recover_start(struct recovering *r)
         ND_TRY(note_start(r));
         return finished(r);
     }
-    if (t != NULL && t->status == CT_TASKS__STATUS__STOPPED)
+    if (t != NULL && t->status == CT_TASKS__STATUS__STOPPED && !was_before(r, t))
         return finished(r);
     ND_TRY(nd_task_delete(r->cs, r->intent->ns, r->intent->object));
     ND_TRY(nd_shims_end(r->intent->ns, r->intent->object));

@@ -23,29 +23,23 @@ paused(const char *id)
     return nd_error_hint(err, "unpause it");
 }
 
-/* Make way for a new task. `*ret` says that it runs already. */
+/* `*ret` is the task that has ended and must make way, or NULL; `*ret_running`: it runs already. */
 static struct nd_error *
-clear_task(struct nd_containers *cs, const char *ns, const char *id, struct nd_arena *arena,
-           bool *ret)
+find_task(const struct launch *l, task **ret, bool *ret_running)
 {
-    task *t;
+    ND_TRY(nd_task_get(l->cs, l->ns, l->id, l->arena, ret));
+    *ret_running = *ret != NULL && (*ret)->status == CT_TASKS__STATUS__RUNNING;
+    if (*ret != NULL &&
+        ((*ret)->status == CT_TASKS__STATUS__PAUSED || (*ret)->status == CT_TASKS__STATUS__PAUSING))
+        return paused(l->id);
+    return NULL;
+}
 
-    *ret = false;
-    ND_TRY(nd_task_get(cs, ns, id, arena, &t));
-    if (t == NULL)
-        return NULL;
-    switch (t->status) {
-    case CT_TASKS__STATUS__RUNNING:
-        *ret = true;
-        return NULL;
-    case CT_TASKS__STATUS__PAUSED:
-    case CT_TASKS__STATUS__PAUSING:
-        return paused(id);
-    default:
-        break;
-    }
+static struct nd_error *
+clear_task(const struct launch *l)
+{
     ND_SHIELDED(ND_SHIELD_GRACE_NS);
-    return nd_task_delete(cs, ns, id);
+    return nd_task_delete(l->cs, l->ns, l->id);
 }
 
 Pb__ExitStatus *
@@ -69,16 +63,27 @@ struct starting {
     struct attached attached;
 };
 
-/* Nothing of a start outlives a power cut, so its intent need not. */
+/*
+ * Nothing of a start outlives a power cut, so its intent need not. It is there before the old task goes:
+ * containerd gives that up in the middle when we die, and leaves a shim that nobody knows.
+ */
 static struct nd_error *
-launch(struct launch *l)
+launch(struct launch *l, const task *before)
 {
     const struct nd_change_spec spec = {
-        .kind = CHANGE_START, .ns = l->ns, .object = l->id, .lazy = true};
+        .kind = CHANGE_START,
+        .ns = l->ns,
+        .object = l->id,
+        .payload =
+            before != NULL ? nd_str(nd_arena_printf(l->arena, "%u", before->pid)) : ND_STR(""),
+        .lazy = true,
+    };
     ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
 
     ND_TRY(nd_change_begin(l->cs->host, &spec, &change));
     ND_TRY(nd_change_ready(&change));
+    if (before != NULL)
+        ND_TRY(clear_task(l));
     ND_TRY(nd_launch(l));
     nd_change_settle(&change);
     return NULL;
@@ -90,12 +95,13 @@ start_or_join(struct starting *s)
 {
     struct launch *l = s->launch;
     bool running;
+    task *before;
 
-    ND_TRY(clear_task(l->cs, l->ns, l->id, l->arena, &running));
+    ND_TRY(find_task(l, &before, &running));
     if (s->options->attach)
         nd_launch_attach(l, s->options->stream, s->feed, &s->attached);
     if (!running) {
-        ND_TRY(launch(l));
+        ND_TRY(launch(l, before));
         nd_info("container started", ND_KV("container", l->id));
     } else if (s->options->attach) {
         ND_TRY(nd_attached_open(&s->attached, ND_WIRE_NOW, l->since, l->arena));
