@@ -9,49 +9,24 @@
 #include "grpc/channel.h"
 
 #include "echo_service.h"
+#include "hostile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define GOOD_BEGINNING 1u
-#define PIECE_SHIFT    1
-
-static const char settings[] = "\0\0\0\4\0\0\0\0\0";
-
 struct input {
-    const uint8_t *data;
-    size_t size;
+    struct nd_str bytes;
     struct nd_channel *channel;
     struct nd_stream *peer; /* the server's end; NULL: not connected yet */
     struct nd_group *group;
     unsigned ended;
 };
 
-/* Read what the client says, so that windows and queues move. */
 static struct nd_error *
-swallow(void *arg)
-{
-    char bytes[4096];
-    size_t n = 1;
-
-    while (n != 0)
-        ND_TRY(nd_stream_read(arg, bytes, sizeof(bytes), &n));
-    return NULL;
-}
-
-static struct nd_error *
-write_pieces(void *arg)
+write_input(void *arg)
 {
     const struct input *in = arg;
-    size_t piece = ((size_t)in->data[0] >> PIECE_SHIFT) + 1;
-    struct nd_str rest = nd_str_n(in->data + 1, in->size - 1);
 
-    if (in->data[0] & GOOD_BEGINNING)
-        ND_TRY(nd_stream_write(in->peer, nd_str_n(settings, sizeof(settings) - 1)));
-    while (rest.len != 0) {
-        ND_TRY(nd_stream_write(in->peer, nd_str_sub(rest, 0, piece * piece)));
-        rest = nd_str_from(rest, piece * piece);
-    }
-    return NULL;
+    return hostile_write(in->peer, HOSTILE_SETTINGS, in->bytes);
 }
 
 static struct nd_error *
@@ -62,8 +37,8 @@ dial(void *arg, struct nd_stream **ret)
     if (in->peer != NULL)
         return nd_error_new(ND_UNAVAILABLE, "once is enough");
     nd_stream_pair(65536, ret, &in->peer);
-    ND_TRY(nd_group_spawn_now(in->group, swallow, in->peer));
-    return nd_group_spawn_now(in->group, write_pieces, in);
+    ND_TRY(nd_group_spawn_now(in->group, hostile_swallow, in->peer));
+    return nd_group_spawn_now(in->group, write_input, in);
 }
 
 static struct nd_error *
@@ -140,7 +115,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct nd_loop_options options = {.virtual_clock = true};
-    struct input in = {.data = data, .size = size};
+    struct input in = {.bytes = nd_str_n(data, size)};
 
     if (size == 0)
         return 0;

@@ -9,29 +9,17 @@
 
 #include "echo_service.h"
 #include "echo_tunnel.h"
+#include "hostile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define FROM_SERVER    1u
 #define GOOD_BEGINNING 2u
 
-static const char beginning[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
-
 static struct nd_error *
 run_server(void *arg)
 {
     return nd_server_run(arg);
-}
-
-static struct nd_error *
-swallow(void *arg)
-{
-    char bytes[4096];
-    size_t n = 1;
-
-    while (n != 0)
-        ND_TRY(nd_stream_read(arg, bytes, sizeof(bytes), &n));
-    return NULL;
 }
 
 static struct nd_error *
@@ -59,9 +47,9 @@ play(struct echo_tunnel *t, struct nd_server *inner, struct nd_str input)
     struct nd_error *err = NULL;
 
     nd_server_adopt(inner, ND_TAKE(*honest), NULL);
-    nd_error_free(nd_group_spawn(group, swallow, *hostile));
+    nd_error_free(nd_group_spawn(group, hostile_swallow, *hostile));
     if (mode & GOOD_BEGINNING)
-        err = nd_stream_write(*hostile, nd_str_n(beginning, sizeof(beginning) - 1));
+        err = nd_stream_write(*hostile, HOSTILE_PREFACE);
     if (err == NULL)
         err = write_messages(*hostile, nd_str_from(input, 1));
     nd_error_free(err);
