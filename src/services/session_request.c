@@ -66,6 +66,18 @@ keep_exit(void *arg, const Pb__ContainerServiceWaitResponse *rsp)
     return NULL;
 }
 
+/* Its task has gone, as all do with a power cut. */
+static struct nd_error *
+exit_is_unknown(const struct session *s)
+{
+    struct nd_error *err =
+        nd_error_new(ND_PRECONDITION, "container %s does not run, and how it ended is not known",
+                     s->result.container_id);
+
+    err = nd_error_meta(nd_error_reason(err, "EXIT_UNKNOWN"), "container", s->result.container_id);
+    return nd_error_hint(err, "start it to go on");
+}
+
 static struct nd_error *
 wait_for_exit(struct session *s, const struct nd_container_feed *feed)
 {
@@ -74,7 +86,9 @@ wait_for_exit(struct session *s, const struct nd_container_feed *feed)
     req.containers = &s->result.container_id;
     req.n_containers = 1;
     ND_TRY(nd_containers_wait(s->containers, s->ns, &req, keep_exit, s));
-    return s->result.exit != NULL ? feed->ended(feed->arg, s->result.exit) : NULL;
+    if (s->result.exit == NULL || s->result.exit->exited_at == NULL)
+        return exit_is_unknown(s);
+    return feed->ended(feed->arg, s->result.exit);
 }
 
 /* Takes `err`; whether that was its reason. */

@@ -81,6 +81,46 @@ def test_run_that_was_cut_off_and_is_sent_again_is_one_container(bench, point):
     assert bench.settle(before) == ""
 
 
+def test_create_before_a_power_cut_that_is_sent_again_is_one_container(bench):
+    """What is not synced (that it is done, and the answer) may be lost with the power."""
+    before = bench.look()
+    request = bench.ns.create_request("true")
+    request.request_id = "create-power"
+    bench.ns.fault = "request.end#1=kill"
+    with pytest.raises(grpc.RpcError):
+        list(bench.ns.call(bench.api.container.Create, request))
+    bench.restart_after_a_power_cut()
+    replies = [list(bench.ns.call(bench.api.container.Create, request))[-1] for _ in range(2)]
+    assert [c.id for c in bench.ns.list(all=True)] == [replies[0].container_id] == \
+        [replies[1].container_id]
+    bench.ns.remove(replies[0].container_id)
+    assert bench.settle(before) == ""
+
+
+@pytest.mark.parametrize("detach", [True, False], ids=["detached", "attached"])
+def test_run_before_a_power_cut_that_is_sent_again_is_one_container(bench, detach):
+    """Nobody knows how it ended: that is what an attached client is told, and no exit code."""
+    before, m = bench.look(), bench.ns.m.container
+    request = bench.ns.run_request(*crash.FOREVER, detach=detach)
+    request.options.request_id = f"run-power-{detach}"
+    bench.ns.fault = "request.end#1=kill"
+    with pytest.raises(grpc.RpcError):
+        list(bench.ns.call(bench.api.container.Run, iter([request])))
+    [container] = bench.box.containerd.ctr("containers", "ls", "-q", namespace=bench.ns.name).stdout.split()
+    bench.restart_after_a_power_cut(container)
+
+    def go():
+        return bench.ns.collect(bench.ns.call(bench.api.container.Run, iter([request]))).id
+    if detach:
+        assert [go(), go()] == [container] * 2
+    else:
+        failure = bench.api.failure(go)
+        assert (failure.code, failure.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "EXIT_UNKNOWN")
+    assert [(c.id, c.state) for c in bench.ns.list(all=True)] == [(container, m.CONTAINER_STATE_CREATED)]
+    bench.ns.remove(container)
+    assert bench.settle(before) == ""
+
+
 @pytest.mark.parametrize("point", ["request.end#1", "request.ended#1"])
 @pytest.mark.parametrize("action", ["fail", "kill"])
 def test_answer_that_cannot_be_remembered_takes_everything_back(bench, point, action):

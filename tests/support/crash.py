@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import pathlib
+import sqlite3
 import subprocess
 
 import grpc
@@ -500,6 +501,15 @@ class Bench:
         self.box.daemon.process = None
         self.box.daemon.start()
         host.wait_until(self.answers, 10, "connected again")
+
+    def restart_after_a_power_cut(self, *containers):
+        """As restart(), and for the ledger the kernel has started since; the tasks have gone with it."""
+        self.box.daemon.process.wait(10)
+        with contextlib.closing(sqlite3.connect(self.box.daemon.state_dir / "state.db")) as ledger, ledger:
+            assert ledger.execute("UPDATE intents SET boot = 'an earlier one'").rowcount > 0
+        for container in containers:
+            self.box.containerd.ctr("tasks", "rm", "-f", container, namespace=self.ns.name)
+        self.restart()
 
     def restart_and_die(self, point):
         """Its recovery is killed as well; whether it came to that point."""

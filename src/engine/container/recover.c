@@ -14,8 +14,9 @@
  * Every step looks for itself whether there is something to do, because the daemon may have died at any
  * point, in a recovery too. The lock of the container is held, so a client that comes meanwhile waits.
  *
- * After a power cut the ledger may have lost that a create was done, so one whose record and snapshot are
- * there is whole and stays.
+ * After a power cut the ledger may have lost that a create was done, and the answer with it, so one whose record
+ * and snapshot are there is whole and stays; and it is the answer to its request, which when it is sent again must
+ * not make another one.
  */
 
 #include "base/log.h"
@@ -106,6 +107,14 @@ struct recovering {
     record *rec; /* NULL: there is none */
 };
 
+/* It has happened, and nobody takes it back. */
+static struct nd_error *
+finished(const struct recovering *r)
+{
+    *r->intent->done = true;
+    return NULL;
+}
+
 static struct nd_error *
 recover_create(struct recovering *r)
 {
@@ -113,15 +122,7 @@ recover_create(struct recovering *r)
 
     if (r->rec != NULL && !r->intent->same_boot)
         ND_TRY(is_whole(r->cs, r->intent->ns, r->rec, r->arena, &whole));
-    return whole ? NULL : wipe(r->cs, r->intent, r->rec);
-}
-
-/* It has happened, and nobody takes it back. */
-static struct nd_error *
-finished(const struct recovering *r)
-{
-    *r->intent->done = true;
-    return NULL;
+    return whole ? finished(r) : wipe(r->cs, r->intent, r->rec);
 }
 
 /* Programs that choose ids may have made another one since: all that is found by the id is its. */

@@ -157,7 +157,10 @@ note_failure(struct nd_request *r, const struct nd_error *err)
     r->outcome.reason = nd_error_get_reason(err) != NULL ? nd_error_get_reason(err) : "";
 }
 
-/* No suspension before the wait: the ends and the outcome are one commit. */
+/*
+ * No suspension before the wait: the ends and the outcome are one commit. A power cut may take a success along,
+ * because the recovery finds it again by what is there; it cannot find a failure that left something.
+ */
 static struct nd_error *
 write_outcome(struct nd_request *r)
 {
@@ -166,7 +169,8 @@ write_outcome(struct nd_request *r)
     for (size_t i = 0; i < r->kept.n; i++)
         ND_TRY(nd_intent_submit_end(r->kept.at[i]));
     ND_SHIELDED(ND_LEDGER_WRITE_WAIT_NS);
-    return nd_outcome_put_and_wait(nd_host_ledger(r->ops->host), &r->outcome, false);
+    return nd_outcome_put_and_wait(nd_host_ledger(r->ops->host), &r->outcome,
+                                   r->outcome.state == ND_OUTCOME_FAILED);
 }
 
 /* What came of it, and with it the changes that were made: both, or neither. */

@@ -11,33 +11,42 @@
 
 #include "operations_priv.h"
 
-#define N_PARTS       7u
-#define OBJECT_MAX    127u /* so that its length is one byte */
-#define TAG_CONTAINER 0x0a /* field 1, a text */
+#define N_PARTS    8u
+#define OBJECT_MAX 127u /* so that its length is one byte */
+#define NUMBER_MAX 15u  /* the same of its tag */
+#define WIRE_TEXT  2u   /* its wire type */
 
-static bool
-answers_with_the_container(const ProtobufCMessageDescriptor *answer)
+/* The number of the field with the container's id; 0: this is another answer. */
+static unsigned
+number_of_container(const ProtobufCMessageDescriptor *answer)
 {
-    return answer != NULL && answer->n_fields > 0 && answer->fields[0].id == 1 &&
-           answer->fields[0].type == PROTOBUF_C_TYPE_STRING &&
-           strcmp(answer->fields[0].name, "container_id") == 0;
+    const ProtobufCFieldDescriptor *field =
+        answer != NULL ? protobuf_c_message_descriptor_get_field_by_name(answer, "container_id")
+                       : NULL;
+
+    if (field == NULL || field->type != PROTOBUF_C_TYPE_STRING || field->id > NUMBER_MAX)
+        return 0;
+    return field->id;
 }
 
 const char *
 nd_request_note(const struct nd_outcome *o, const ProtobufCMessageDescriptor *answer,
                 struct nd_arena *arena)
 {
+    unsigned number = number_of_container(answer);
     const char *note;
 
-    if (!answers_with_the_container(answer))
+    if (number == 0)
         return "";
-    note = nd_arena_printf(arena, "%s\n%lld\n%s\n%.*s\n%s\n%s\n%s", o->id, (long long)o->begun_ms,
-                           o->method, ND_STR_ARG(o->digest), o->request, answer->name, o->owner);
+    note = nd_arena_printf(arena, "%s\n%lld\n%s\n%.*s\n%s\n%s\n%u\n%s", o->id,
+                           (long long)o->begun_ms, o->method, ND_STR_ARG(o->digest), o->request,
+                           answer->name, number, o->owner);
     return strlen(note) <= ND_INTENT_MAX_TEXT ? note : "";
 }
 
 static struct nd_error *
-read_note(const struct nd_open_intent *intent, struct nd_arena *arena, struct nd_outcome *ret)
+read_note(const struct nd_open_intent *intent, struct nd_arena *arena, struct nd_outcome *ret,
+          uint64_t *ret_number)
 {
     struct nd_str rest = nd_str(intent->operation), parts[N_PARTS];
 
@@ -59,6 +68,7 @@ read_note(const struct nd_open_intent *intent, struct nd_arena *arena, struct nd
         .message = "",
         .reason = "",
     };
+    ND_TRY(nd_parse_u64(parts[6], NUMBER_MAX, ret_number));
     return nd_parse_i64(parts[1], 0, INT64_MAX, &ret->begun_ms);
 }
 
@@ -69,11 +79,12 @@ nd_request_recovered(struct nd_host *host, const struct nd_open_intent *intent)
     ND_AUTO(nd_buf_fini) struct nd_buf answer = ND_BUF_INIT(2 + OBJECT_MAX);
     size_t len = strlen(intent->object);
     struct nd_outcome outcome;
+    uint64_t number;
 
     if (intent->operation[0] == '\0' || len > OBJECT_MAX)
         return NULL;
-    ND_TRY(read_note(intent, arena, &outcome));
-    nd_buf_putc(&answer, TAG_CONTAINER);
+    ND_TRY(read_note(intent, arena, &outcome, &number));
+    nd_buf_putc(&answer, (char)(number << 3 | WIRE_TEXT));
     nd_buf_putc(&answer, (char)len);
     nd_buf_putz(&answer, intent->object);
     outcome.result = nd_buf_str(&answer);
