@@ -155,8 +155,9 @@ image_load(struct nd_call *call, const void *in, void *out)
     (void)out;
     ND_TRY(nd_services_namespace(call, &l.ns));
     ND_TRY(receive_options(&l));
-    ND_TRY(nd_services_request(call, l.ns, l.options->request_id, l.options,
-                               l.result.base.descriptor, &request));
+    err = nd_services_request(call, l.ns, l.options->request_id, l.options,
+                              l.result.base.descriptor, &request);
+    ND_TRY(nd_services_in_options(err));
     if (request.is_repeated)
         return repeat_load(&l, &request);
     ND_TRY(nd_services_operation(call, l.ns, &operation));

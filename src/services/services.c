@@ -46,3 +46,9 @@ nd_services_namespace(struct nd_call *call, const char **ret)
     *ret = nd_arena_str(nd_call_arena(call), ns);
     return NULL;
 }
+
+struct nd_error *
+nd_services_in_options(struct nd_error *err)
+{
+    return err != NULL && nd_error_get_field(err) != NULL ? nd_error_in_field(err, "options") : err;
+}

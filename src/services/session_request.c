@@ -149,6 +149,12 @@ repeat(struct session *s, const struct nd_container_feed *feed)
     return attach_again(s, feed, stream);
 }
 
+static struct nd_error *
+run_engine(struct session *s, const struct nd_container_feed *feed)
+{
+    return nd_services_in_options(s->kind->engine(s, feed));
+}
+
 struct nd_error *
 nd_session_run(struct session *s, const struct nd_container_feed *feed)
 {
@@ -158,12 +164,13 @@ nd_session_run(struct session *s, const struct nd_container_feed *feed)
     const char *id;
 
     if (s->kind->request == NULL)
-        return s->kind->engine(s, feed);
+        return run_engine(s, feed);
     message = s->kind->request(s, &id);
-    ND_TRY(
-        nd_services_request(s->call, s->ns, id, message, &pb__run_result__descriptor, &s->request));
+    err =
+        nd_services_request(s->call, s->ns, id, message, &pb__run_result__descriptor, &s->request);
+    ND_TRY(nd_services_in_options(err));
     if (s->request.is_repeated)
         return repeat(s, feed);
-    err = s->kind->engine(s, feed);
+    err = run_engine(s, feed);
     return err != NULL ? nd_request_end(&s->request, err, NULL) : NULL;
 }

@@ -68,7 +68,7 @@ def test_wrong_fields_are_named(box_container, fields, field):
         streams.execute(box_container, "sleeper", *args, **fields).end()
     failure = box_container.api.read_failure(error.value)
     assert failure.code == grpc.StatusCode.INVALID_ARGUMENT
-    assert field in failure.fields
+    assert list(failure.fields) == [f"options.{field}"]
 
 
 def test_a_container_that_does_not_run_has_no_commands(ready):

@@ -274,6 +274,20 @@ def test_wrong_ids(ready, wrong):
     assert ready.list(all=True) == []
 
 
+@pytest.mark.parametrize("method", ["Run", "Start", "Load"])
+def test_wrong_id_is_named_where_it_lies(ready, images, method):
+    m, wrong = ready.m, "with space"
+    start = m.container.StartOptions(container="nosuch", request_id=wrong)
+    message = {"Run": run_request(ready, wrong, "true"),
+               "Start": m.container.ContainerServiceStartRequest(options=start),
+               "Load": m.image.ImageServiceLoadRequest(options=m.image.LoadOptions(request_id=wrong))}
+    service = ready.api.image if method == "Load" else ready.api.container
+    failure = ready.api.failure(
+        lambda: list(ready.call(getattr(service, method), iter([message[method]]))))
+    assert failure.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert list(failure.fields) == ["options.request_id"]
+
+
 def test_longest_id(ready):
     assert create(ready, "~" * 128).container_id
 

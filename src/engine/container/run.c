@@ -97,15 +97,9 @@ create_and_launch(struct creation *c, const Pb__RunOptions *options,
 static struct nd_error *
 make_plan(struct creation *c, const Pb__RunOptions *options)
 {
-    struct nd_error *err = nd_stream_options_check(options->stream, false);
-
-    if (err == NULL)
-        err = nd_plan_make(options->config, nd_host_facts(c->cs->host),
-                           nd_host_settings(c->cs->host), c->arena, &c->plan);
-
-    if (err != NULL && nd_error_get_field(err) != NULL)
-        return nd_error_in_field(err, "options");
-    return err;
+    ND_TRY(nd_stream_options_check(options->stream, false));
+    return nd_plan_make(options->config, nd_host_facts(c->cs->host), nd_host_settings(c->cs->host),
+                        c->arena, &c->plan);
 }
 
 struct nd_error *
