@@ -33,18 +33,27 @@ struct open_job {
     int errnum;
 };
 
+/* Returns an errno. */
+static int
+make_dir(const struct open_job *job)
+{
+    if (job->kind == ND_STORE_LOCK_DIR)
+        return nd_files_mkdirs(job->path, 0700);
+    return mkdir(job->path, 0700) == 0 || errno == EEXIST ? 0 : errno;
+}
+
 static void
 open_target(void *arg)
 {
     struct open_job *job = arg;
 
-    if (job->kind == ND_STORE_LOCK_DIR) {
-        job->errnum = nd_files_mkdirs(job->path, 0700);
+    if (job->kind == ND_STORE_LOCK_FILE) {
+        job->fd = open(job->path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    } else {
+        job->errnum = make_dir(job);
         if (job->errnum != 0)
             return;
         job->fd = open(job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    } else {
-        job->fd = open(job->path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
     }
     if (job->fd < 0)
         job->errnum = errno;

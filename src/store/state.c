@@ -132,8 +132,14 @@ struct nd_error *
 nd_state_lock_operation(struct nd_state *state, struct nd_store_lock **ret)
 {
     ND_AUTO(nd_freep) char *path = nd_asprintf("%s/oplock", state->path);
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+    struct nd_store_lock *lock = NULL;
 
-    return nd_store_lock_take(path, ND_STORE_LOCK_DIR, ret);
+    err = nd_store_lock_take(path, ND_STORE_LOCK_SUBDIR, &lock);
+    if (err != NULL && nd_error_code(err) != ND_NOT_FOUND && nd_error_code(err) != ND_EXHAUSTED)
+        return ND_TAKE(err);
+    *ret = lock;
+    return NULL;
 }
 
 struct nd_error *

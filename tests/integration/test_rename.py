@@ -143,6 +143,31 @@ def test_a_name_that_has_gone_meanwhile_is_nobodys(ready):
     assert named(ready, container) == everywhere(f"name{codes.index(grpc.StatusCode.OK)}")
 
 
+def test_waits_for_nerdctls_removal(ready):
+    """Which holds this lock, and gives back the name that it read."""
+    container = ready.create("true", name="before")
+    held = Made(ready, container).state / "oplock"
+    held.mkdir(mode=0o700)
+    lock = os.open(held, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    request = ready.m.container.ContainerServiceRenameRequest(container="before", new_name="after")
+    call = ready.api.container.Rename.future(request, metadata=ready.metadata, timeout=60)
+    with pytest.raises(grpc.FutureTimeoutError):
+        call.result(0.3)
+    assert named(ready, container) == everywhere("before")
+    os.close(lock)
+    assert call.result(60).container_id == container
+    assert named(ready, container) == everywhere("after")
+
+
+def test_one_of_another_program_gets_no_state_folder(ready):
+    ready.box.containerd.ctr("containers", "create", "docker.io/library/busybox:latest", "foreign",
+                             namespace=ready.name)
+    ready.rename("foreign", "after")
+    assert [c.name for c in ready.list(all=True)] == ["after"]
+    assert not Made(ready, "foreign").state.exists()
+
+
 def test_renamed_again_before_the_first_time_is_finished(ready):
     """A name that cannot be given back at the moment is later; none stays reserved."""
     container = ready.create("true", name="first")

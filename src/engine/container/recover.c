@@ -225,8 +225,10 @@ recover_rename(struct recovering *r)
         .old_name = nd_arena_str(r->arena, nd_str_from(intent->payload, newline + 1)),
     };
     const char *name = r->rec != NULL ? nd_container_record_name(r->rec) : "";
+    ND_AUTO(nd_store_lock_releasep) struct nd_store_lock *lock = NULL;
     struct nd_store *store;
 
+    ND_TRY(nd_rename_lock(r->cs, intent->ns, intent->object, &lock));
     if (r->rec != NULL && strcmp(name, names.new_name) == 0) {
         ND_TRY(nd_rename_finish(r->cs, intent->ns, intent->object, &names));
         return finished(r);

@@ -1,14 +1,16 @@
 /*
  * `rename`: another name for a container, whatever it does.
  *
- *   intent ─▶ new name reserved ─▶ record ─▶ hosts files ─▶ old name given back
- *                                  decides
+ *   lock ─▶ intent ─▶ new name reserved ─▶ record ─▶ hosts files ─▶ old name given back
+ *                                          decides
  *
  * Four places know a name: its reservation, the label, the hosts files of the namespace, and an annotation
  * of the spec, from which nerdctl's hooks take it. Label and annotation change in one call; whose name the
  * record says is then no question, so it decides: what failed before is taken back, and what fails or dies
  * behind it is finished, by this daemon or the next. The old name stays reserved until the end, so nobody
  * can have it who would lose it again.
+ *
+ * The lock is the one under which nerdctl removes a container: it must not give back one name and leave the other.
  *
  * The container's log keeps its name, which is made of the id. A running task's own spec stays as it is.
  */
@@ -17,6 +19,7 @@
 #include "container/lifecycle.h"
 #include "store/hosts.h"
 #include "store/names.h"
+#include "store/state.h"
 
 #include "changes_priv.h"
 #include "labels_priv.h"
@@ -136,6 +139,17 @@ decide(struct renaming *r, struct nd_change *change)
 }
 
 struct nd_error *
+nd_rename_lock(struct nd_containers *cs, const char *ns, const char *id, struct nd_store_lock **ret)
+{
+    ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
+    struct nd_store *store;
+
+    ND_TRY(nd_containers_store(cs, &store));
+    ND_TRY(nd_state_new(store, ns, id, &state));
+    return nd_state_lock_operation(state, ret);
+}
+
+struct nd_error *
 nd_rename_finish(struct nd_containers *cs, const char *ns, const char *id,
                  const struct names *names)
 {
@@ -201,11 +215,13 @@ begin(struct renaming *r, struct nd_change *change)
 static struct nd_error *
 rename_locked(struct renaming *r)
 {
+    ND_AUTO(nd_store_lock_releasep) struct nd_store_lock *lock = NULL;
     ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
     struct nd_undo_step step = {.fn = free_new_name, .arg = r, .what = "free the new name"};
 
     nd_doing("rename container");
     ND_TRY(check_new_name(r));
+    ND_TRY(nd_rename_lock(r->cs, r->ns, r->rec->id, &lock));
     ND_TRY(begin(r, &change));
     ND_TRY(nd_change_ready(&change));
     nd_change_undo(&change, &step);

@@ -489,6 +489,20 @@ IN_REAL_LOOP(operations_and_loggers_exclude_each_other)
     return NULL;
 }
 
+IN_REAL_LOOP(an_operation_without_a_state_folder_has_nobody_to_lock_out)
+{
+    struct fixture f;
+    struct nd_store_lock *lock;
+
+    ND_TRY(fixture_init(&f));
+    ND_TRY(nd_state_remove(f.state));
+    ND_TRY(nd_state_lock_operation(f.state, &lock));
+    assert_null(lock);
+    assert_false(exists(nd_state_path(f.state)));
+    fixture_fini(&f);
+    return NULL;
+}
+
 int
 main(void)
 {
@@ -508,6 +522,7 @@ main(void)
         cmocka_unit_test(a_file_over_the_limit_is_not_read),
         cmocka_unit_test(shared_files_are_written_under_the_lock_on_the_directory),
         cmocka_unit_test(operations_and_loggers_exclude_each_other),
+        cmocka_unit_test(an_operation_without_a_state_folder_has_nobody_to_lock_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

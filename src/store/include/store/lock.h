@@ -13,13 +13,15 @@
 struct nd_store_lock;
 
 enum nd_store_lock_kind {
-    ND_STORE_LOCK_DIR,  /* the directory is made (0700, with parents) when missing */
-    ND_STORE_LOCK_FILE, /* the file is made (0600) when missing, its directory is not */
+    ND_STORE_LOCK_DIR,    /* the directory is made (0700, with parents) when missing */
+    ND_STORE_LOCK_SUBDIR, /* the directory is made (0700) when missing, its parent is not */
+    ND_STORE_LOCK_FILE,   /* the file is made (0600) when missing, its directory is not */
 };
 
 /*
  * Take the exclusive lock on `path`. `*ret` is the caller's; releasing it gives the lock back.
- * Fails:   ND_NOT_FOUND (no directory for a file), ND_DENIED, ND_CANCELLED, ND_DEADLINE
+ * Fails:   ND_NOT_FOUND (no directory for a file or subdirectory), ND_EXHAUSTED (no room to make it), ND_DENIED,
+ *          ND_CANCELLED, ND_DEADLINE
  * Context: fiber; suspends while somebody else holds it.
  */
 struct nd_error *nd_store_lock_take(const char *path, enum nd_store_lock_kind kind,

@@ -145,7 +145,10 @@ struct nd_error *nd_state_read_probes(struct nd_state *state, struct nd_arena *a
                                       const char *ret[ND_STATE_PROBES_MAX],
                                       size_t *ret_n) ND_CHECK_RESULT;
 
-/* The lock that `rm` and `commit` of a container hold against one another. */
+/*
+ * The lock that `rm`, `commit` and our `rename` of a container hold against one another. What is locked is made when
+ * it is missing; without a state directory, and on a full disk, `*ret` is NULL: nobody else can have it either.
+ */
 struct nd_error *nd_state_lock_operation(struct nd_state *state,
                                          struct nd_store_lock **ret) ND_CHECK_RESULT;
 
