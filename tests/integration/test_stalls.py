@@ -229,6 +229,25 @@ def test_nothing_can_be_made_on_a_full_disk_and_everything_else_goes_on(cramped,
         ns.remove(name)
 
 
+def test_containers_are_removed_from_a_full_disk(cramped):
+    """Which makes room: of all things that must work there. Nothing of them is left, nor told to be."""
+    ns, disk = cramped, cramped.box.daemon.data_root
+    ns.create("true", name="created", networks=["host"])
+    ns.run("sh", "-c", "echo hello", name="ended")
+    ns.run("sleep", "1000", detach=True, name="running")
+    ballast = [frozen.fill(disk), frozen.fill(ns.box.daemon.state_dir)]
+    frozen.refuse_new_files(disk)
+    with pytest.raises(OSError):
+        (disk / "new").mkdir()
+    try:
+        for name in ("created", "ended", "running"):
+            assert list(ns.remove(name, force=name == "running").warnings) == []
+    finally:
+        for file in ballast:
+            file.unlink()
+    assert [c.name for c in ns.list(all=True)] == ["witness"]
+
+
 # --- the client ------------------------------------------------------------------------------------
 
 

@@ -91,6 +91,12 @@ def fill(path):
     return ballast
 
 
+def refuse_new_files(disk):
+    """On a file system of small_disk(): nothing new can be made there, an empty directory neither."""
+    there = os.statvfs(disk)
+    subprocess.run(["mount", "-o", f"remount,nr_inodes={there.f_files - there.f_ffree}", disk], check=True)
+
+
 def all_answer(ns, witness):
     """Every kind of call about others; `witness` is a container that sleeps and has a log."""
     m = ns.m.container
