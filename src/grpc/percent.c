@@ -92,7 +92,7 @@ nd_percent_encode(struct nd_arena *arena, struct nd_str text, size_t max)
         len += one_len;
         i += n != 0 ? n : 1;
     }
-    if (len != 0 && dst[len - 1] == ' ') /* cut behind a space */
+    while (len != 0 && dst[len - 1] == ' ') /* cut behind spaces */
         len--;
     return nd_str_n(dst, len);
 }

@@ -38,7 +38,7 @@ status_headers(struct nd_call *call, const struct nd_error *err, struct nd_heade
     return n;
 }
 
-/* The end of an escaped text goes, whole escapes only. */
+/* The end of an escaped text goes, whole escapes only; what is left ends in no space (percent.c). */
 static void
 shorten(struct nd_str *text, size_t by)
 {
@@ -46,9 +46,11 @@ shorten(struct nd_str *text, size_t by)
     for (size_t back = 1; back <= 2 && back <= text->len; back++) {
         if (text->ptr[text->len - back] == '%') {
             text->len -= back;
-            return;
+            break;
         }
     }
+    while (nd_str_ends(*text, ND_STR(" ")))
+        text->len--;
 }
 
 /* Make a block of `n_fixed` fields, `n_status` of the status and then metadata fit the peer's limit. */

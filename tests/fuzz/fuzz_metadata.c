@@ -33,7 +33,7 @@ check_percent(struct nd_arena *arena, struct nd_str text)
         ND_INVARIANT(encoded.ptr[i] >= 0x20 && encoded.ptr[i] <= 0x7e);
     if (nd_str_is_utf8(text))
         ND_INVARIANT(nd_str_eq(nd_percent_decode(arena, encoded), text));
-    ND_INVARIANT(cut.len <= 20);
+    ND_INVARIANT(cut.len <= 20 && nd_str_eq(nd_str_trim(cut), cut));
 }
 
 static void

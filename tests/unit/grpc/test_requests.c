@@ -7,14 +7,15 @@
 
 /* A request for status NOT_FOUND with a message of so many letters. */
 static size_t
-make_failing_request(char *dst, size_t letters)
+make_failing_request(char *dst, char letter, size_t letters)
 {
     struct nd_buf b = ND_BUF_INIT(4096);
     Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
     ND_AUTO(nd_freep) char *message = nd_new_array(letters + 1, char);
     size_t size;
 
-    memset(message, 'm', letters);
+    memset(message, letter, letters);
+    message[0] = message[letters - 1] = 'm';
     req.code = ND_NOT_FOUND;
     req.message = message;
     nd_buf_put(&b, ND_STR("\0\0\0\0\0"));
@@ -122,7 +123,7 @@ IN_LOOP(a_status_is_cut_to_what_the_peer_accepts)
     struct fixture *f =
         fixture_begin(&(struct fixture_options){.server = {.encode_details = many_details}});
     char request[1200];
-    size_t size = make_failing_request(request, 1000);
+    size_t size = make_failing_request(request, 'm', 1000);
 
     for (size_t i = 0; i < ND_LEN(limits); i++) {
         struct nd_header headers[8];
@@ -136,6 +137,23 @@ IN_LOOP(a_status_is_cut_to_what_the_peer_accepts)
         assert_int_equal(r.has_details, limits[i] == 3000);
         raw_fini(&r);
     }
+    return NULL;
+}
+
+/* Strict libraries reset streams over a value that ends in a space. */
+IN_LOOP(a_status_that_is_cut_ends_in_no_space)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    char request[1200];
+    size_t size = make_failing_request(request, ' ', 1000);
+    struct nd_header headers[8];
+    struct raw r;
+
+    raw_request_limited(f, &r, 400, headers, raw_headers_with(headers, NULL, NULL),
+                        nd_str_n(request, size));
+    assert_string_equal(r.grpc_status, "5");
+    assert_string_equal(r.message, "m");
+    raw_fini(&r);
     return NULL;
 }
 
@@ -302,6 +320,7 @@ main(void)
         cmocka_unit_test(requests_out_of_order_get_the_right_answer),
         cmocka_unit_test(bodies_out_of_order_get_the_right_answer),
         cmocka_unit_test(a_status_is_cut_to_what_the_peer_accepts),
+        cmocka_unit_test(a_status_that_is_cut_ends_in_no_space),
         cmocka_unit_test(a_handler_is_told_of_metadata_that_cannot_be_sent),
         cmocka_unit_test(interceptors_run_in_order_and_may_refuse),
     };

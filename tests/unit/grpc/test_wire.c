@@ -149,6 +149,7 @@ percent_encoding_is_cut_between_characters(void **state)
     assert_text(nd_percent_encode(arena, ND_STR("ab\xc3\xa9"), 7), "ab", 2);
     assert_text(nd_percent_encode(arena, ND_STR("ab\xc3\xa9"), 8), "ab%C3%A9", 8);
     assert_text(nd_percent_encode(arena, ND_STR("a b"), 2), "a", 1);
+    assert_text(nd_percent_encode(arena, ND_STR("a  b"), 3), "a", 1);
     assert_text(nd_percent_encode(arena, ND_STR("abc"), 0), "", 0);
     assert_text(nd_percent_encode(arena, ND_STR("a\xff\x80z"), 100), "a%EF%BF%BD%EF%BF%BDz", 20);
 }
