@@ -264,7 +264,7 @@ nd_client_call_headers(struct nd_client_call *call, const struct nd_metadata **r
 {
     for (;;) {
         ND_TRY(nd_attempt_ensure(call));
-        if (call->rsp.has_headers || call->done)
+        if ((call->rsp.has_headers && !call->rsp.is_foreign) || call->done)
             break;
         ND_TRY(nd_cond_wait(&call->readable));
     }

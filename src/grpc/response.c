@@ -93,6 +93,14 @@ on_header(struct nd_h2_stream *s, struct nd_str name, struct nd_str value)
         call->rsp.bad_binary = true;
 }
 
+/* Some proxy's answer, whatever it says that it is. No server of gRPC has begun to answer then. */
+static bool
+is_foreign(const struct nd_response *rsp)
+{
+    return rsp->status.ptr == NULL &&
+           (rsp->http_status != 200 || !nd_is_grpc_content_type(rsp->content_type));
+}
+
 static void
 on_headers(struct nd_h2_stream *s, bool end)
 {
@@ -112,12 +120,11 @@ on_headers(struct nd_h2_stream *s, bool end)
             nd_error_new(ND_INTERNAL, "a second header block that is not the last"));
     } else if (!call->rsp.has_headers) {
         call->rsp.has_headers = true;
-        call->rsp.is_foreign =
-            call->rsp.status.ptr == NULL && !nd_is_grpc_content_type(call->rsp.content_type);
+        call->rsp.is_foreign = is_foreign(&call->rsp);
         if (end) {
             call->rsp.trailers = call->rsp.headers;
             nd_metadata_init(&call->rsp.headers, call->arena);
-        } else {
+        } else if (!call->rsp.is_foreign) {
             nd_attempt_commit(call);
         }
         nd_cond_broadcast(&call->readable);
@@ -180,7 +187,7 @@ on_end(struct nd_h2_stream *s)
 
     if (call->rsp.status.ptr != NULL)
         nd_attempt_over(call, ND_ATTEMPT_ENDED, status_error(call));
-    else if (call->rsp.is_foreign || call->rsp.http_status != 200)
+    else if (call->rsp.is_foreign)
         nd_attempt_over(call, ND_ATTEMPT_ENDED, foreign_error(call));
     else
         nd_attempt_over(

@@ -12,6 +12,12 @@ static const struct script denied = ORIGIN_ONLY("7");
 /* Fails with the header block gone out: committed. */
 static const struct script late = {.headers = ORIGIN_HEADERS, .trailers = {{"grpc-status", "14"}}};
 
+/* A proxy that has no server. */
+static const struct script no_server = {
+    .headers = {{":status", "503"}, {"content-type", "text/html"}},
+    .body = {"<h1>busy</h1>", 13},
+    .trailers = {{"x", "y"}}};
+
 static const struct nd_retry_policy policy = {
     .max_attempts = 4,
     .codes = ND_RETRY_ON(ND_UNAVAILABLE) | ND_RETRY_ON(ND_ABORTED),
@@ -55,6 +61,9 @@ IN_LOOP(a_failure_is_repeated_only_as_the_policy_says)
         {&unavailable, &denied, {.retry = &policy}, ND_DENIED, 2},
         {&denied, &good, {.retry = &policy}, ND_DENIED, 1},
         {&late, &good, {.retry = &policy}, ND_UNAVAILABLE, 1},
+        {&no_server, &good, {.retry = &policy}, ND_OK, 2},
+        {&no_server, &no_server, {.retry = &policy}, ND_UNAVAILABLE, 4},
+        {&no_server, &good, {0}, ND_UNAVAILABLE, 1},
         {&unavailable, &good, {.retry = &once}, ND_UNAVAILABLE, 1},
         {&unavailable, &unavailable, {.retry = &often}, ND_UNAVAILABLE, 5},
     };

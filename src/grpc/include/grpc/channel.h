@@ -34,7 +34,8 @@ enum nd_channel_state {
 
 /*
  * When a call that has failed is made again. Only before the server's first header block has arrived
- * (an answer that is a status alone counts as none), never after the caller has let go.
+ * (an answer that is a status alone counts as none, nor does one that is not gRPC, like a proxy's error page),
+ * never after the caller has let go.
  * Follows: gRFC A6.
  */
 struct nd_retry_policy {
