@@ -6,8 +6,8 @@
  * Unix sockets; health and reflection are services like others (grpc/health.h, grpc/reflection.h).
  *
  *     struct nd_server *s = nd_server_new(&options);
- *     ND_TRY(nd_server_add(s, &nd_health_service, handlers, health));
- *     ND_TRY(nd_server_listen(s, &addr, NULL, NULL));
+ *     nd_server_add(s, &hello_greeter, handlers, NULL);
+ *     ND_TRY(nd_server_listen(s, &addr, NULL, NULL, NULL));
  *     ND_TRY(nd_server_run(s));      // suspends until nd_server_stop()
  *
  * Context of everything here: fiber, unless it says so. What returns no error does not suspend.
@@ -53,7 +53,6 @@ struct nd_error *nd_interceptor_next(const struct nd_interceptor_chain *next) ND
 extern const struct nd_method_desc nd_unknown_method;
 
 struct nd_server_options {
-    const char *user_agent;   /* for logs; static text */
     size_t max_message_bytes; /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
     uint32_t max_streams;     /* per connection; 0 means the default in grpc/limits.h */
     uint32_t max_header_list; /* name + value + 32 over a request's block; 0 means the default */
