@@ -1,12 +1,25 @@
 /*
  * Connecting. A Unix socket answers at once, or says EAGAIN while its queue of waiting connections
- * is full, which is a reason to try again a little later. For TCP all addresses of the name are
- * tried in the order in which the resolver gives them; the error is that of the last one.
+ * is full, which is a reason to try again a little later.
+ *
+ * For TCP the addresses of the name are tried in the order in which the resolver gives them, IPv6 and IPv4
+ * in turn. An address may lead nowhere without anybody saying so: the next one does not wait for its end,
+ * but begins a moment later, or at once when it has failed, and the first that answers counts:
+ *
+ *     first   |----------------------------------------->  (no answer)
+ *     second        |------> refused
+ *     third                 |---> connected: the others are given up
+ *
+ * The error is that of the attempt that failed last. Follows: RFC 8305, contracts/grpc-wire.md 3.5.
  */
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+
+#include "fiber/group.h"
+#include "fiber/limits.h"
+#include "fiber/sync.h"
 
 #include "fd_stream_priv.h"
 
@@ -88,23 +101,135 @@ dial_unix(const struct nd_addr *addr, struct nd_stream **ret)
     return dial_socket(AF_UNIX, (const struct sockaddr *)&to, len, ret);
 }
 
+/* --- the addresses of a name --- */
+
+struct attempt {
+    struct race *race;
+    const struct addrinfo *to;
+};
+
+struct race {
+    struct attempt attempts[ND_DIAL_MAX_ADDRESSES];
+    size_t n;
+    size_t begun;
+    size_t running;
+    struct nd_stream *stream; /* the winner's */
+    struct nd_error *err;     /* of the attempt that failed last */
+    struct nd_cond ended;     /* an attempt has */
+};
+
+/* From `at` on, the first address of that family; or of another one. */
+static const struct addrinfo *
+find_family(const struct addrinfo *at, int family, bool wanted)
+{
+    while (at != NULL && (at->ai_family == family) != wanted)
+        at = at->ai_next;
+    return at;
+}
+
+static void
+add_attempt(struct race *r, const struct addrinfo *to)
+{
+    if (to != NULL && r->n < ND_LEN(r->attempts))
+        r->attempts[r->n++] = (struct attempt){r, to};
+}
+
+static void
+put_in_turn(struct race *r, const struct addrinfo *list)
+{
+    const int family = list->ai_family;
+    const struct addrinfo *same = list;
+    const struct addrinfo *other = find_family(list, family, false);
+
+    while (same != NULL || other != NULL) {
+        add_attempt(r, same);
+        add_attempt(r, other);
+        same = same != NULL ? find_family(same->ai_next, family, true) : NULL;
+        other = other != NULL ? find_family(other->ai_next, family, false) : NULL;
+    }
+}
+
+static struct nd_error *
+run_attempt(void *arg)
+{
+    const struct attempt *a = arg;
+    struct race *r = a->race;
+    struct nd_stream *stream = NULL;
+    struct nd_error *err =
+        dial_socket(a->to->ai_family, a->to->ai_addr, a->to->ai_addrlen, &stream);
+
+    r->running--;
+    if (err != NULL) {
+        nd_error_free(r->err);
+        r->err = err;
+    } else if (r->stream == NULL) {
+        r->stream = stream;
+    } else {
+        nd_stream_close(stream);
+    }
+    nd_cond_signal(&r->ended);
+    return NULL;
+}
+
+/* Until an attempt has ended, or it is time for the next one. */
+static struct nd_error *
+await_attempt(struct race *r)
+{
+    struct nd_error *err;
+    ND_DEADLINE_IN(r->begun < r->n ? ND_DIAL_STAGGER_NS : ND_FOR_EVER_NS);
+
+    err = nd_cond_wait(&r->ended);
+    if (nd_error_code(err) != ND_DEADLINE)
+        return err;
+    nd_error_free(err);
+    return NULL;
+}
+
+static struct nd_error *
+run_race(struct race *r)
+{
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("connect", 0);
+
+    while (r->stream == NULL && (r->begun < r->n || r->running != 0)) {
+        ND_TRY(nd_ctx_check());
+        if (r->begun < r->n) {
+            ND_TRY(nd_group_spawn_now(group, run_attempt, &r->attempts[r->begun]));
+            r->begun++;
+            r->running++;
+        }
+        ND_TRY(await_attempt(r));
+    }
+    return NULL;
+}
+
+struct nd_error *
+nd_dial_first(const struct addrinfo *list, struct nd_stream **ret)
+{
+    struct race r = {0};
+    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
+
+    if (list->ai_next == NULL)
+        return dial_socket(list->ai_family, list->ai_addr, list->ai_addrlen, ret);
+    put_in_turn(&r, list);
+    err = run_race(&r);
+    if (err == NULL && r.stream == NULL)
+        err = ND_TAKE(r.err);
+    nd_error_free(r.err);
+    if (err != NULL) {
+        nd_stream_close(r.stream);
+        return ND_TAKE(err);
+    }
+    *ret = r.stream;
+    return NULL;
+}
+
 static struct nd_error *
 dial_tcp(const struct nd_addr *addr, struct nd_stream **ret)
 {
     ND_AUTO(nd_addrinfo_freep) struct addrinfo *list = NULL;
-    struct nd_error *err = NULL;
 
     ND_TRY(nd_addr_resolve(addr, 0, &list));
-    for (const struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-        nd_error_free(err);
-        err = dial_socket(at->ai_family, at->ai_addr, at->ai_addrlen, ret);
-        if (err == NULL)
-            return NULL;
-        /* The end of the context is not a reason to try the next one. */
-        if (nd_error_code(err) == ND_CANCELLED || nd_error_code(err) == ND_DEADLINE)
-            return err;
-    }
-    return err != NULL ? err : nd_error_new(ND_UNAVAILABLE, "the name has no address");
+    return nd_dial_first(list, ret);
 }
 
 struct nd_error *

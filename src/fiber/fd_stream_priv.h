@@ -37,4 +37,11 @@ struct nd_error *nd_addr_resolve(const struct nd_addr *addr, int flags,
                                  struct addrinfo **ret) ND_CHECK_RESULT;
 void nd_addrinfo_freep(struct addrinfo **list);
 
+/*
+ * Connect to one address of a list that is not empty: the first that answers.
+ * Fails: ND_UNAVAILABLE, ND_DENIED, ND_EXHAUSTED (descriptors, fibers); as the one that failed last.
+ * Context: fiber.
+ */
+struct nd_error *nd_dial_first(const struct addrinfo *list, struct nd_stream **ret) ND_CHECK_RESULT;
+
 #endif

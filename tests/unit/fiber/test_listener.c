@@ -1,7 +1,9 @@
 /* Listening and dialling: Unix and TCP, who is there, stale files, modes, refusals. */
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 #include "fiber/limits.h"
 #include "fiber/stream.h"
 
+#include "fd_stream_priv.h"
 #include "in_loop.h"
 
 struct place {
@@ -343,6 +346,124 @@ IN_LOOP(dialling_ends_with_the_deadline)
     return NULL;
 }
 
+/* Some addresses of one name, on this host. */
+struct addresses {
+    struct addrinfo list[3];
+    struct sockaddr_in at[3];
+};
+
+static void
+make_addresses(struct addresses *a, const uint16_t *ports, size_t n)
+{
+    *a = (struct addresses){0};
+    for (size_t i = 0; i < n; i++) {
+        a->at[i].sin_family = AF_INET;
+        a->at[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        a->at[i].sin_port = htons(ports[i]);
+        a->list[i].ai_family = AF_INET;
+        a->list[i].ai_addr = (struct sockaddr *)&a->at[i];
+        a->list[i].ai_addrlen = sizeof(a->at[i]);
+        a->list[i].ai_next = i + 1 < n ? &a->list[i + 1] : NULL;
+    }
+}
+
+/* A port that answers nobody any more: its queue is full of connections that nobody takes. */
+struct silence {
+    int fds[4];
+    uint16_t port;
+};
+
+static void
+begin_silence(struct silence *s)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+
+    for (size_t i = 0; i < ND_LEN(s->fds); i++) {
+        s->fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        assert_true(s->fds[i] >= 0);
+    }
+    assert_int_equal(bind(s->fds[0], (struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(s->fds[0], 0), 0);
+    assert_int_equal(getsockname(s->fds[0], (struct sockaddr *)&at, &len), 0);
+    s->port = ntohs(at.sin_port);
+    for (size_t i = 1; i < ND_LEN(s->fds); i++)
+        assert_true(connect(s->fds[i], (struct sockaddr *)&at, len) == 0 || errno == EINPROGRESS);
+}
+
+static void
+end_silence(const struct silence *s)
+{
+    for (size_t i = 0; i < ND_LEN(s->fds); i++)
+        close(s->fds[i]);
+}
+
+IN_LOOP(a_silent_address_does_not_hold_up_the_next)
+{
+    const struct nd_addr any = {.kind = ND_PEER_TCP, .host = "127.0.0.1"};
+    ND_AUTO(nd_listener_closep) struct nd_listener *l = NULL;
+    ND_AUTO(nd_stream_closep) struct nd_stream *s = NULL;
+    int64_t begun_ns = nd_loop_now().ns;
+    struct silence silence;
+    struct addresses a;
+    char name[32];
+
+    begin_silence(&silence);
+    ND_TRY(nd_listener_open(&any, NULL, &l));
+    make_addresses(&a, (uint16_t[]){silence.port, 1, nd_listener_addr(l)->port}, 3);
+    ND_TRY(nd_dial_first(a.list, &s));
+    snprintf(name, sizeof(name), "127.0.0.1:%u", nd_listener_addr(l)->port);
+    assert_string_equal(nd_stream_peer(s)->name, name);
+    /* of virtual time: one step for the silent one, none for the one that refuses */
+    assert_true(nd_loop_now().ns - begun_ns >= ND_DIAL_STAGGER_NS);
+    assert_true(nd_loop_now().ns - begun_ns < 2 * ND_DIAL_STAGGER_NS);
+    end_silence(&silence);
+    return NULL;
+}
+
+IN_LOOP(when_every_address_fails_the_error_is_the_last_ones)
+{
+    struct nd_stream *s = NULL;
+    struct addresses a;
+
+    make_addresses(&a, (uint16_t[]){1, 2, 3}, 3);
+    expect_code(nd_dial_first(a.list, &s), ND_UNAVAILABLE);
+    assert_null(s);
+    return NULL;
+}
+
+static struct nd_error *
+dial_addresses(void *arg)
+{
+    const struct addresses *a = arg;
+    struct nd_stream *s = NULL;
+
+    return nd_dial_first(a->list, &s);
+}
+
+IN_LOOP(dialling_silent_addresses_ends_with_deadline_and_cancelling)
+{
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("dial", 0);
+    size_t n_fibers = nd_loop_n_fibers();
+    struct silence silence;
+    struct addresses a;
+
+    begin_silence(&silence);
+    make_addresses(&a, (uint16_t[]){silence.port, silence.port}, 2);
+    {
+        ND_DEADLINE_IN(3 * ND_SECOND);
+        expect_code(dial_addresses(&a), ND_DEADLINE);
+    }
+    ND_TRY(nd_group_spawn(group, dial_addresses, &a));
+    ND_TRY(nd_fiber_sleep(ND_SECOND));
+    assert_int_equal(nd_loop_n_fibers(), n_fibers + 3);
+    nd_group_cancel(group);
+    ND_TRY(nd_group_wait(group));
+    assert_int_equal(nd_loop_n_fibers(), n_fibers);
+    end_silence(&silence);
+    return NULL;
+}
+
 static struct nd_error *
 dial_and_wait(void *arg)
 {
@@ -414,6 +535,9 @@ main(void)
         cmocka_unit_test(a_reset_connection_is_an_error_and_no_end),
         cmocka_unit_test(accepting_ends_with_cancelling_and_deadline),
         cmocka_unit_test(dialling_ends_with_the_deadline),
+        cmocka_unit_test(a_silent_address_does_not_hold_up_the_next),
+        cmocka_unit_test(when_every_address_fails_the_error_is_the_last_ones),
+        cmocka_unit_test(dialling_silent_addresses_ends_with_deadline_and_cancelling),
         cmocka_unit_test(waiting_acceptors_share_the_connections),
         cmocka_unit_test(a_listening_socket_can_be_taken_over),
     };

@@ -17,6 +17,10 @@
     ((size_t)256 * 1024 * 1024) /* unsent at once; above, the stream fails */
 #define ND_LISTEN_BACKLOG 511
 
+#define ND_DIAL_MAX_ADDRESSES 16u /* of a name: more are not tried */
+#define ND_DIAL_STAGGER_NS \
+    (250 * ND_MILLISECOND) /* for the answer of an address, before the next one is tried as well */
+
 /* TCP: the first probe after so long without a sign of life, then one each PROBE seconds. Data and
  * probes that nobody acknowledges, or a peer that does not read, end the connection together. */
 #define ND_TCP_IDLE_S        30
