@@ -57,16 +57,39 @@ def archive(images):
                            "operation:1")
 
 
-def test_the_owner_is_the_name_in_the_certificate(ns, box, archive):
+@pytest.fixture
+def developer(ns, box):
+    """The same namespace for somebody else."""
     pki = {name: (box.pki / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem")}
     credentials = grpc.ssl_channel_credentials(pki["ca.pem"], pki["client.key"], pki["client.pem"])
     over_tls = stubs.Api(ns.m, f"tcp://localhost:{box.port}", credentials)
-    try:
-        load = HalfLoad(over_tls.namespace(ns.name), archive)
-        load.finish()
-    finally:
-        over_tls.close()
+    yield over_tls.namespace(ns.name)
+    over_tls.close()
+
+
+def test_the_owner_is_the_name_in_the_certificate(ns, developer, archive):
+    load = HalfLoad(developer, archive)
+    load.finish()
     assert get(ns, load.id).owner == "cn:developer"
+
+
+def test_a_session_is_shown_to_its_owner_alone(ready, developer):
+    """Whoever knows it can take the client's place."""
+    def seen(ns):
+        operation = list_all(ns).operations[0]
+        watch = ns.m.operation.OperationServiceWatchRequest(id=operation.id)
+        ways = [operation, get(ns, operation.id),
+                *(r.operation for r in ns.call(ns.api.operation.Watch, watch))]
+        results = [ns.m.container.RunResult() for _ in ways]
+        assert all(way.response.Unpack(result) for way, result in zip(ways, results))
+        return [(r.container_id, list(r.warnings), r.exit.code, r.session_id) for r in results]
+    request = developer.run_request("sh", "-c", "exit 3")
+    request.options.request_id = f"{ready.name}-1"
+    done = developer.collect(developer.call(developer.api.container.Run, iter([request])))
+    *rest, session = seen(developer)[0]
+    assert rest == [done.id, [], 3] and len(session) == 32
+    assert seen(developer) == [(*rest, session)] * 3
+    assert seen(ready) == [(*rest, "")] * 3
 
 
 def test_id_comes_first_and_the_result_stays(ns, archive):
