@@ -131,12 +131,7 @@ nd_deferred_add(struct nd_deferred *d)
     if (d->queued)
         return;
     d->queued = true;
-    d->next = NULL;
-    if (loop->deferred_head == NULL)
-        loop->deferred_head = d;
-    else
-        loop->deferred_tail->next = d;
-    loop->deferred_tail = d;
+    TAILQ_INSERT_TAIL(&loop->deferred, d, link);
     loop->n_deferred++;
 }
 
@@ -144,19 +139,11 @@ void
 nd_deferred_remove(struct nd_deferred *d)
 {
     struct nd_loop *loop;
-    struct nd_deferred *before = NULL;
 
     if (!d->queued)
         return;
     loop = nd_loop_here();
-    for (struct nd_deferred *at = loop->deferred_head; at != d; at = at->next)
-        before = at;
-    if (before == NULL)
-        loop->deferred_head = d->next;
-    else
-        before->next = d->next;
-    if (loop->deferred_tail == d)
-        loop->deferred_tail = before;
+    TAILQ_REMOVE(&loop->deferred, d, link);
     d->queued = false;
     loop->n_deferred--;
 }
@@ -165,8 +152,8 @@ nd_deferred_remove(struct nd_deferred *d)
 static void
 run_deferred(struct nd_loop *loop)
 {
-    for (size_t n = loop->n_deferred; n > 0 && loop->deferred_head != NULL; n--) {
-        struct nd_deferred *d = loop->deferred_head;
+    for (size_t n = loop->n_deferred; n > 0 && !TAILQ_EMPTY(&loop->deferred); n--) {
+        struct nd_deferred *d = TAILQ_FIRST(&loop->deferred);
 
         nd_deferred_remove(d);
         d->fn(d->arg);
@@ -270,7 +257,7 @@ static bool
 can_run(const struct nd_loop *loop)
 {
     return !STAILQ_EMPTY(&loop->ready) || !STAILQ_EMPTY(&loop->yielded) ||
-           loop->deferred_head != NULL;
+           !TAILQ_EMPTY(&loop->deferred);
 }
 
 void
@@ -435,6 +422,7 @@ open_loop(struct nd_loop *loop)
     uv_timer_init(&loop->uv, &loop->alarm);
     loop->wakeup.data = loop->alarm.data = loop;
     pthread_mutex_init(&loop->posts_lock, NULL);
+    TAILQ_INIT(&loop->deferred);
     STAILQ_INIT(&loop->ready);
     STAILQ_INIT(&loop->yielded);
     STAILQ_INIT(&loop->pool);
@@ -460,7 +448,7 @@ static void
 close_loop(struct nd_loop *loop)
 {
     ND_INVARIANT(loop->n_fibers == 0);
-    while (loop->deferred_head != NULL)
+    while (!TAILQ_EMPTY(&loop->deferred))
         run_deferred(loop);
     nd_work_stop(loop);
     nd_process_reap_dying(loop);

@@ -125,7 +125,7 @@ struct nd_loop {
     bool main_ended;
     struct nd_error *main_result;
 
-    struct nd_deferred *deferred_head, *deferred_tail;
+    TAILQ_HEAD(, nd_deferred) deferred;
     size_t n_deferred;
 
     struct nd_timer **heap; /* from 1 */

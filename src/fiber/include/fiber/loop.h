@@ -9,6 +9,8 @@
  * one (tests do).
  */
 
+#include <sys/queue.h>
+
 #include "base/clock.h"
 #include "base/defs.h"
 #include "base/error.h"
@@ -44,8 +46,8 @@ size_t nd_loop_n_fibers(void);
 struct nd_deferred {
     void (*fn)(void *arg);
     void *arg;
-    struct nd_deferred *next; /* private */
-    bool queued;              /* private */
+    TAILQ_ENTRY(nd_deferred) link; /* private from here on */
+    bool queued;
 };
 void nd_deferred_add(struct nd_deferred *d);
 void nd_deferred_remove(struct nd_deferred *d);
