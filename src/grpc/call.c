@@ -1,14 +1,10 @@
 /*
- * What a handler does with its call. Waiting always means: until something happens on the stream, or
- * the fiber's context ends; a stream that has gone looks like cancellation, which it is.
- *
- * A reader that waits for a message larger than the window would wait for ever, so while it waits,
- * credit is given back as bytes arrive; otherwise only for the messages that it takes.
+ * What a handler does with its call, but for receiving: server_receive.c. Waiting always means: until
+ * something happens on the stream, or the fiber's context ends; a stream that has gone looks like
+ * cancellation, which it is.
  */
 
 #include "grpc/call.h"
-
-#include <protobuf-c/protobuf-c.h>
 
 #include "server_priv.h"
 
@@ -42,85 +38,13 @@ nd_call_arena(struct nd_call *call)
     return call->arena;
 }
 
-static struct nd_error *
-check_open(const struct nd_call *call)
-{
-    ND_TRY(nd_ctx_check());
-    if (call->closed)
-        return nd_error_new(ND_CANCELLED, "the client has gone");
-    return NULL;
-}
-
-static void
-give_credit(struct nd_call *call, size_t n)
-{
-    n = ND_MIN(n, call->owed);
-    call->owed -= n;
-    nd_h2_stream_consume(&call->h2, n);
-    nd_server_call_count_credited(call);
-}
-
-static struct nd_error *
-wait_for_bytes(struct nd_call *call)
-{
-    struct nd_error *err;
-
-    give_credit(call, call->owed);
-    call->reader_waits = true;
-    err = nd_cond_wait(&call->readable);
-    call->reader_waits = false;
-    return err;
-}
-
-/* The next message's bytes; `*ret_found` is false at half-close. */
-static struct nd_error *
-next_frame(struct nd_call *call, struct nd_str *ret, bool *ret_found)
-{
-    for (;;) {
-        ND_TRY(check_open(call));
-        ND_TRY(nd_server_call_take(call, ret, ret_found));
-        if (*ret_found) {
-            give_credit(call, call->in.taken);
-            return NULL;
-        }
-        if (call->half_closed)
-            break;
-        ND_TRY(nd_server_call_check_pending(call));
-        ND_TRY(wait_for_bytes(call));
-    }
-    if (nd_frames_pending(&call->in) != 0)
-        return nd_error_new(ND_INTERNAL, "the stream ended inside a message");
-    return NULL;
-}
-
-struct nd_error *
-nd_call_recv(struct nd_call *call, void *ret_message)
-{
-    ProtobufCMessage **ret = ret_message;
-    struct nd_str bytes;
-    bool found;
-
-    if (call->message_arena == NULL)
-        call->message_arena = nd_arena_new(0);
-    else
-        nd_arena_reset(call->message_arena); /* before the wait, which may be long */
-    nd_server_call_hold(call, 0);
-    ND_TRY(next_frame(call, &bytes, &found));
-    if (!found) {
-        *ret = NULL;
-        return NULL;
-    }
-    ND_TRY(nd_frames_decode(&call->in, call->method->desc->input, bytes, call->message_arena, ret));
-    return nd_server_call_hold_request(call, call->message_arena);
-}
-
 struct nd_error *
 nd_call_send(struct nd_call *call, const void *message)
 {
-    ND_TRY(check_open(call));
+    ND_TRY(nd_server_call_check_open(call));
     while (nd_h2_stream_is_full(&call->h2)) {
         ND_TRY(nd_cond_wait(&call->writable));
-        ND_TRY(check_open(call));
+        ND_TRY(nd_server_call_check_open(call));
     }
     ND_TRY(nd_server_call_put(call, message));
     nd_h2_stream_queued(&call->h2);
@@ -171,7 +95,7 @@ nd_call_was_compressed(const struct nd_call *call)
 struct nd_error *
 nd_call_send_header(struct nd_call *call)
 {
-    ND_TRY(check_open(call));
+    ND_TRY(nd_server_call_check_open(call));
     nd_server_call_send_headers(call);
     return NULL;
 }

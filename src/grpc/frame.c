@@ -59,6 +59,13 @@ nd_frames_reuse(struct nd_frames *f)
     drop_all(f);
 }
 
+void
+nd_frames_drop(struct nd_frames *f)
+{
+    ND_INVARIANT(!f->inflating);
+    drop_all(f);
+}
+
 size_t
 nd_frames_pending(const struct nd_frames *f)
 {

@@ -46,6 +46,9 @@ void nd_frames_fini(struct nd_frames *f);
 /* Forget everything, keep the memory when it is small. */
 void nd_frames_reuse(struct nd_frames *f);
 
+/* Forget what was received and not taken; not while a message is inflated. What was taken stays. */
+void nd_frames_drop(struct nd_frames *f);
+
 /* Add received bytes. */
 void nd_frames_feed(struct nd_frames *f, struct nd_str bytes);
 

@@ -51,6 +51,8 @@ nd_server_new(const struct nd_server_options *options)
     nd_server_init_sweep(s);
     LIST_INIT(&s->ports);
     LIST_INIT(&s->conns);
+    for (size_t i = 0; i < ND_LEN(s->ranks); i++)
+        TAILQ_INIT(&s->ranks[i]);
     TAILQ_INIT(&s->pending);
     TAILQ_INIT(&s->free_calls);
     return s;
@@ -152,6 +154,7 @@ nd_server_get_stats(const struct nd_server *s, struct nd_server_stats *ret)
     *ret = (struct nd_server_stats){
         .connections = s->n_conns,
         .calls = s->n_calls,
+        .pending_bytes = s->pending_bytes,
         .connections_total = s->conns_total,
         .calls_total = s->calls_total,
     };

@@ -3,19 +3,16 @@
  *
  *     HEADERS --check--> refused: one header block with status, the end
  *         |
- *         +-- unary, server stream: collect the one message until half-close --.
- *         |                                                                     v
- *         '-- client stream, bidi ------------------------------------------> fiber: interceptors,
- *                                                                              handler, status
+ *         '--> fiber: interceptors --> the one message of a unary call or server stream --> handler, status
  *
- * So no stack is held by a client that uploads slowly, and nothing here runs user code inside a
- * callback of the session. Two hold a call: the session while the stream is open, and the fiber while
- * it runs. When the stream closes first, the fiber is cancelled and its result dropped; when the fiber
- * ends first, what it queued drains and the arena waits for that.
+ * The fiber begins with the headers and the request is received when the interceptors have let it pass, or
+ * one of them wants to see it: who may not call is told so before anything of the request is taken. Most
+ * requests come as a whole, and then the message is there when the fiber begins.
  *
- * The credit of a unary request is given back while it is being collected (the maximum message bounds
- * it); that of a stream when its handler takes the messages. What was received goes when the handler has
- * returned; small requests stay in the call's arena, which saves an arena of their own.
+ * Nothing here runs user code inside a callback of the session. Two hold a call: the session while the stream
+ * is open, and the fiber while it runs. When the stream closes first, the fiber is cancelled and its result
+ * dropped; when the fiber ends first, what it queued drains and the arena waits for that. What was received
+ * goes when the handler has returned.
  */
 
 #include <protobuf-c/protobuf-c.h>
@@ -26,8 +23,6 @@
 #include "server_priv.h"
 
 #define KEEP_CALLS 256u
-#define KEEP_REQUEST_BYTES \
-    4096u /* a longer one does not stay with the call until its answer has left */
 
 struct nd_interceptor_chain {
     struct nd_call *call;
@@ -82,15 +77,6 @@ take_call(struct nd_server *s)
     return call;
 }
 
-void
-nd_server_call_drop_input(struct nd_call *call)
-{
-    call->conn->pending_bytes -= call->collected;
-    call->server->pending_bytes -= call->collected;
-    call->collected = 0;
-    nd_frames_reuse(&call->in);
-}
-
 struct nd_call *
 nd_server_call_new(struct nd_conn *conn)
 {
@@ -100,6 +86,7 @@ nd_server_call_new(struct nd_conn *conn)
     call->conn = conn;
     nd_conn_ref(conn);
     conn->n_calls++;
+    LIST_INSERT_HEAD(&conn->calls, call, in_conn);
     call->refs = 1;
     call->deadline_ns = INT64_MAX;
     call->timeout_ns = INT64_MAX;
@@ -125,7 +112,6 @@ static void
 drop_received(struct nd_call *call)
 {
     nd_server_call_drop_input(call);
-    nd_server_call_uncount(call);
     nd_arena_free(ND_TAKE(call->message_arena));
     nd_server_call_hold(call, 0);
 }
@@ -138,6 +124,7 @@ unref_call(struct nd_call *call)
     if (--call->refs != 0)
         return;
     drop_received(call);
+    LIST_REMOVE(call, in_conn);
     if (--call->conn->n_calls == 0)
         nd_conn_idle(call->conn);
     nd_conn_unref(call->conn);
@@ -165,44 +152,39 @@ nd_server_free_calls(struct nd_server *s)
 
 /* --- the handler's fiber --- */
 
+/* All have let it pass, or the next one wants to see the request. */
+static struct nd_error *
+receive_once(struct nd_call *call)
+{
+    return takes_one_message(call) && call->request == NULL ? nd_server_call_receive(call) : NULL;
+}
+
+static struct nd_error *
+handle(struct nd_call *call)
+{
+    const struct nd_method_desc *desc = call->method->desc;
+
+    ND_TRY(receive_once(call));
+    if (gives_one_message(call)) {
+        call->reply = nd_arena_alloc(call->arena, desc->output->sizeof_message);
+        desc->output->message_init(call->reply);
+    }
+    return call->method->handler(call, call->request, call->reply);
+}
+
 struct nd_error *
 nd_interceptor_next(const struct nd_interceptor_chain *next)
 {
     struct nd_call *call = next->call;
     const struct nd_interceptor_chain after = {call, next->index + 1};
+    const struct nd_interceptor *i;
 
-    if (next->index < call->server->n_interceptors) {
-        const struct nd_interceptor *i = &call->server->interceptors[next->index];
-
-        return i->run(i->arg, call, call->request, &after);
-    }
-    return call->method->handler(call, call->request, call->reply);
-}
-
-static struct nd_error *
-prepare(struct nd_call *call)
-{
-    const struct nd_method_desc *desc = call->method->desc;
-    struct nd_str bytes;
-    ProtobufCMessage *request;
-    bool found;
-    struct nd_arena *arena = call->arena;
-
-    if (gives_one_message(call)) {
-        call->reply = nd_arena_alloc(call->arena, desc->output->sizeof_message);
-        desc->output->message_init(call->reply);
-    }
-    if (!takes_one_message(call))
-        return NULL;
-    ND_TRY(nd_server_call_take(call, &bytes, &found));
-    ND_INVARIANT(found);
-    if (bytes.len > KEEP_REQUEST_BYTES)
-        arena = call->message_arena = nd_arena_new(0);
-    ND_TRY(nd_frames_decode(&call->in, desc->input, bytes, arena, &request));
-    nd_server_call_drop_input(call);
-    ND_TRY(nd_server_call_hold_request(call, arena));
-    call->request = request;
-    return NULL;
+    if (next->index == call->server->n_interceptors)
+        return handle(call);
+    i = &call->server->interceptors[next->index];
+    if (i->wants_request)
+        ND_TRY(receive_once(call));
+    return i->run(i->arg, call, call->request, &after);
 }
 
 /* A client that takes nothing of what is left, for long, holds memory: it loses the call. */
@@ -231,9 +213,7 @@ run_call(void *arg)
 
     nd_ctx_set(ND_CTX_CALL, call);
     nd_doing(call->method->desc->path);
-    err = call->closed ? NULL : prepare(call);
-    if (err == NULL && !call->closed)
-        err = nd_interceptor_next(&first);
+    err = call->closed ? NULL : nd_interceptor_next(&first);
     if (err == NULL && !call->closed && call->reply != NULL)
         err = put_reply(call);
     call->fiber = NULL;
@@ -266,7 +246,6 @@ nd_server_call_start(struct nd_call *call)
         nd_server_call_refuse(call, "200", err);
         return;
     }
-    nd_timer_disarm(&call->timer);
     if (call->deadline_ns != INT64_MAX)
         nd_fiber_set_deadline(call->fiber, (struct nd_mono){call->deadline_ns});
     call->refs++;
@@ -287,8 +266,6 @@ set_deadline(struct nd_call *call)
         return;
     now_ns = nd_loop_now().ns;
     call->deadline_ns = timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
-    if (takes_one_message(call) && call->deadline_ns != INT64_MAX)
-        nd_timer_arm(&call->timer, (struct nd_mono){call->deadline_ns});
 }
 
 static struct nd_error *
@@ -333,8 +310,7 @@ on_headers(struct nd_h2_stream *s, bool end)
     if (call->web.kind != ND_WEB_NONE && call->method != &unknown_entry && !takes_one_message(call))
         call->method = &web_stream_entry;
     set_deadline(call);
-    if (!takes_one_message(call))
-        nd_server_call_start(call);
+    nd_server_call_start(call);
 }
 
 static void
@@ -363,13 +339,8 @@ static void
 on_timer(void *arg)
 {
     struct nd_call *call = arg;
-    ND_AUTO(nd_error_freep) struct nd_error *err = NULL;
 
-    if (!call->answered) {
-        unlist(call);
-        err = nd_error_new(ND_DEADLINE, "the deadline passed before the request was complete");
-        nd_server_call_refuse(call, "200", err);
-    } else if (nd_h2_stream_unsent(&call->h2) < call->unsent) {
+    if (nd_h2_stream_unsent(&call->h2) < call->unsent) {
         watch_draining(call);
     } else {
         nd_h2_stream_reset(&call->h2, ND_H2_CANCEL);
@@ -379,88 +350,13 @@ on_timer(void *arg)
 
 /* --- the request's body, and the end --- */
 
-/* `in` must hold one message and nothing else. */
-static struct nd_error *
-check_single(const struct nd_call *call)
-{
-    size_t pending = nd_frames_pending(&call->in);
-    bool complete;
-
-    ND_TRY(nd_frames_check(&call->in, &complete));
-    if (complete && pending > nd_frames_first_size(&call->in))
-        return nd_error_new(ND_INTERNAL, "more than one request message");
-    if (call->half_closed && call->web.text.n_chars != 0)
-        return nd_error_new(ND_INTERNAL, "grpc-web: the body ends inside a group of base64");
-    if (complete || !call->half_closed)
-        return NULL;
-    return nd_error_new(ND_INTERNAL,
-                        pending != 0 ? "the stream ended inside a message" : "no request message");
-}
-
-/*
- * What clients make us hold before any handler runs has a limit for each and one for all. Small requests
- * are never refused for what others have sent.
- */
-struct nd_error *
-nd_server_call_check_pending(const struct nd_call *call)
-{
-    const struct nd_server_options *o = &call->server->options;
-
-    if (call->conn->pending_bytes > o->max_pending_bytes)
-        return nd_error_new(ND_EXHAUSTED, "incomplete requests of more than %zu bytes",
-                            o->max_pending_bytes);
-    if (call->server->pending_bytes > o->max_pending_bytes_all &&
-        call->collected > ND_GRPC_SMALL_REQUEST_BYTES)
-        return nd_error_new(ND_EXHAUSTED, "incomplete requests of more than %zu bytes in all",
-                            o->max_pending_bytes_all);
-    return NULL;
-}
-
-static struct nd_error *
-collect(struct nd_call *call, struct nd_str bytes)
-{
-    if (call->web.kind == ND_WEB_TEXT)
-        ND_TRY(nd_web_feed(call, bytes));
-    else
-        nd_frames_feed(&call->in, bytes);
-    call->collected += bytes.len;
-    call->conn->pending_bytes += bytes.len;
-    call->server->pending_bytes += bytes.len;
-    ND_TRY(nd_server_call_check_pending(call));
-    return check_single(call);
-}
-
-static void
-receive_single(struct nd_call *call, struct nd_str bytes)
-{
-    ND_AUTO(nd_error_freep) struct nd_error *err = collect(call, bytes);
-
-    if (err != NULL)
-        nd_server_call_refuse(call, "200", err);
-    else if (call->half_closed)
-        nd_server_call_start(call);
-}
-
 static void
 on_data(struct nd_h2_stream *s, struct nd_str bytes)
 {
     struct nd_call *call = call_of(s);
 
-    if (call->answered)
-        return;
-    if (takes_one_message(call)) {
-        nd_h2_stream_consume(s, bytes.len);
-        receive_single(call, bytes);
-        return;
-    }
-    nd_frames_feed(&call->in, bytes);
-    call->owed += bytes.len;
-    if (!call->reader_waits)
-        return;
-    nd_h2_stream_consume(s, call->owed);
-    call->owed = 0;
-    nd_server_call_count_credited(call);
-    nd_cond_broadcast(&call->readable);
+    if (!call->answered)
+        nd_server_call_feed(call, bytes);
 }
 
 static void
@@ -469,11 +365,7 @@ on_end(struct nd_h2_stream *s)
     struct nd_call *call = call_of(s);
 
     call->half_closed = true;
-    if (call->answered)
-        return;
-    if (takes_one_message(call))
-        receive_single(call, ND_STR_NONE);
-    else
+    if (!call->answered)
         nd_cond_broadcast(&call->readable);
 }
 

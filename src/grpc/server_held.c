@@ -2,8 +2,9 @@
  * What a client makes the server keep although its bytes have long been taken: requests in the hands of
  * handlers, and answers that it does not read.
  *
- *     bytes ──collected──> request ──decoded──> handler ──encoded──> answer ──> the client reads it
- *       pending_bytes (server_call.c)   held_bytes: from here            to here
+ *     bytes ──taken──> (inflated) ──decoded──> handler ──encoded──> answer ──> the client reads it
+ *       pending_bytes    held_bytes: from here                          to here
+ *       (server_pending.c)
  *
  * Neither is bounded by what was sent. Four megabytes of the smallest fields become tens of megabytes of
  * objects, compressed they are some kilobytes on the wire, and the answer to a question of ten bytes may be a
@@ -40,11 +41,11 @@ too_much(const struct nd_call *call, size_t conn_bytes)
 }
 
 struct nd_error *
-nd_server_call_hold_request(struct nd_call *call, const struct nd_arena *arena)
+nd_server_call_hold_request(struct nd_call *call, size_t bytes)
 {
     const struct nd_server *s = call->server;
 
-    nd_server_call_hold(call, nd_arena_used(arena));
+    nd_server_call_hold(call, bytes);
     if (call->conn->held_bytes > s->options.max_held_bytes ||
         (s->held_bytes > s->options.max_held_bytes_all && call->held > ND_GRPC_SMALL_REQUEST_BYTES))
         return too_much(call, call->conn->held_bytes);

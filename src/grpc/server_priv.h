@@ -3,7 +3,7 @@
 
 /*
  * What the files of the server share: server.c (registration, run, stop), connection.c, server_call.c
- * (from a stream to a handler and back), call.c (what handlers use).
+ * (from a stream to a handler and back), server_receive.c and call.c (what handlers use).
  */
 
 #include <sys/queue.h>
@@ -51,11 +51,15 @@ struct nd_conn {
     struct nd_peer peer;
     struct nd_identity identity;
     unsigned refs;
-    size_t pending_bytes; /* of requests that are being collected, or were compressed */
-    size_t held_bytes;    /* of decoded requests and of answers that it does not read */
-    uint32_t n_calls;     /* streams and handlers, also those whose stream has gone */
-    bool refused;         /* beyond the limit: it is told so and counts elsewhere */
-    bool leaving;         /* told to go */
+    LIST_HEAD(, nd_call) calls;
+    size_t
+        pending_bytes; /* of its requests that have come and were not taken; see server_pending.c */
+    size_t rank;       /* by these; 0: none */
+    TAILQ_ENTRY(nd_conn) rank_link;
+    size_t held_bytes; /* of requests in work and of answers that it does not read */
+    uint32_t n_calls;  /* streams and handlers, also those whose stream has gone */
+    bool refused;      /* beyond the limit: it is told so and counts elsewhere */
+    bool leaving;      /* told to go */
     LIST_ENTRY(nd_conn) link;
 
     struct nd_port *port; /* while it is fresh; NULL: not, or it was adopted */
@@ -67,6 +71,9 @@ struct nd_conn {
     int64_t old_at_ns;
     int64_t end_at_ns;
 };
+
+/* Why a request was given up: what has come of it is too much of its connection, or of all. */
+enum nd_overrun { ND_OVERRUN_NONE, ND_OVERRUN_CONN, ND_OVERRUN_ALL };
 
 struct nd_call {
     struct nd_h2_stream h2; /* first: calls are found through it */
@@ -90,11 +97,11 @@ struct nd_call {
     struct nd_cond writable;
 
     struct nd_fiber *fiber; /* while its function runs */
-    struct nd_timer timer;  /* before the handler: the deadline; after it: the draining */
+    struct nd_timer timer;  /* the draining, after the handler */
     size_t unsent;          /* draining: at the last look */
-    size_t collected;       /* counted in conn->pending_bytes: of `in`, what no window bounds */
-    size_t inflated;        /* and so is this: of a compressed message */
+    size_t counted;         /* in conn->pending_bytes: what is in `in` */
     size_t held;            /* counted in conn->held_bytes: the request in hand, then the answer */
+    enum nd_overrun overrun;
     int64_t deadline_ns;
 
     /* What the request's header block says. */
@@ -107,6 +114,7 @@ struct nd_call {
     bool is_post : 1;
     bool bad_timeout : 1;
     bool bad_binary : 1;
+    bool bad_text : 1;   /* of the body */
     bool takes_gzip : 1; /* the client */
 
     bool wants_gzip : 1; /* the handler, for the next message */
@@ -117,8 +125,11 @@ struct nd_call {
     bool closed : 1;           /* the stream is gone */
     bool listed : 1;           /* in the list of pending ones */
     TAILQ_ENTRY(nd_call) link; /* pending or free */
+    LIST_ENTRY(nd_call) in_conn;
 };
 TAILQ_HEAD(nd_call_list, nd_call);
+
+#define ND_SERVER_RANKS 16u
 
 struct nd_server {
     struct nd_server_options options;
@@ -130,6 +141,7 @@ struct nd_server {
 
     LIST_HEAD(, nd_port) ports;
     LIST_HEAD(, nd_conn) conns;
+    TAILQ_HEAD(, nd_conn) ranks[ND_SERVER_RANKS]; /* the first is not used */
     size_t n_conns;
     size_t n_refused; /* connections that are being told that there are too many */
     size_t n_calls;
@@ -190,41 +202,47 @@ void nd_conn_kill(struct nd_conn *conn);
 
 struct nd_call *nd_server_call_new(struct nd_conn *conn);
 
-/* Start the handler of a complete request, or of a stream. */
+/* Start its fiber. */
 void nd_server_call_start(struct nd_call *call);
-
-/* Forget received bytes. */
-void nd_server_call_drop_input(struct nd_call *call);
-
-/* What clients make us hold has limits. Fails: ND_EXHAUSTED, when this call passes one. */
-struct nd_error *nd_server_call_check_pending(const struct nd_call *call) ND_CHECK_RESULT;
 
 /* Really free what nd_server_call_new() made; they are kept for reuse. */
 void nd_server_free_calls(struct nd_server *s);
 
-/* --- server_take.c --- */
+/* --- server_receive.c --- */
+
+/* Received bytes of the request. */
+void nd_server_call_feed(struct nd_call *call, struct nd_str bytes);
+
+/* Forget received bytes. */
+void nd_server_call_drop_input(struct nd_call *call);
 
 /*
- * The next message, as nd_frames_next(). Fails: also ND_EXHAUSTED, when compressed messages make the
- * server hold too much. Context: fiber.
+ * Wait for the message of a request that has one, and decode it: call->request.
+ * Fails: as nd_call_recv(). Context: fiber.
  */
-struct nd_error *nd_server_call_take(struct nd_call *call, struct nd_str *ret,
-                                     bool *ret_found) ND_CHECK_RESULT;
+struct nd_error *nd_server_call_receive(struct nd_call *call) ND_CHECK_RESULT;
 
-/* Of a stream: count what was credited before it was taken, after each change of that. */
-void nd_server_call_count_credited(struct nd_call *call);
+/* Fails: ND_CANCELLED, also when the stream has gone; ND_DEADLINE. Context: fiber. */
+struct nd_error *nd_server_call_check_open(const struct nd_call *call) ND_CHECK_RESULT;
 
-/* The message taken last is not held any more. */
-void nd_server_call_uncount(struct nd_call *call);
+/* --- server_pending.c --- */
+
+/* Count what is in `in`, after each change of that; somebody's request is given up when it is too much. */
+void nd_server_call_count(struct nd_call *call);
+
+/* Fails: ND_EXHAUSTED, when this request was given up. */
+struct nd_error *nd_server_call_check_overrun(const struct nd_call *call) ND_CHECK_RESULT;
 
 /* --- server_held.c --- */
 
 /* The call makes us keep so many bytes now. */
 void nd_server_call_hold(struct nd_call *call, size_t bytes);
 
-/* A request was decoded into `arena`. Fails: ND_EXHAUSTED, when its client makes us keep too much. */
-struct nd_error *nd_server_call_hold_request(struct nd_call *call,
-                                             const struct nd_arena *arena) ND_CHECK_RESULT;
+/*
+ * A request of so many bytes is in hand, inflated or decoded. Fails: ND_EXHAUSTED, when its client makes us
+ * keep too much.
+ */
+struct nd_error *nd_server_call_hold_request(struct nd_call *call, size_t bytes) ND_CHECK_RESULT;
 
 /* The same question about the reply, before it is encoded. */
 struct nd_error *nd_server_call_check_answer(const struct nd_call *call) ND_CHECK_RESULT;

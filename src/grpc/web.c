@@ -97,7 +97,7 @@ nd_web_answer_preflight(struct nd_call *call)
     return true;
 }
 
-struct nd_error *
+bool
 nd_web_feed(struct nd_call *call, struct nd_str bytes)
 {
     char plain[ND_WEB_DECODED_SIZE(FEED_CHARS)];
@@ -107,11 +107,11 @@ nd_web_feed(struct nd_call *call, struct nd_str bytes)
         size_t n;
 
         if (!nd_web_text_decode(&call->web.text, piece, plain, &n))
-            return nd_error_new(ND_INTERNAL, "grpc-web: the body is not base64");
+            return false;
         nd_frames_feed(&call->in, nd_str_n(plain, n));
         bytes = nd_str_from(bytes, piece.len);
     }
-    return NULL;
+    return true;
 }
 
 struct nd_error *

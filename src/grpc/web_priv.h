@@ -58,8 +58,8 @@ bool nd_web_answer_preflight(struct nd_call *call);
 /* The fields by which the browser lets its script see the answer. Returns how many. */
 size_t nd_web_headers(const struct nd_call *call, struct nd_header dst[ND_WEB_HEADERS]);
 
-/* Received bytes of a body in text form. Fails: ND_INTERNAL. */
-struct nd_error *nd_web_feed(struct nd_call *call, struct nd_str bytes) ND_CHECK_RESULT;
+/* Received bytes of a body in text form. False: they are none. */
+bool nd_web_feed(struct nd_call *call, struct nd_str bytes);
 
 /* A message in text form. Fails: as nd_frame_put(). */
 struct nd_error *nd_web_put(struct nd_call *call, const void *message) ND_CHECK_RESULT;

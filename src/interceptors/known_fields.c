@@ -39,5 +39,5 @@ check_call(void *arg, struct nd_call *call, const void *in, const struct nd_inte
 struct nd_interceptor
 nd_intercept_known_fields(void)
 {
-    return (struct nd_interceptor){.run = check_call, .arg = NULL};
+    return (struct nd_interceptor){.run = check_call, .wants_request = true};
 }

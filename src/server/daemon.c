@@ -257,8 +257,8 @@ offer_services(struct daemon *d, struct nd_reflection *reflection)
     nd_ctrd_listen(nd_host_ctrd(d->services.host),
                    (struct nd_ctrd_listener){.on_change = on_containerd, .arg = d});
     nd_server_intercept(d->server, nd_intercept_log());
-    nd_server_intercept(d->server, nd_intercept_known_fields());
     nd_server_intercept(d->server, nd_intercept_recovery(d->recovery));
+    nd_server_intercept(d->server, nd_intercept_known_fields());
     nd_server_intercept(d->server, nd_intercept_faults());
     nd_services_add_to(d->server, &d->services);
     nd_health_add_to(d->health, d->server);

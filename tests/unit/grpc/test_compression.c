@@ -296,7 +296,7 @@ IN_LOOP(compressed_requests_count_with_what_they_hold)
 {
     ND_AUTO(fixture_endp)
     struct fixture *f =
-        fixture_begin(&(struct fixture_options){.server = {.max_pending_bytes = 3 * SIZE}});
+        fixture_begin(&(struct fixture_options){.server = {.max_held_bytes = 3 * SIZE}});
     ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("calls", 0);
     struct holder holders[5];
     unsigned refused = 0;
@@ -325,7 +325,7 @@ IN_LOOP(a_compressed_stream_counts_with_its_last_message)
 {
     ND_AUTO(fixture_endp)
     struct fixture *f =
-        fixture_begin(&(struct fixture_options){.server = {.max_pending_bytes = 3 * SIZE}});
+        fixture_begin(&(struct fixture_options){.server = {.max_held_bytes = 3 * SIZE}});
     ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
     ND_AUTO(nd_freep) uint8_t *zeros = nd_new_array(SIZE, uint8_t);
     Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;

@@ -463,23 +463,6 @@ IN_LOOP(incomplete_requests_of_a_connection_have_a_limit)
     return NULL;
 }
 
-IN_LOOP(incomplete_requests_of_all_have_a_limit_that_spares_small_ones)
-{
-    ND_AUTO(fixture_endp)
-    struct fixture *f =
-        fixture_begin(&(struct fixture_options){.server = {.max_pending_bytes_all = 1000000}});
-    ND_AUTO(nd_client_call_endp) struct nd_client_call *first = begin_upload(f, 990000);
-    ND_AUTO(nd_client_call_endp) struct nd_client_call *second = begin_upload(f, 100000);
-    Echo__EchoReply *rsp;
-
-    expect_code(nd_client_call_recv(second, f->arena, &rsp), ND_EXHAUSTED);
-    expect_ok(fixture_echo(f, 50000));
-    nd_client_call_end(ND_TAKE(first));
-    expect_ok(nd_fiber_sleep(ND_MILLISECOND));
-    expect_ok(fixture_echo(f, 900000));
-    return NULL;
-}
-
 /* A stream's reader waits for the rest of a message, with credit for all of it. */
 IN_LOOP(an_incomplete_message_of_a_stream_counts_as_a_request)
 {
@@ -650,7 +633,6 @@ main(void)
         cmocka_unit_test(calls_above_the_handler_limit_are_refused),
         cmocka_unit_test(a_crowd_of_connections_leaves_turns_to_others),
         cmocka_unit_test(incomplete_requests_of_a_connection_have_a_limit),
-        cmocka_unit_test(incomplete_requests_of_all_have_a_limit_that_spares_small_ones),
         cmocka_unit_test(an_incomplete_message_of_a_stream_counts_as_a_request),
         cmocka_unit_test(a_request_does_not_wait_for_its_answer_to_leave),
         cmocka_unit_test(a_handler_that_waits_holds_no_message),

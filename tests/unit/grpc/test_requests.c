@@ -206,7 +206,7 @@ IN_LOOP(a_handler_is_told_of_metadata_that_cannot_be_sent)
         struct nd_header headers[8];
         struct raw r;
 
-        nd_server_intercept(f->server, (struct nd_interceptor){add_metadata, &a});
+        nd_server_intercept(f->server, (struct nd_interceptor){.run = add_metadata, .arg = &a});
         raw_request_limited(f, &r, cases[i].client_limit, headers,
                             raw_headers_with(headers, NULL, NULL), ND_STR("\0\0\0\0\0"));
         assert_string_equal(r.grpc_status, "0");
@@ -286,7 +286,7 @@ IN_LOOP(interceptors_run_in_order_and_may_refuse)
 
     echo_add_to(&echo, server);
     for (size_t i = 0; i < ND_LEN(watchers); i++)
-        nd_server_intercept(server, (struct nd_interceptor){intercept, &watchers[i]});
+        nd_server_intercept(server, (struct nd_interceptor){intercept, &watchers[i], i == 1});
     expect_ok(nd_group_spawn(group, run_server, server));
 
     req.code = ND_ABORTED;
@@ -295,7 +295,8 @@ IN_LOOP(interceptors_run_in_order_and_may_refuse)
     assert_ptr_equal(log[0], &watchers[0]);
     assert_ptr_equal(log[1], &watchers[1]);
     assert_int_equal(watchers[0].outcome, ND_ABORTED);
-    assert_int_equal(watchers[0].with_request, 1);
+    assert_int_equal(watchers[0].with_request, 0);
+    assert_int_equal(watchers[1].with_request, 1);
 
     watchers[1].refuse = true;
     expect_code(nd_channel_unary(ch, ECHO_ECHO_SERVICE_UNARY, NULL, &req, arena, &rsp), ND_DENIED);

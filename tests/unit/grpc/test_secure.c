@@ -98,7 +98,7 @@ begin(struct secure *s, const char *client, bool require, const char *authority)
     s->client_config = client_config(client);
     s->server = nd_server_new(NULL);
     echo_add_to(&s->echo, s->server);
-    nd_server_intercept(s->server, (struct nd_interceptor){note_identity, s});
+    nd_server_intercept(s->server, (struct nd_interceptor){.run = note_identity, .arg = s});
     s->group = nd_group_begin("server", 0);
     s->arena = nd_arena_new(0);
     expect_ok(nd_group_spawn(s->group, run_server, s->server));

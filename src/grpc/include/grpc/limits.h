@@ -21,7 +21,8 @@
 #define ND_GRPC_MAX_ATTEMPTS          5u   /* of a call with a retry policy */
 #define ND_GRPC_RETRY_BYTES           (256u << 10) /* sent on a stream, kept for another attempt */
 #define ND_GRPC_MAX_FOREIGN_BODY      1024u /* of a response that is not gRPC: quoted in the error */
-/* Of a connection's incomplete requests: as many of 300 KB as there may be streams, with some to spare. */
+/* Of a connection's requests that have come and were not taken: more than the windows of all its streams, or
+ * as many incomplete ones of 300 KB as there may be streams, with some to spare. */
 #define ND_GRPC_MAX_PENDING_BYTES     (96u << 20)
 #define ND_GRPC_MAX_PENDING_BYTES_ALL (256u << 20) /* the same, of all connections */
 #define ND_GRPC_MAX_HELD_BYTES \

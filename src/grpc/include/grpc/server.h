@@ -34,13 +34,19 @@ struct nd_method_handler {
 /*
  * What every call passes before its handler: `next` continues. An interceptor may refuse by returning
  * an error without calling `next`, or look at the outcome. They run in the order of registration, in
- * the call's fiber; `in` is NULL for streams whose messages are read by the handler.
+ * the call's fiber, which begins when the headers are there.
+ *
+ * The message of a unary call or server stream is received before the first interceptor that wants it, else
+ * before the handler; `in` is NULL until then, and for streams whose messages are read by the handler. So who
+ * decides by method, identity and metadata stands before those that want the request, and then a client that
+ * it refuses has made us hold one window of it at most. What receiving fails with comes out of `next`.
  */
 struct nd_interceptor_chain;
 struct nd_interceptor {
     struct nd_error *(*run)(void *arg, struct nd_call *call, const void *in,
                             const struct nd_interceptor_chain *next);
     void *arg;
+    bool wants_request;
 };
 
 /* Go on: to the next interceptor, or to the handler. Once. Returns what the call ends with. */
@@ -60,9 +66,10 @@ struct nd_server_options {
         max_connections; /* 0 means the default; more are told and closed, but for some on Unix sockets */
     uint32_t max_handshakes;  /* of a listener, at once; 0 means the default; more wait */
     uint32_t max_calls;       /* handlers running at once; 0 means the default */
-    size_t max_pending_bytes; /* of a connection's requests, incomplete or inflated; 0: default */
-    size_t max_pending_bytes_all; /* of all connections'; small requests are taken beyond it */
-    size_t max_held_bytes; /* of a connection's decoded requests and unread answers; 0: default */
+    size_t max_pending_bytes; /* of a connection's requests, received and not taken; 0: default */
+    size_t
+        max_pending_bytes_all; /* of all connections'; beyond it, who holds the most loses a request */
+    size_t max_held_bytes; /* of a connection's requests in work and unread answers; 0: default */
     size_t max_held_bytes_all;  /* of all connections'; small ones are served beyond it */
     int64_t default_timeout_ns; /* of unary calls without a deadline; 0: none */
 
@@ -153,8 +160,9 @@ void nd_server_stop(struct nd_server *s, int64_t grace_ns);
 
 /* For metrics and leak checks. Context: fiber, loop. */
 struct nd_server_stats {
-    size_t connections; /* open now */
-    size_t calls;       /* handlers running now */
+    size_t connections;   /* open now */
+    size_t calls;         /* begun and not answered */
+    size_t pending_bytes; /* of requests, received and not taken */
     uint64_t connections_total;
     uint64_t calls_total;
 };
