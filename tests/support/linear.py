@@ -1,242 +1,35 @@
 """Whether an order of the operations explains what the clients of some names saw.
 
-An operation takes effect in steps (a create reserves its name, then appears; a removal ends the process,
-clears the task, is gone), each somewhere between its call and its answer. check() goes through calls and
-answers in the order of time and carries along every state that the names can be in: an answer keeps those in
-which its operation can have been completed. When none is left, no order explains that answer.
+An operation takes effect in steps (linear_kinds.py), each somewhere between its call and its answer. check() goes
+through calls and answers in the order of time and carries along every configuration that the names can be in:
+their states, and how far each operation has come that is under way. An answer keeps those in which its operation
+can have been completed. When none is left, no order explains that answer. This is the search of Wing and Gong,
+with Lowe's memory of configurations, in the order of time instead of depth first.
 
-What a client does not know (it cancelled, the daemon died) is an operation that may stop after any of
-its steps, for as long as its `end` says; a create may then also be taken back. What changes a container that is
-there (ONCE has the others) may then even happen more than once: to keep count would take a state for each
-choice of those that have. The states of a name are those
-of containerd's tasks and a little more:
+Unknown operations (the client cancelled, the daemon died) make it large. So of configurations that can do the same,
+one is kept:
 
-    absent ─▶ reserved ─▶ created ─▶ running ─▶ dying ─▶ exited        and back by removals
-                             ▲──────────────────────────────┘ a start or a removal clears the task
+  - the progress of an operation is what it can still do: all that can do nothing more are alike;
+  - what one can do, another can that has used fewer of the unknown operations: they may happen, but need not;
+  - nobody goes on with a configuration that has lost, or can no longer make, a container that somebody will see.
 
-"dying" is what a kill leaves: the signal is sent, and whoever looks may still see it run. From dying to exited
-it goes by itself; from exited to absent a container with auto-remove does. Of an image name the state is a
-digest or nothing.
-
-Who calls by a name means the container that has it at one moment of the call, and that one also after it
-has been renamed. So names between which there are renames are checked together: a state has a slot for each.
+Should that not be enough, only those which have used the fewest are kept: one that comes to the end explains the
+history all the same. Only when none does, and some were left out, it begins again with room for more, and is
+undecided when there is no more room.
 """
 
 import dataclasses
 import itertools
 
-ABSENT = (None, "absent")
-GONE = "gone"  # what an operation finds whose container was removed meanwhile
-SHOWN = {"created": "created", "running": "running", "dying": "running", "exited": "exited"}
-ENDED = ("created", "exited")
-ALIVE = ("running", "dying")
-LOWER = {"running": "exited", "dying": "exited", "exited": "created", "created": GONE}
-MAX_STATES = 8000
+from linear_kinds import ABSENT, ENDED, KINDS, ONCE, OVER, READS, RESERVING, Op, replaced, stage_of, what_is_left
+
+__all__ = ["Op", "Undecided", "Violation", "check", "check_part", "parts"]
+
+ROOMS = (2000, 100000)  # configurations that are kept, at first and at last
 
 
-@dataclasses.dataclass
-class Op:
-    """One operation on one name. `kind` is a key of KINDS; `owner`: which container it makes or saw."""
-    kind: str
-    begin: float
-    end: float
-    known: bool = True
-    owner: object = None
-    shown: str = ""
-    text: str = ""  # for people
-    slot: int = 0  # the name, where several are checked together
-    to: int = 0  # slot of the new name
-
-    def __str__(self):
-        what = f"{self.kind} {self.owner or ''} {self.shown}".strip() + ("" if self.known else " (unknown)")
-        return f"{self.begin:9.3f} {self.end:9.3f} {what:40} {self.text}"
-
-
-@dataclasses.dataclass
-class Kind:
-    """`steps(op, progress, state)` gives (progress, state) pairs; 0 is an operation that has not begun. It can
-    have been completed when its stage, see below, is `done`."""
-    steps: object
-    done: int = 1
-
-
-def stage_of(progress):
-    """Of one that is about a container that is there: (owner, stage)."""
-    return progress[1] if isinstance(progress, tuple) else progress
-
-
-def replaced(state, slot, local):
-    return state[:slot] + (local,) + state[slot + 1:]
-
-
-def where(state, owner):
-    """The slot of a container; None when it is gone."""
-    return next((slot for slot, local in enumerate(state) if local[0] == owner and local[1] in SHOWN), None)
-
-
-def on_name(fn):
-    """An operation on whatever has the name: fn(op, stage, local state) gives (stage, local state) pairs."""
-    def steps(op, progress, state):
-        for stage, local in fn(op, progress, state[op.slot]):
-            yield stage, replaced(state, op.slot, local)
-    return steps
-
-
-def on_container(fn):
-    """An operation on the container that has the name when it begins: fn(op, stage, status) gives (stage, status)
-    pairs, GONE for one that it removes."""
-    def steps(op, progress, state):
-        if progress == 0 and op.known:
-            owner, status = state[op.slot]
-            if status in SHOWN and op.owner in (None, owner):
-                yield (owner, 0), state
-        elif progress == 0:
-            # Nobody is told whom it found, and it may have been renamed since: it can be any.
-            for owner, status in state:
-                if status in SHOWN:
-                    yield from steps(op, (owner, 0), state)
-        else:
-            owner, stage = progress
-            slot = where(state, owner)
-            for further, status in fn(op, stage, GONE if slot is None else state[slot][1]):
-                local = ABSENT if status == GONE else (owner, status)
-                yield (owner, further), state if slot is None else replaced(state, slot, local)
-    return steps
-
-
-def making(op, stage, local, starts):
-    """Reserve, appear, and for a run: start. One that nobody knows of may be taken back."""
-    if stage == 0 and local == ABSENT:
-        yield 1, (op.owner, "reserved")
-    elif stage == 1 and local == (op.owner, "reserved"):
-        yield 2, (op.owner, "created")
-    elif stage == 2 and starts and local == (op.owner, "created"):
-        yield 3, (op.owner, "running")
-        if not op.known:
-            yield 3, (op.owner, "exited")  # a containerd that dies in the middle takes the process along
-    if not op.known and stage > 0 and local[0] == op.owner:
-        below = LOWER.get(local[1], GONE)
-        yield 4, ABSENT if below == GONE else (op.owner, below)
-
-
-def create(op, stage, local):
-    return making(op, stage, local, False)
-
-
-def run(op, stage, local):
-    return making(op, stage, local, True)
-
-
-def start(op, stage, status):
-    if status == "exited" and stage == 0:
-        yield 1, "created"
-    elif status == "created" and stage < 2:
-        yield 2, "running"
-        if not op.known:
-            yield 2, "exited"
-    elif status in ALIVE and stage == 0:
-        yield 2, status
-
-
-def stop(op, stage, status):
-    if stage > 0:
-        return
-    yield 1, "exited" if status in ALIVE else status
-    if status in ALIVE and not op.known:
-        yield 1, "dying"
-
-
-def kill(op, stage, status):
-    if stage == 0 and status in ALIVE:
-        yield 1, "dying"
-
-
-def remove(op, stage, status):
-    if stage < 2 and status in ENDED:
-        below = LOWER[status]
-        yield (2 if below == GONE else 1), below
-
-
-def remove_forced(op, stage, status):
-    if stage < 2 and status in LOWER:
-        below = LOWER[status]
-        yield (2 if below == GONE else 1), below
-
-
-def look(op, stage, status):
-    """The record has been read; then what its task does. Without a task it is told as created."""
-    if stage == 0 and op.shown in ("any", SHOWN.get(status, "created")):
-        yield 1, status
-
-
-def finds(*statuses):
-    """What the status of the container was at a moment."""
-    def fn(op, stage, status):
-        if stage == 0 and status in statuses:
-            yield 1, status
-    return Kind(on_container(fn))
-
-
-def sees(*statuses):
-    """What the status of the name was at a moment."""
-    def fn(op, stage, local):
-        if stage == 0 and local[1] in statuses:
-            yield 1, local
-    return Kind(on_name(fn))
-
-
-def rename(op, progress, state):
-    """Reserve the new name, move, free the old one; the mark of a reservation is not the container."""
-    owner, stage = progress or (state[op.slot][0], 0)
-    if progress == 0:
-        if state[op.slot][1] not in SHOWN or op.owner not in (None, owner):
-            return
-        if op.known:
-            yield (owner, 0), state
-    mark, here = (("renamed", owner), "reserved"), where(state, owner)
-    if stage == 0 and state[op.to] == ABSENT:
-        yield (owner, 1), replaced(state, op.to, mark)
-    elif stage == 1 and here == op.slot:
-        yield (owner, 2), replaced(replaced(state, op.to, state[here]), op.slot, mark)
-    elif stage == 2 and state[op.slot] == mark:
-        yield (owner, 3), replaced(state, op.slot, ABSENT)
-    if op.known:
-        return
-    if stage in (1, 5) and state[op.to] == mark:
-        yield (owner, 4), replaced(state, op.to, ABSENT)
-    elif stage == 2 and here == op.to and state[op.slot] == mark:
-        yield (owner, 5), replaced(replaced(state, op.slot, state[here]), op.to, mark)
-
-
-def put(op, stage, local):
-    if stage == 0:
-        yield 1, (op.owner, "image")
-
-
-def drop(op, stage, local):
-    if stage == 0 and local[1] == "image":
-        yield 1, ABSENT
-
-
-def shows(op, stage, local):
-    if stage == 0 and local == (op.owner, "image"):
-        yield 1, local
-
-
-KINDS = {
-    "create": Kind(on_name(create), 2), "run": Kind(on_name(run), 3), "start": Kind(on_container(start), 2),
-    "stop": Kind(on_container(stop)), "kill": Kind(on_container(kill)), "rm": Kind(on_container(remove), 2),
-    "rm -f": Kind(on_container(remove_forced), 2), "rename": Kind(rename, 3),
-    "look": Kind(on_container(look)), "owned": finds(*SHOWN, GONE),
-    "runs": finds(*ALIVE), "runs not": finds(*ENDED, GONE), "ended": finds(*ENDED, GONE),
-    "not found": sees("absent", "reserved"), "name in use": sees("reserved", *SHOWN),
-    "put": Kind(on_name(put)), "drop": Kind(on_name(drop)), "shows": Kind(on_name(shows)),
-    "no image": sees("absent"), "image": sees("image"),
-}
-ONCE = {"create", "run", "rename"}
-# Stages in which one has reserved a name: none may be left so when its time is over.
-RESERVING = {"create": (1,), "run": (1,), "rename": (1, 2, 5)}
-READS = {"look", "owned", "runs", "runs not", "ended", "not found", "name in use", "shows", "no image", "image"}
+class Undecided(Exception):
+    """There was not enough room to decide."""
 
 
 @dataclasses.dataclass
@@ -269,11 +62,26 @@ def read_on(op, progress, state):
 class Search:
     """A configuration is (state, ((index of a pending operation, its progress), ...))."""
 
-    def __init__(self, ops, vanishing=()):
+    def __init__(self, ops, vanishing, room, foresight=True):
         self.ops = ops
         self.vanishing = vanishing  # owners that go by themselves when they have ended
+        self.room = room
+        self.foresight = foresight
+        self.most = 0  # configurations at one time
+        self.left_out = False
         slots = 1 + max((max(op.slot, op.to) for op in ops), default=0)
-        self.configs = {((ABSENT,) * slots, ())}
+        self.configs = [((ABSENT,) * slots, ())]
+        # Containers that somebody will see: {owner: how many have not begun to look}.
+        self.awaited = {}
+        if foresight:
+            for op in filter(self.is_witness, ops):
+                self.awaited[op.owner] = self.awaited.get(op.owner, 0) + 1
+        self.makers = {op.owner: index for index, op in enumerate(ops) if op.kind in ("create", "run")}
+        self.begun = set()
+
+    @staticmethod
+    def is_witness(op):
+        return op.known and op.kind in ("look", "owned") and op.owner is not None
 
     def by_itself(self, state):
         for slot, (owner, status) in enumerate(state):
@@ -288,17 +96,39 @@ class Search:
             yield after, pending
         for at, (index, progress) in enumerate(pending):
             op = self.ops[index]
+            if progress == OVER:
+                continue
             for further, after in KINDS[op.kind].steps(op, progress, state):
                 if op.known or op.kind in ONCE:
                     yield after, pending[:at] + ((index, further),) + pending[at + 1:]
                 else:
                     yield after, pending
 
-    def read_ahead(self, config):
+    def normal(self, config):
+        """The same with each progress as what it can still do."""
         state, pending = config
-        return state, tuple((index, read_on(self.ops[index], progress, state))
-                            if self.ops[index].kind in READS else (index, progress)
+        return state, tuple((index, self.normal_progress(self.ops[index], progress, state))
                             for index, progress in pending)
+
+    @staticmethod
+    def normal_progress(op, progress, state):
+        if progress == OVER:
+            return OVER
+        if op.kind in READS:
+            progress = read_on(op, progress, state)
+        return what_is_left(op, progress, state)
+
+    def is_lost(self, config):
+        """Whether somebody will see a container that is not there and cannot come any more."""
+        state, pending = config
+        there = {owner for owner, _ in state}
+        looking = (self.ops[index].owner for index, progress in pending
+                   if progress == 0 and self.foresight and self.is_witness(self.ops[index]))
+        for owner in itertools.chain(self.awaited, looking):
+            maker = self.makers.get(owner)
+            if owner not in there and (maker is None or maker in self.begun and (maker, 0) not in pending):
+                return True
+        return False
 
     def used(self, config):
         """The unknown operations that have begun to happen in it, as a set."""
@@ -312,12 +142,12 @@ class Search:
         """Everything that can have come of the configurations by now. One is covered, and left out, by another
         in which fewer unknown operations have happened: they may, but need never. So those with fewer
         come first."""
-        kept, found, waiting = {}, set(), [{self.read_ahead(c) for c in self.configs}]
+        kept, found, waiting = {}, [], [dict.fromkeys(map(self.normal, self.configs))]
         for level in itertools.count():
             if level == len(waiting):
                 break
             while waiting[level]:
-                config = waiting[level].pop()
+                config, _ = waiting[level].popitem()
                 used, rivals = self.used(config), kept.setdefault(self.key(config), [])
                 if len(used) > level:
                     self.put(waiting, len(used), config)
@@ -325,59 +155,92 @@ class Search:
                 if any(rival <= used for rival in rivals):
                     continue
                 rivals.append(used)
-                found.add(config)
-                if len(found) > MAX_STATES:
-                    raise MemoryError("too many operations with unknown outcome")
-                for further in map(self.read_ahead, self.successors(config)):
+                if self.is_lost(config):
+                    continue
+                if len(found) == self.room:
+                    self.left_out = True
+                    break
+                found.append(config)
+                for further in map(self.normal, self.successors(config)):
                     self.put(waiting, max(level, len(self.used(further))), further)
+        self.most = max(self.most, len(found))
         self.configs = found
 
     @staticmethod
     def put(waiting, level, config):
         while len(waiting) <= level:
-            waiting.append(set())
-        waiting[level].add(config)
+            waiting.append({})
+        waiting[level][config] = None
 
     def begin(self, index):
-        self.configs = {(state, pending + ((index, 0),)) for state, pending in self.configs}
+        op = self.ops[index]
+        self.begun.add(index)
+        self.configs = [(state, pending + ((index, 0),)) for state, pending in self.configs]
+        if self.is_witness(op) and op.owner in self.awaited:
+            self.awaited[op.owner] -= 1
+            if self.awaited[op.owner] == 0:
+                del self.awaited[op.owner]
 
     def end(self, index):
         """Returns the states there were before when the answer cannot be."""
         op = self.ops[index]
         self.close()
         before = [state for state, _ in self.configs]
-        done = KINDS[op.kind].done
-        stages = [done] if op.known else set(range(8)) - set(RESERVING.get(op.kind, ()))
-        self.configs = {(state, tuple(p for p in pending if p[0] != index))
-                        for state, pending in self.configs
-                        if any(p[0] == index and stage_of(p[1]) in stages for p in pending)}
+        left = [(state, tuple(p for p in pending if p[0] != index)) for state, pending in self.configs
+                if self.may_end(op, dict(pending)[index])]
+        self.configs = list(dict.fromkeys(left))
         return None if self.configs else before
+
+    @staticmethod
+    def may_end(op, progress):
+        return progress == OVER if op.known else stage_of(progress) not in RESERVING.get(op.kind, ())
+
+    def go(self):
+        """None, or the Violation."""
+        events = sorted([(op.begin, 0, i) for i, op in enumerate(self.ops)] +
+                        [(op.end, 1, i) for i, op in enumerate(self.ops)])
+        for _, is_end, index in events:
+            if not is_end:
+                self.begin(index)
+                continue
+            states = self.end(index)
+            if states is not None:
+                op = self.ops[index]
+                near = sorted((o for o in self.ops if o.end >= op.begin - 5 and o.begin <= op.end),
+                              key=lambda o: o.begin)[-30:]
+                return Violation(op, states, near)
+        return None
+
+
+def parts(ops):
+    """What must be checked together: names between which there are renames, else each name by itself."""
+    if any(op.kind == "rename" for op in ops):
+        return [ops]
+    return [[dataclasses.replace(op, slot=0, to=0) for op in ops if op.slot == slot]
+            for slot in sorted({op.slot for op in ops})]
+
+
+def check_part(ops, vanishing=(), rooms=ROOMS):
+    """(None or the Violation, the most configurations at one time). May raise Undecided."""
+    for room in rooms:
+        search = Search(ops, vanishing, room)
+        violation = search.go()
+        if violation is None:
+            return None, search.most
+        if not search.left_out:
+            break
+    else:
+        raise Undecided(f"more than {room} configurations at once")
+    # Without foresight it is told at the answer that is wrong, instead of before.
+    plain = Search(ops, vanishing, rooms[-1], foresight=False)
+    told = plain.go()
+    return (violation if told is None or plain.left_out else told), search.most
 
 
 def check(ops, vanishing=()):
-    """None, or the Violation."""
-    if any(op.kind == "rename" for op in ops):
-        return check_together(ops, vanishing)
-    for slot in sorted({op.slot for op in ops}):
-        alone = [dataclasses.replace(op, slot=0, to=0) for op in ops if op.slot == slot]
-        violation = check_together(alone, vanishing)
+    """None, or the first Violation. May raise Undecided."""
+    for part in parts(ops):
+        violation, _ = check_part(part, vanishing)
         if violation is not None:
             return violation
-    return None
-
-
-def check_together(ops, vanishing):
-    search = Search(ops, vanishing)
-    events = sorted([(op.begin, 0, i) for i, op in enumerate(ops)] +
-                    [(op.end, 1, i) for i, op in enumerate(ops)])
-    for _, is_end, index in events:
-        if not is_end:
-            search.begin(index)
-            continue
-        states = search.end(index)
-        if states is not None:
-            op = ops[index]
-            near = sorted((o for o in ops if o.end >= op.begin - 5 and o.begin <= op.end),
-                          key=lambda o: o.begin)[-30:]
-            return Violation(op, states, near)
     return None

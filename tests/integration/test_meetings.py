@@ -1,0 +1,175 @@
+"""Who meets in a moment: what one client changes while another is in the middle of something.
+
+The moments are held by a gate between daemon and containerd (tests/support/gate.py). What must come out was first
+told by the model test, by chance.
+"""
+
+import concurrent.futures
+import itertools
+
+import grpc
+import pytest
+
+import archives
+import conftest
+import crash
+import gate
+import host
+import leaks
+import stubs
+
+COUNTER = itertools.count(1)
+TAG = "docker.io/library/meeting:latest"
+
+
+@pytest.fixture(scope="module")
+def door(api_modules):
+    """A host with a gate between its daemon and its containerd."""
+    box = host.Host(conftest.BUILD, prefix="ndg")
+    box.containerd.start()
+    door = gate.Gate(box.folder, box.containerd)
+    box.daemon = host.Daemon(box.folder, door, conftest.BUILD, box.snapshotter)
+    box.daemon.start()
+    door.box, door.api = box, stubs.Api(api_modules, box.daemon.target)
+    yield door
+    door.api.close()
+    code = box.daemon.stop()
+    door.close()
+    left = box.close()
+    assert code == 0
+    assert not left, "; ".join(left)
+
+
+@pytest.fixture
+def meet(door, images):
+    """A namespace of that host with the image, empty again at the end."""
+    ns = door.api.namespace(f"meet{conftest.RUN}-{next(COUNTER)}")
+    ns.box, ns.gate = door.box, door
+    ns.load(images.busybox)
+    yield ns
+    ns.clear()
+    left = leaks.of_namespace(ns.box, ns.name)
+    host.remove_namespace_cgroups(ns.name)
+    assert not left, "; ".join(left)
+
+
+@pytest.fixture
+def pool():
+    with concurrent.futures.ThreadPoolExecutor(8) as made:
+        yield made
+
+
+def reason_of(ns, future):
+    """(code, reason) of a call of a Namespace in a thread; (None, None) when it succeeded."""
+    try:
+        future.result()
+        return None, None
+    except grpc.RpcError as error:
+        return error.code(), ns.api.read_failure(error).reason
+
+
+NO_IMAGE = (grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND")
+GONE = (grpc.StatusCode.NOT_FOUND, "CONTAINER_NOT_FOUND")
+
+
+def let_others_go_on(ns):
+    """So long that a call which waits for nobody would have been seen at the gate."""
+    for _ in range(5):
+        ns.list(all=True)
+
+
+# --- images -----------------------------------------------------------------------------------------
+
+
+def test_of_two_removals_of_an_image_the_second_finds_none(meet, pool):
+    meet.tag("busybox:latest", TAG)
+    with meet.gate.hold("Images/Delete") as held:
+        calls = [pool.submit(meet.remove_image, TAG) for _ in range(2)]
+        held.wait(2)
+    assert {reason_of(meet, call) for call in calls} == {(None, None), NO_IMAGE}
+
+
+def test_a_name_that_goes_meanwhile_is_no_failure_of_a_removal_by_id(meet, pool):
+    """What is left of the image's names goes."""
+    meet.tag("busybox:latest", TAG)
+    with meet.gate.hold("Images/Delete") as held:
+        call = pool.submit(meet.remove_image, meet.images()[0].digest, force=True)
+        held.wait()
+        meet.box.containerd.ctr("images", "rm", TAG, namespace=meet.name)
+    assert call.result().untagged == ["docker.io/library/busybox:latest"]
+
+
+@pytest.mark.parametrize("meanwhile", ["replaced", "removed"])
+def test_a_create_takes_the_image_that_the_name_has_when_its_content_is_read(meet, pool, images, meanwhile):
+    first, second = (archives.docker(archives.Image(images.layer, archives.tar(("word", word))), TAG)
+                     for word in (b"first\n", b"second\n"))
+    meet.load(first)
+    ctr = meet.box.containerd.ctr
+    meet.box.daemon.stop()  # what it remembers of the content
+    meet.box.daemon.start()
+    with meet.gate.hold("Content/Read", most=1) as held:
+        call = pool.submit(meet.create, "cat", "/word", image=TAG)
+        held.wait()
+        ctr("images", "rm", "--sync", TAG, namespace=meet.name)
+        if meanwhile == "replaced":
+            meet.load(second)
+    if meanwhile == "removed":
+        assert reason_of(meet, call) == NO_IMAGE
+        return
+    meet.start(call.result())
+    meet.wait(call.result())
+    assert meet.logs(call.result()) == (b"second\n", b"")
+
+
+# --- containers -------------------------------------------------------------------------------------
+
+
+def test_nobody_gets_hold_of_a_create_that_is_being_taken_back(meet, pool):
+    """The record is there until the end, and can be found: who finds it waits."""
+    seen = len(meet.gate.seen)
+    with meet.gate.hold("Containers/Delete") as undo:
+        with meet.gate.hold("Containers/Create", answered=True) as made:
+            call = meet.api.container.Create(meet.create_request(*crash.FOREVER, name="meeting"),
+                                             metadata=meet.metadata)
+            made.wait()
+            call.cancel()
+            meet.list()  # an answer on the same connection: the daemon knows
+        undo.wait()
+        start = pool.submit(meet.start, "meeting")
+        let_others_go_on(meet)
+    assert reason_of(meet, start) == GONE
+    assert not any(method.endswith("Tasks/Create") for method in meet.gate.seen[seen:])
+
+
+def exec_in(ns, container):
+    options = ns.m.container.ExecOptions(container=container, args=["true"])
+    return list(ns.call(ns.api.container.Exec, iter([ns.m.container.ContainerServiceExecRequest(options=options)])))
+
+
+@pytest.mark.parametrize(("point", "meanwhile"), [("Tasks/Exec", "ends"), ("Tasks/Start", "ends"),
+                                                  ("Tasks/Start", "goes")])
+def test_a_command_says_that_its_container_has_ended(meet, pool, point, meanwhile):
+    container = meet.run(*crash.FOREVER, detach=True).id
+    with meet.gate.hold(point) as held:
+        call = pool.submit(exec_in, meet, container)
+        held.wait()
+        if meanwhile == "goes":
+            meet.remove(container, force=True)
+        else:
+            meet.kill(container)
+            meet.wait(container)
+    assert reason_of(meet, call) == (GONE if meanwhile == "goes" else
+                                     (grpc.StatusCode.FAILED_PRECONDITION, "CONTAINER_NOT_RUNNING"))
+
+
+def test_logs_of_what_is_being_removed_are_nobody_s(meet, pool):
+    """The files go before the record by which the container is found."""
+    container = meet.run("echo", "hello").id
+    with meet.gate.hold("Containers/Delete") as held:
+        removal = pool.submit(meet.remove, container)
+        held.wait()
+        logs = pool.submit(meet.logs, container)
+        let_others_go_on(meet)
+        assert not logs.done()
+    removal.result()
+    assert reason_of(meet, logs) == GONE
