@@ -64,13 +64,9 @@ add_metadata(struct nd_metadata *md, size_t max, struct nd_str key, struct nd_st
 struct nd_error *
 nd_call_add_header(struct nd_call *call, struct nd_str key, struct nd_str value)
 {
-    size_t max = ND_GRPC_MAX_METADATA;
-
     if (nd_h2_stream_has_responded(&call->h2))
         return nd_error_new(ND_PRECONDITION, "the initial metadata has been sent");
-    if (call->h2.session != NULL)
-        max = ND_MIN(max, nd_session_peer_max_headers(call->h2.session));
-    return add_metadata(&call->headers, max, key, value);
+    return add_metadata(&call->headers, nd_server_call_room_for_headers(call), key, value);
 }
 
 /* What the client does not accept is left out at the end, for the status' sake: server_answer.c. */

@@ -99,25 +99,54 @@ nd_server_call_refuse(struct nd_call *call, const char *http_status, const struc
     nd_h2_stream_respond(&call->h2, headers, n, true);
 }
 
+#define FIRST_HEADERS (3 + ND_WEB_HEADERS)
+
+/* Of the first header block, what stands in front of the metadata. Returns how many fields. */
+static size_t
+fill_first(const struct nd_call *call, bool gzip, struct nd_header dst[FIRST_HEADERS])
+{
+    size_t n = 0;
+
+    dst[n++] = (struct nd_header){ND_STR(":status"), ND_STR("200")};
+    dst[n++] = (struct nd_header){ND_STR("content-type"), answer_type(call)};
+    if (gzip)
+        dst[n++] = (struct nd_header){ND_STR("grpc-encoding"), ND_STR("gzip")};
+    return n + nd_web_headers(call, dst + n);
+}
+
+static bool
+may_gzip(const struct nd_call *call)
+{
+    return call->takes_gzip && call->web.kind == ND_WEB_NONE;
+}
+
 void
 nd_server_call_send_headers(struct nd_call *call)
 {
     struct nd_header *headers;
-    size_t n = 2;
+    size_t n;
 
     if (nd_h2_stream_has_responded(&call->h2))
         return;
-    headers =
-        nd_arena_new_array(call->arena, n + 1 + ND_WEB_HEADERS + call->headers.n, struct nd_header);
-    headers[0] = (struct nd_header){ND_STR(":status"), ND_STR("200")};
-    headers[1] = (struct nd_header){ND_STR("content-type"), answer_type(call)};
-    if (call->wants_gzip && call->takes_gzip && call->web.kind == ND_WEB_NONE) {
-        call->said_gzip = true;
-        headers[n++] = (struct nd_header){ND_STR("grpc-encoding"), ND_STR("gzip")};
-    }
-    n += nd_web_headers(call, headers + n);
+    headers = nd_arena_new_array(call->arena, FIRST_HEADERS + call->headers.n, struct nd_header);
+    call->said_gzip = call->wants_gzip && may_gzip(call);
+    n = fill_first(call, call->said_gzip, headers);
     n += nd_metadata_to_headers(&call->headers, call->arena, headers + n);
     nd_h2_stream_respond(&call->h2, headers, n, false);
+}
+
+size_t
+nd_server_call_room_for_headers(const struct nd_call *call)
+{
+    struct nd_header first[FIRST_HEADERS];
+    size_t taken, max;
+
+    if (call->h2.session == NULL)
+        return ND_GRPC_MAX_METADATA;
+    taken = nd_header_list_size(first, fill_first(call, may_gzip(call), first));
+    max = nd_session_peer_max_headers(call->h2.session);
+    max -= ND_MIN(taken, max);
+    return ND_MIN(max, (size_t)ND_GRPC_MAX_METADATA);
 }
 
 struct nd_error *

@@ -268,6 +268,9 @@ void nd_server_call_refuse(struct nd_call *call, const char *http_status,
 /* Queue the response's header block if that has not been done. */
 void nd_server_call_send_headers(struct nd_call *call);
 
+/* What the client, and we, take as initial metadata, in bytes as HTTP/2 counts them. */
+size_t nd_server_call_room_for_headers(const struct nd_call *call);
+
 /*
  * Queue a message, after the header block. Fails: as nd_frame_put_gzip(). Context: fiber; suspends when
  * it compresses a large one.
