@@ -197,7 +197,7 @@ IN_LOOP(a_handler_is_told_of_metadata_that_cannot_be_sent)
         {1u << 20, {49152, 49152, ND_EXHAUSTED, ND_EXHAUSTED}},
         {1u << 20, {200000, 200000, ND_EXHAUSTED, ND_EXHAUSTED}},
         {2000, {1000, 1000, ND_OK, ND_OK}},
-        {2000, {1900, 10, ND_EXHAUSTED, ND_OK}}, /* the block holds more than metadata */
+        {2000, {1900, 10, ND_EXHAUSTED, ND_OK}},   /* the block holds more than metadata */
         {2000, {2000, 2000, ND_EXHAUSTED, ND_OK}}, /* the trailer is left out in the end */
     };
 
