@@ -222,6 +222,36 @@ def test_start_that_was_cut_off_leaves_no_shim_of_the_task_before(bench, point):
     assert bench.settle(before) == ""
 
 
+@pytest.mark.parametrize("point, sent", [
+    ("change.ready#1", 0), ("tasks.v1.Tasks/Kill done#1", 1), ("change.settled#1", 1), ("request.end#1", 1),
+    ("request.ended#1", 1)])
+def test_signal_that_was_cut_off_and_is_asked_for_again_is_sent_once_at_most(bench, point, sent):
+    """Nobody knows whether it was sent, and that is what a repeat is told; a new request sends it."""
+    before, m = bench.look(), bench.ns.m.container
+    done = bench.ns.run("sh", "-c", "trap 'echo got' USR1; echo up; while :; do sleep 0.02; done", detach=True)
+    host.wait_until(lambda: bench.ns.logs(done.id)[0] == b"up\n", 10, "up")
+
+    def go(number):
+        request = m.ContainerServiceKillRequest(container=done.id, signal="USR1")
+        request.request_id = f"signal-{point}-{number}".replace(" ", "-")
+        return bench.ns.call(bench.api.container.Kill, request).container_id
+    bench.ns.fault = f"{point}=kill"
+    with pytest.raises(grpc.RpcError):
+        go(1)
+    bench.restart()
+    for _ in range(2):
+        if point == "request.ended#1":
+            assert go(1) == done.id
+        else:
+            failure = bench.api.failure(lambda: go(1))
+            assert (failure.code, failure.reason) == (grpc.StatusCode.ABORTED, "OUTCOME_UNKNOWN")
+    host.wait_until(lambda: bench.ns.logs(done.id)[0] == b"up\n" + sent * b"got\n", 10, "as often as sent")
+    assert go(2) == done.id
+    host.wait_until(lambda: bench.ns.logs(done.id)[0] == b"up\n" + (sent + 1) * b"got\n", 10, "once more")
+    bench.ns.remove(done.id, force=True)
+    assert bench.settle(before) == ""
+
+
 def test_removal_that_was_cut_off_spares_who_has_the_id_since(bench):
     """Other programs choose ids, and may use one again before the daemon is back."""
     before, ctr = bench.look(), bench.box.containerd.ctr

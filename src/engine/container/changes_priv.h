@@ -16,6 +16,7 @@
 #define CHANGE_RENAME "container.rename" /* new name, newline, old name */
 #define CHANGE_STOP   "container.stop"   /* struct ending, stop_priv.h */
 #define CHANGE_KILL   "container.kill"   /* the same */
+#define CHANGE_SIGNAL "container.signal" /* the same */
 #define CHANGE_EXEC   "container.exec"   /* the id of the command */
 #define CHANGE_START  "container.start"  /* the process of the task that makes way, or nothing */
 

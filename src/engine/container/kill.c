@@ -3,12 +3,15 @@
  *
  * A signal that is meant to end the container marks it as stopped by somebody's wish, and that is two steps:
  * so it has an intent, and rolls forward. The recovery sends the signal again to the process that was meant, as
- * a client would that got no answer. Any other signal is one step: it was sent or it was not.
+ * a client would that got no answer. Any other signal is one step, and sent once at most: to a program that counts
+ * them a second one is another wish. So when it was cut off in the middle a repeated request, which cannot know
+ * whether it was sent, is told that nobody knows.
  */
 
 #include <signal.h>
 
 #include "container/lifecycle.h"
+#include "operation/request.h"
 
 #include "changes_priv.h"
 #include "signals_priv.h"
@@ -63,13 +66,58 @@ mark_and_send(const struct victim *v, bool *ret_gone)
 static struct nd_error *
 make_end(const struct victim *v, bool *ret_gone)
 {
-    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
+    const struct nd_change_spec spec = {
+        .kind = CHANGE_KILL, .ns = v->ns, .object = v->rec->id, .forward = true};
     const struct ending ending = {.pid = v->task->pid, .signo = v->signo};
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
 
-    ND_TRY(nd_ending_begin(v->cs, CHANGE_KILL, v->ns, v->rec->id, &ending, &change));
+    ND_TRY(nd_ending_begin(v->cs, &spec, &ending, &change));
     ND_TRY(mark_and_send(v, ret_gone));
     nd_change_settle(&change);
     return NULL;
+}
+
+/* The answer is lost, the question perhaps not. */
+static bool
+may_be_sent(const struct nd_error *err)
+{
+    enum nd_code code = nd_error_code(err);
+
+    return code == ND_UNAVAILABLE || code == ND_DEADLINE || code == ND_CANCELLED;
+}
+
+/* Takes `err`. */
+static struct nd_error *
+nobody_knows(struct nd_error *err)
+{
+    err = nd_error_wrap(err, "whether the signal was sent is not known, and it is not sent again");
+    err = nd_error_reason(nd_error_recode(err, ND_ABORTED), ND_REQUEST_UNKNOWN);
+    return nd_error_hint(err, "send it with another request id, if it may come twice");
+}
+
+/* For a client who may ask again: this is not done again. */
+static struct nd_error *
+send_once(const struct victim *v, bool *ret_gone)
+{
+    const struct nd_change_spec spec = {.kind = CHANGE_SIGNAL, .ns = v->ns, .object = v->rec->id};
+    const struct ending ending = {.pid = v->task->pid, .signo = v->signo};
+    ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
+    struct nd_error *err;
+
+    ND_TRY(nd_ending_begin(v->cs, &spec, &ending, &change));
+    err = send_signal(v, ret_gone);
+    if (err != NULL && !may_be_sent(err))
+        return err;
+    nd_change_settle(&change);
+    return err != NULL ? nobody_knows(err) : NULL;
+}
+
+static struct nd_error *
+make_signal(const struct victim *v, bool *ret_gone)
+{
+    if (is_ending(v->rec, v->signo))
+        return make_end(v, ret_gone);
+    return nd_request_is_repeatable() ? send_once(v, ret_gone) : send_signal(v, ret_gone);
 }
 
 struct nd_error *
@@ -95,7 +143,7 @@ nd_container_kill(struct nd_containers *cs, const char *ns,
         return not_running(rec->id);
     v.rec = rec;
     v.task = t;
-    ND_TRY(is_ending(rec, v.signo) ? make_end(&v, &gone) : send_signal(&v, &gone));
+    ND_TRY(make_signal(&v, &gone));
     if (gone)
         return not_running(rec->id);
     rsp->container_id = rec->id;

@@ -7,6 +7,7 @@
  *                      started
  *   container.rename   the record decides: with the new name it goes on, else that is given back
  *   container.kill     the process that was meant gets the signal again
+ *   container.signal   left alone: it may have been sent
  *   container.stop     goes on, see stop.c
  *   container.exec     a command that was not started goes; one that runs has been started
  *   snapshot.view      goes
@@ -111,7 +112,7 @@ struct recovering {
 static struct nd_error *
 finished(const struct recovering *r)
 {
-    *r->intent->done = true;
+    *r->intent->recovered = ND_RECOVERED_DONE;
     return NULL;
 }
 
@@ -252,6 +253,14 @@ recover_kill(struct recovering *r)
 }
 
 static struct nd_error *
+recover_signal(void *cs, const struct nd_open_intent *intent)
+{
+    (void)cs;
+    *intent->recovered = ND_RECOVERED_UNKNOWN;
+    return NULL;
+}
+
+static struct nd_error *
 recover_exec(struct recovering *r)
 {
     return nd_exec_wipe(r->cs, r->intent->ns, r->intent->object, r->intent->payload.ptr);
@@ -299,6 +308,7 @@ nd_containers_recover_by(struct nd_containers *cs, struct nd_recovery *recovery)
     nd_recovery_add(recovery, CHANGE_START, recover_start_by_intent, cs);
     nd_recovery_add(recovery, CHANGE_RENAME, recover_rename_by_intent, cs);
     nd_recovery_add(recovery, CHANGE_KILL, recover_kill_by_intent, cs);
+    nd_recovery_add(recovery, CHANGE_SIGNAL, recover_signal, cs);
     nd_recovery_add(recovery, CHANGE_EXEC, recover_exec_by_intent, cs);
     nd_recovery_add_patient(recovery, CHANGE_STOP, nd_recover_stop, cs);
     nd_recovery_add(recovery, CHANGE_VIEW, recover_view, cs);

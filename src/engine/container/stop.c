@@ -101,22 +101,17 @@ nd_task_is_frozen(const task *t)
 }
 
 struct nd_error *
-nd_ending_begin(struct nd_containers *cs, const char *kind, const char *ns, const char *id,
+nd_ending_begin(struct nd_containers *cs, const struct nd_change_spec *spec,
                 const struct ending *ending, struct nd_change *ret)
 {
+    struct nd_change_spec whole = *spec;
     char payload[80];
-    const struct nd_change_spec spec = {
-        .kind = kind,
-        .ns = ns,
-        .object = id,
-        .payload =
-            nd_str_n(payload, (size_t)snprintf(payload, sizeof(payload), "%u %d %lld", ending->pid,
-                                               ending->signo, (long long)ending->until_ms)),
-        .forward = true,
-        .lazy = true, /* no process outlives a power cut */
-    };
+    int n = snprintf(payload, sizeof(payload), "%u %d %lld", ending->pid, ending->signo,
+                     (long long)ending->until_ms);
 
-    ND_TRY(nd_change_begin(cs->host, &spec, ret));
+    whole.payload = nd_str_n(payload, (size_t)n);
+    whole.lazy = true; /* no process outlives a power cut */
+    ND_TRY(nd_change_begin(cs->host, &whole, ret));
     return nd_change_ready(ret);
 }
 
@@ -177,6 +172,8 @@ now_ms(void)
 static struct nd_error *
 ask_to_end(struct stopping *s, struct nd_change *change, bool *ret_ended)
 {
+    const struct nd_change_spec spec = {
+        .kind = CHANGE_STOP, .ns = s->ns, .object = s->rec->id, .forward = true};
     ND_AUTO(nd_hold_unlockp) struct hold *hold = NULL;
     task *t;
 
@@ -186,7 +183,7 @@ ask_to_end(struct stopping *s, struct nd_change *change, bool *ret_ended)
     s->ending.until_ms = s->timeout_s < 0    ? ENDING_IN_ITS_TIME
                          : s->timeout_s == 0 ? ENDING_AT_ONCE
                                              : now_ms() + s->timeout_s * 1000;
-    ND_TRY(nd_ending_begin(s->cs, CHANGE_STOP, s->ns, s->rec->id, &s->ending, change));
+    ND_TRY(nd_ending_begin(s->cs, &spec, &s->ending, change));
     return ask_task(s, t, ret_ended);
 }
 
@@ -402,7 +399,7 @@ wait_until(struct stopping *s, const struct finishing *f, bool *ret_ended)
 }
 
 static struct nd_error *
-finish(struct stopping *s, bool *ret_done)
+finish(struct stopping *s, enum nd_recovered *ret)
 {
     ND_AUTO(end_finishing)
     struct finishing f = {.stops = s->cs->stops, .until_ms = s->ending.until_ms};
@@ -417,7 +414,7 @@ finish(struct stopping *s, bool *ret_done)
     if (f.superseded)
         return NULL;
     ND_TRY(wait_and_kill(s, ended, 0));
-    *ret_done = true;
+    *ret = ND_RECOVERED_DONE;
     return NULL;
 }
 
@@ -438,5 +435,5 @@ nd_recover_stop(void *containers, const struct nd_open_intent *intent)
         return NULL;
     }
     ND_TRY(err);
-    return finish(&s, intent->done);
+    return finish(&s, intent->recovered);
 }

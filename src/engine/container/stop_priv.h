@@ -16,9 +16,9 @@ struct ending {
 #define ENDING_IN_ITS_TIME (-1)
 };
 
-/* Begin a change of the kind, which rolls forward, and wait for it. */
-struct nd_error *nd_ending_begin(struct nd_containers *cs, const char *kind, const char *ns,
-                                 const char *id, const struct ending *ending,
+/* Begin a change with this payload, and wait for it. */
+struct nd_error *nd_ending_begin(struct nd_containers *cs, const struct nd_change_spec *spec,
+                                 const struct ending *ending,
                                  struct nd_change *ret) ND_CHECK_RESULT;
 
 /* Fails: ND_INVALID. Context: any. */

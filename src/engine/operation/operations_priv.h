@@ -45,9 +45,9 @@ struct nd_operations {
 const char *nd_request_note(const struct nd_outcome *o, const ProtobufCMessageDescriptor *answer,
                             struct nd_arena *arena);
 
-/* The intent was finished: so was the request of its note. Submits. */
-struct nd_error *nd_request_recovered(struct nd_host *host,
-                                      const struct nd_open_intent *intent) ND_CHECK_RESULT;
+/* What a recovery made of the intent, if it did not take it back, the request of its note has come to. Submits. */
+struct nd_error *nd_request_recovered(struct nd_host *host, const struct nd_open_intent *intent,
+                                      enum nd_recovered recovered) ND_CHECK_RESULT;
 
 /* Wall-clock time, since 1970. */
 int64_t nd_operations_now_ms(void);

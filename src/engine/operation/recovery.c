@@ -112,7 +112,7 @@ struct job {
     const struct recoverer *recoverer; /* NULL: nobody knows how */
     struct nd_intent *left;            /* of this process; NULL: of a dead one */
     bool untried, blocked;             /* counted in the recovery */
-    bool done;                         /* finished, and not taken back */
+    enum nd_recovered recovered;
 };
 
 static void
@@ -153,7 +153,7 @@ static void
 remember_answer(const struct job *job)
 {
     ND_AUTO(nd_error_freep)
-    struct nd_error *err = nd_request_recovered(job->recovery->host, &job->intent);
+    struct nd_error *err = nd_request_recovered(job->recovery->host, &job->intent, job->recovered);
 
     if (err != NULL)
         nd_warn("the answer to a request is not remembered", ND_KV("kind", job->intent.kind),
@@ -164,7 +164,7 @@ remember_answer(const struct job *job)
 static struct nd_error *
 forget(struct job *job)
 {
-    if (job->done)
+    if (job->recovered != ND_RECOVERED_BACK)
         remember_answer(job);
     if (job->left == NULL)
         return nd_intent_forget(nd_host_ledger(job->recovery->host), job->intent.seq);
@@ -268,7 +268,7 @@ new_job(struct nd_recovery *r, const struct nd_open_intent *intent)
 
     job->recovery = r;
     job->intent = *intent;
-    job->intent.done = &job->done;
+    job->intent.recovered = &job->recovered;
     job->recoverer = find_recoverer(r, intent->kind);
     return job;
 }

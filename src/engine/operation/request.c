@@ -238,6 +238,12 @@ nd_request_update(struct nd_request *r, const void *reply)
                ND_KV("request", (const char *)r->outcome.request), ND_KV("error", err));
 }
 
+bool
+nd_request_is_repeatable(void)
+{
+    return nd_ctx_get(ND_CTX_OPERATION) != NULL;
+}
+
 void
 nd_request_leave(struct nd_request *r)
 {

@@ -4,10 +4,12 @@
  * What rolls forward is finished by a recovery, and then the request was done: its client may ask for the answer.
  * So the intents of a request carry a note of it, from which the recovery writes what the request itself
  * would have written. That is possible where the answer is the container that the intent is about, as
- * with everything that rolls forward; of a start it lacks the session, which nobody has heard of.
+ * with everything that rolls forward; of a start it lacks the session, which nobody has heard of. What must not be
+ * done twice and may have been done is a failure, which says so.
  */
 
 #include "codec/pb.h"
+#include "operation/request.h"
 
 #include "operations_priv.h"
 
@@ -72,21 +74,41 @@ read_note(const struct nd_open_intent *intent, struct nd_arena *arena, struct nd
     return nd_parse_i64(parts[1], 0, INT64_MAX, &ret->begun_ms);
 }
 
+static void
+note_unknown(struct nd_outcome *o)
+{
+    o->state = ND_OUTCOME_FAILED;
+    o->result_type = "";
+    o->code = ND_ABORTED;
+    o->message = "the daemon ended in the middle of it: whether it was done is not known, and it "
+                 "is not done again";
+    o->reason = ND_REQUEST_UNKNOWN;
+}
+
+static void
+note_container(struct nd_outcome *o, const char *container, uint64_t number, struct nd_buf *buf)
+{
+    nd_buf_putc(buf, (char)(number << 3 | WIRE_TEXT));
+    nd_buf_putc(buf, (char)strlen(container));
+    nd_buf_putz(buf, container);
+    o->result = nd_buf_str(buf);
+}
+
 struct nd_error *
-nd_request_recovered(struct nd_host *host, const struct nd_open_intent *intent)
+nd_request_recovered(struct nd_host *host, const struct nd_open_intent *intent,
+                     enum nd_recovered recovered)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     ND_AUTO(nd_buf_fini) struct nd_buf answer = ND_BUF_INIT(2 + OBJECT_MAX);
-    size_t len = strlen(intent->object);
     struct nd_outcome outcome;
     uint64_t number;
 
-    if (intent->operation[0] == '\0' || len > OBJECT_MAX)
+    if (intent->operation[0] == '\0' || strlen(intent->object) > OBJECT_MAX)
         return NULL;
     ND_TRY(read_note(intent, arena, &outcome, &number));
-    nd_buf_putc(&answer, (char)(number << 3 | WIRE_TEXT));
-    nd_buf_putc(&answer, (char)len);
-    nd_buf_putz(&answer, intent->object);
-    outcome.result = nd_buf_str(&answer);
+    if (recovered == ND_RECOVERED_UNKNOWN)
+        note_unknown(&outcome);
+    else
+        note_container(&outcome, intent->object, number, &answer);
     return nd_outcome_put(nd_host_ledger(host), &outcome);
 }

@@ -80,14 +80,21 @@ struct nd_error *nd_intent_next_left(struct nd_ledger *ledger,
 /* Its number in the ledger. */
 uint64_t nd_intent_seq(const struct nd_intent *intent);
 
+/* What a recovery made of one. */
+enum nd_recovered {
+    ND_RECOVERED_BACK = 0, /* taken back: it has not been */
+    ND_RECOVERED_DONE,     /* finished, or it was done */
+    ND_RECOVERED_UNKNOWN,  /* left alone: done or not, nobody knows */
+};
+
 /* One as it is found again. */
 struct nd_open_intent {
     uint64_t seq;
     const char *kind, *ns, *object, *operation;
     unsigned step;
-    struct nd_str payload; /* with a NUL behind it */
-    bool same_boot;        /* the kernel has not started again since */
-    bool *done; /* for who recovers it: to be set when it was not taken back, but finished */
+    struct nd_str payload;        /* with a NUL behind it */
+    bool same_boot;               /* the kernel has not started again since */
+    enum nd_recovered *recovered; /* for who recovers it: to be set */
 };
 
 /* What it says; lives as long as the intent. */

@@ -12,7 +12,7 @@
 /*
  * Finish or take back one mutation, by its kind and its object's id alone. It may have been cut off at any
  * point, this very recovery as well, so every step is fine with what is not there. Called again after a
- * failure. Sets *intent->done when it was finished. Context: fiber.
+ * failure. Sets *intent->recovered. Context: fiber.
  */
 typedef struct nd_error *nd_recover_fn(void *arg, const struct nd_open_intent *intent);
 

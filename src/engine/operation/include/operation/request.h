@@ -29,6 +29,12 @@
 
 #define ND_REQUEST_ID_MAX 128u /* characters: printable ASCII without the space */
 
+/*
+ * The reason of a failure (ND_ABORTED) of which nobody knows whether it is one, and which a repeat does not try
+ * again: what must not be done twice.
+ */
+#define ND_REQUEST_UNKNOWN "OUTCOME_UNKNOWN"
+
 struct nd_request_spec {
     const char *method; /* static text */
     const char *ns;
@@ -78,6 +84,9 @@ struct nd_error *nd_request_end(struct nd_request *request, struct nd_error *err
  * logged, and the older one stays. Context: fiber; does not suspend.
  */
 void nd_request_update(struct nd_request *request, const void *reply);
+
+/* Whether what this fiber does may be asked for again: it is within a request with an id. Context: fiber. */
+bool nd_request_is_repeatable(void);
 
 /* One that was not ended has failed. */
 void nd_request_leave(struct nd_request *request);
