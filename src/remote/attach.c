@@ -11,7 +11,8 @@
  *     stdout, stderr <-- receiver <--- daemon
  *
  * With a session the connection may break: the receiver connects again and says how far everything came,
- * so that nothing is lost and nothing comes twice.
+ * so that nothing is lost and nothing comes twice. Nobody waits for it meanwhile: signals and the size of our
+ * terminal are owed until the session goes on, and who leaves by the keys leaves at once.
  */
 
 #include "attach.h"
@@ -45,6 +46,8 @@ nd_attach_say(struct session *session, const union nd_attach_message *message)
 {
     ND_AUTO(nd_mutex_unlockp) struct nd_mutex *lock = NULL;
 
+    if (session->is_cut)
+        return nd_error_new(ND_UNAVAILABLE, "the connection is broken");
     ND_TRY(nd_mutex_lock(&session->talking));
     lock = &session->talking;
     return nd_client_call_send(session->call, message);
@@ -97,6 +100,80 @@ write_output(struct session *session, const Pb__Output *output)
     return acknowledge(session, output, is_error);
 }
 
+/* What cannot be said now is owed, and said when the session goes on. Takes `err`; whether it is that. */
+static bool
+is_cut_off(const struct session *session, struct nd_error *err)
+{
+    enum nd_code code = nd_error_code(err);
+
+    if (session->name == NULL || (code != ND_ABORTED && code != ND_UNAVAILABLE))
+        return false;
+    nd_error_free(err);
+    return true;
+}
+
+static struct nd_error *
+say_signal(struct session *session, const char *name)
+{
+    union nd_attach_message message;
+    ND_DEADLINE_IN(SEND_SIGNAL_TIMEOUT);
+
+    session->kind->make_signal(&message, (char *)name);
+    return nd_attach_say(session, &message);
+}
+
+static struct nd_error *
+send_signal(struct session *session, size_t i)
+{
+    struct nd_error *err = say_signal(session, proxied[i].name);
+
+    if (is_cut_off(session, err)) {
+        session->owed_signals |= 1u << i;
+        return nd_ctx_check();
+    }
+    if (err != NULL && !session->receiver_done)
+        nd_line(ND_LINE_WARN, "signal %s was not passed on: %s", proxied[i].name,
+                nd_error_message(err));
+    nd_error_free(err);
+    return nd_ctx_check();
+}
+
+static struct nd_error *
+send_size(struct session *session)
+{
+    Pb__StreamControl control = PB__STREAM_CONTROL__INIT;
+    Pb__TerminalSize size;
+    struct nd_error *err;
+
+    if (!nd_terminal_size(&size))
+        return NULL;
+    control.control_case = PB__STREAM_CONTROL__CONTROL_RESIZE;
+    control.resize = &size;
+    err = nd_attach_control(session, &control);
+    if (is_cut_off(session, err)) {
+        session->owes_size = true;
+        return NULL;
+    }
+    return unless_over(err);
+}
+
+static struct nd_error *
+send_what_is_owed(struct session *session)
+{
+    unsigned signals = session->owed_signals;
+    bool size = session->owes_size;
+
+    session->owed_signals = 0;
+    session->owes_size = false;
+    if (size && session->tty)
+        ND_TRY(send_size(session));
+    for (size_t i = 0; i < ND_LEN(proxied); i++) {
+        if ((signals & 1u << i) != 0)
+            ND_TRY(send_signal(session, i));
+    }
+    return NULL;
+}
+
 static struct nd_error *
 take_session(struct session *session, const Pb__StreamSession *told)
 {
@@ -108,6 +185,7 @@ take_session(struct session *session, const Pb__StreamSession *told)
     session->at[1] = told->stderr_offset;
     if (told->id[0] != '\0' && session->name == NULL)
         session->name = nd_arena_strdup(arena, told->id);
+    ND_TRY(send_what_is_owed(session));
     if (session->name == NULL || !session->attach->stdin_wanted)
         return NULL;
     return nd_attach_input_begin(session, told);
@@ -219,6 +297,7 @@ begin_call(struct session *session, const void *first)
         ND_TRY(nd_client_call_finish_sending(call));
     nd_client_call_end(session->call);
     session->call = ND_TAKE(call);
+    session->is_cut = false;
     return NULL;
 }
 
@@ -254,9 +333,9 @@ ask_again(struct session *session)
 {
     ND_AUTO(nd_mutex_unlockp) struct nd_mutex *lock = NULL;
 
+    ND_TRY(connect_again(session));
     ND_TRY(nd_mutex_lock(&session->talking));
     lock = &session->talking;
-    ND_TRY(connect_again(session));
     return begin_call(session, session->attach->options);
 }
 
@@ -269,7 +348,11 @@ begin_again(struct session *session)
     Pb__AttachOptions attach = PB__ATTACH_OPTIONS__INIT;
     Pb__ExecOptions exec = PB__EXEC_OPTIONS__INIT;
     Pb__StreamOptions stream = *session->attach->stream;
+    Pb__TerminalSize size;
 
+    ND_TRY(connect_again(session));
+    if (nd_terminal_size(&size))
+        stream.terminal_size = &size; /* as it is now */
     stream.session_id = session->name;
     stream.stdout_offset = session->at[0];
     stream.stderr_offset = session->at[1];
@@ -291,7 +374,6 @@ begin_again(struct session *session)
     }
     ND_TRY(nd_mutex_lock(&session->talking));
     lock = &session->talking;
-    ND_TRY(connect_again(session));
     return begin_call(session, &first);
 }
 
@@ -320,9 +402,13 @@ resume(struct session *session, struct nd_error *err)
     if (nd_loop_now().ns >= session->resume_until_ns)
         return err; /* somebody takes our calls, but not to a daemon that answers */
     session->may_send = false;
+    session->is_cut = true;
     for (;;) {
-        struct nd_error *again = nd_fiber_sleep(RESUME_PAUSE_NS);
+        struct nd_error *again;
 
+        if (session->attach->has_left)
+            return err;
+        again = nd_fiber_sleep(RESUME_PAUSE_NS);
         if (again == NULL)
             again = ask ? ask_again(session) : begin_again(session);
         if (again == NULL) {
@@ -373,39 +459,11 @@ run_receiver(void *arg)
     return NULL;
 }
 
-static void
-stop_receiver(struct session *session)
+void
+nd_attach_stop(struct session *session)
 {
     if (!session->receiver_done && session->receiver != NULL)
         nd_fiber_cancel(session->receiver);
-}
-
-static struct nd_error *
-send_signal(struct session *session, const char *name)
-{
-    union nd_attach_message message;
-    struct nd_error *err;
-    ND_DEADLINE_IN(SEND_SIGNAL_TIMEOUT);
-
-    session->kind->make_signal(&message, (char *)name);
-    err = nd_attach_say(session, &message);
-    if (err != NULL && !session->receiver_done)
-        nd_line(ND_LINE_WARN, "signal %s was not passed on: %s", name, nd_error_message(err));
-    nd_error_free(err);
-    return nd_ctx_check();
-}
-
-static struct nd_error *
-send_size(struct session *session)
-{
-    Pb__StreamControl control = PB__STREAM_CONTROL__INIT;
-    Pb__TerminalSize size;
-
-    if (!nd_terminal_size(&size))
-        return NULL;
-    control.control_case = PB__STREAM_CONTROL__CONTROL_RESIZE;
-    control.resize = &size;
-    return unless_over(nd_attach_control(session, &control));
 }
 
 static bool
@@ -451,7 +509,7 @@ handle_signal(struct session *session, int signo, bool *ret_go_on)
     }
     for (size_t i = 0; i < ND_LEN(proxied); i++) {
         if (proxied[i].number == signo && session->attach->sig_proxy)
-            return send_signal(session, proxied[i].name);
+            return send_signal(session, i);
     }
     return NULL;
 }
@@ -474,7 +532,7 @@ watch_signals(void *arg)
         ND_TRY(nd_signals_next(signals, &signo));
         ND_TRY(handle_signal(session, signo, &go_on));
     }
-    stop_receiver(session);
+    nd_attach_stop(session);
     return NULL;
 }
 

@@ -20,7 +20,8 @@
 #include "attach_session.h"
 #include "terminal.h"
 
-#define PIECE ((size_t)8 * 1024)
+#define PIECE    ((size_t)8 * 1024)
+#define LEAVE_NS (5 * ND_SECOND) /* for the daemon's answer */
 
 static struct nd_error *
 send_piece(struct session *s, const char *bytes, size_t len, bool end)
@@ -129,6 +130,19 @@ read_all(struct session *s, struct nd_stream *in)
     }
 }
 
+/*
+ * The keys to leave were read: the sender tells the daemon, which ends the call. Who is cut off, or gets no
+ * answer, leaves without.
+ */
+static struct nd_error *
+leave(struct session *s)
+{
+    if (s->may_send)
+        ND_TRY(nd_fiber_sleep(LEAVE_NS));
+    nd_attach_stop(s);
+    return NULL;
+}
+
 static struct nd_error *
 run_reader(void *arg)
 {
@@ -142,6 +156,8 @@ run_reader(void *arg)
         close(fd);
     if (err == NULL)
         err = read_all(s, in);
+    if (err == NULL && s->attach->has_left)
+        err = leave(s);
     if (nd_error_code(err) == ND_CANCELLED)
         return err;
     nd_error_free(err); /* one that cannot be read has ended */

@@ -23,6 +23,9 @@ struct session {
     unsigned interrupts;
     int64_t resume_until_ns; /* 0: the connection works */
     bool told_of_break;
+    bool is_cut;           /* what is said now is said to nobody: */
+    unsigned owed_signals; /* a bit for each row of attach.c's table */
+    bool owes_size;        /* of our terminal */
 
     char *id;         /* of the container, or of the command in it */
     char *name;       /* of the session; NULL: there is none */
@@ -46,6 +49,9 @@ struct nd_error *nd_attach_say(struct session *session,
                                const union nd_attach_message *message) ND_CHECK_RESULT;
 struct nd_error *nd_attach_control(struct session *session,
                                    Pb__StreamControl *control) ND_CHECK_RESULT;
+
+/* It is over for us: cancels the receiver, and with it the call. */
+void nd_attach_stop(struct session *session);
 
 /* A session began or goes on: send input from where it says. */
 struct nd_error *nd_attach_input_begin(struct session *session,

@@ -299,6 +299,105 @@ def test_what_is_typed_before_the_session_goes_on_is_no_hole(cli, ready):
     assert got == b"secondthird"
 
 
+class Silent(cutter.Cutter):
+    """Cuts, and takes new connections without passing them on until it is to speak again."""
+
+    def __init__(self, address, target):
+        self.speaks = threading.Event()
+        self.speaks.set()
+        self.came = threading.Event()
+        super().__init__(address, target)
+
+    def join(self, client):
+        if not self.speaks.is_set():
+            self.came.set()
+            self.speaks.wait(60)
+        super().join(client)
+
+    def fall_silent(self):
+        self.speaks.clear()
+        self.cut()
+        assert self.came.wait(30)
+
+
+@pytest.fixture
+def silent(ready):
+    path = f"/tmp/nd-silent-{os.getpid()}.sock"
+    between = Silent(path, ready.box.daemon.socket)
+    between.words = [str(ready.box.daemon.remote), "-H", f"unix://{path}", "--namespace", ready.name,
+                     "--resume-timeout", "10m"]
+    yield between
+    between.speaks.set()
+    between.stop()
+    os.unlink(path)
+
+
+def test_detach_keys_leave_at_once_while_nobody_answers(cli, silent):
+    """Long before --resume-timeout, and with the usual words; the process goes on."""
+    shell = Terminal([*silent.words, "run", "-it", "--name", "box", *NET, "busybox", "sh"])
+    shell.until(rb"# ")
+    silent.fall_silent()
+    shell.type(b"\x10\x11").until(rb"read detach keys")
+    assert shell.end() == 0
+    assert cli("ps", "--format", "{{.Names}}", check=True).stdout == "box\n"
+
+
+def test_size_of_the_terminal_follows_when_the_session_goes_on(silent):
+    """The newest, of those that came while nobody answered."""
+    shell = Terminal([*silent.words, "run", "-it", "--rm", *NET, "busybox", "sh"], 91, 33)
+    shell.until(rb"# ").type(b"stty size\r").until(rb"33 91\r\n")
+    shell.resize(100, 40)
+    shell.type(b"while [ \"$(stty size)\" != '40 100' ]; do sleep 0.05; done; echo re''sized\r")
+    shell.until(rb"resized")
+    silent.fall_silent()
+    shell.resize(50, 20)
+    shell.resize(60, 25)
+    silent.speaks.set()
+    shell.type(b"while [ \"$(stty size)\" != '25 60' ]; do sleep 0.05; done; echo new''est\r")
+    shell.until(rb"newest").type(b"exit 6\r")
+    assert shell.end() == 6
+
+
+def test_size_is_kept_over_a_cut(silent):
+    """What goes on does so with the size of now, not with that of the beginning."""
+    shell = Terminal([*silent.words, "run", "-it", "--rm", *NET, "busybox", "sh"], 91, 33)
+    shell.until(rb"# ")
+    shell.resize(100, 40)
+    shell.type(b"while [ \"$(stty size)\" != '40 100' ]; do sleep 0.05; done; echo re''sized\r")
+    shell.until(rb"resized").type(b"trap 'echo wi''nch' WINCH; echo se''t\r").until(rb"\nset")
+    silent.cut()
+    shell.type(b"stty size; echo af''ter\r").until(rb"after")
+    assert b"40 100" in shell.seen and b"winch" not in shell.seen
+    shell.type(b"exit 6\r")
+    assert shell.end() == 6
+
+
+def test_signals_while_nobody_answers_come_when_the_session_goes_on(cli, silent):
+    child = subprocess.Popen([*silent.words, "run", "--name", "box", *NET, "busybox", "sh", "-c",
+                              "trap 'echo got it; exit 5' INT; echo up; while :; do sleep 0.05; done"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout.read(3) == b"up\n"
+    silent.fall_silent()
+    child.send_signal(signal.SIGINT)
+    silent.speaks.set()
+    out, err = child.communicate(timeout=30)
+    assert (out, child.returncode) == (b"got it\n", 5), err
+
+
+def test_third_interrupt_ends_us_while_nobody_answers(silent):
+    child = subprocess.Popen([*silent.words, "run", "--name", "box", *NET, "busybox", "sh", "-c",
+                              "echo up; exec sleep 1000"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout.read(3) == b"up\n"
+    silent.fall_silent()
+    end = time.monotonic() + 30
+    while child.poll() is None and time.monotonic() < end:
+        child.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(0.2)
+    assert (child.returncode, "forcefully exiting" in child.stderr.read().decode()) == (1, True)
+
+
 def unread(pipe):
     """Bytes in a pipe."""
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"))[0]
