@@ -6,7 +6,12 @@
 
 #include "grpc/call.h"
 
+#include "fiber/stream_io.h"
+
 #include "server_priv.h"
+
+#define FLUSH_MIN_NS ND_MILLISECOND
+#define FLUSH_MAX_NS (100 * ND_MILLISECOND)
 
 const struct nd_method_desc *
 nd_call_method(const struct nd_call *call)
@@ -49,6 +54,29 @@ nd_call_send(struct nd_call *call, const void *message)
     ND_TRY(nd_server_call_put(call, message));
     nd_h2_stream_queued(&call->h2);
     return NULL;
+}
+
+/* TLS and the socket may keep what has left the stream's own queue. */
+static bool
+is_flushed(const struct nd_call *call)
+{
+    return nd_h2_stream_unsent(&call->h2) == 0 && call->h2.session != NULL &&
+           nd_stream_unsent(nd_session_stream(call->h2.session)) == 0;
+}
+
+/* What was sent leaves at the end of the loop's turn, unless the client does not read; that has no event. */
+struct nd_error *
+nd_call_flush(struct nd_call *call)
+{
+    int64_t pause_ns = 0;
+
+    for (;;) {
+        ND_TRY(nd_fiber_sleep(pause_ns));
+        ND_TRY(nd_server_call_check_open(call));
+        if (is_flushed(call))
+            return NULL;
+        pause_ns = ND_MIN(ND_MAX(2 * pause_ns, FLUSH_MIN_NS), FLUSH_MAX_NS);
+    }
 }
 
 static struct nd_error *

@@ -91,6 +91,10 @@ server_stream(struct nd_call *call, const void *in, void *out)
         choose_compression(call, i);
         ND_TRY(nd_call_send(call, &rsp));
     }
+    if (strcmp(req->text, "flush") != 0)
+        return NULL;
+    ND_TRY(nd_call_flush(call));
+    ((struct echo_state *)nd_call_user(call))->flushed++;
     return NULL;
 }
 

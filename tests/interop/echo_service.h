@@ -15,6 +15,7 @@ struct echo_state {
     unsigned cancelled;  /* ended with ND_CANCELLED */
     unsigned late;       /* ended with ND_DEADLINE */
     unsigned compressed; /* requests that came so */
+    unsigned flushed; /* server streams whose answers have all left: those with the text "flush" */
 };
 
 void echo_add_to(struct echo_state *state, struct nd_server *server);

@@ -118,6 +118,46 @@ IN_REAL_LOOP(all_shapes_work_over_a_unix_socket)
     return NULL;
 }
 
+static struct nd_client_call *
+ask_to_flush(struct fixture *f, uint32_t size)
+{
+    Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
+    struct nd_client_call *call;
+
+    req.text = (char *)"flush";
+    req.repeat = 1;
+    req.reply_size = size;
+    expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_SERVER_STREAM, NULL, &call));
+    expect_ok(nd_client_call_send(call, &req));
+    expect_ok(nd_client_call_finish_sending(call));
+    return call;
+}
+
+IN_LOOP(flush_waits_for_the_last_byte_to_leave)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = ask_to_flush(f, 2u << 20);
+    Echo__EchoReply *rsp;
+
+    expect_ok(nd_fiber_sleep(10 * ND_SECOND));
+    assert_int_equal(f->echo.flushed, 0);
+    expect_ok(nd_client_call_recv(call, f->arena, &rsp));
+    fixture_until(&f->echo.flushed, 1);
+    return NULL;
+}
+
+IN_LOOP(flush_ends_with_its_client)
+{
+    ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
+    struct nd_client_call *call = ask_to_flush(f, 2u << 20);
+
+    fixture_until(&f->echo.started, 1);
+    nd_client_call_end(call);
+    fixture_until(&f->echo.cancelled, 1);
+    assert_int_equal(f->echo.flushed, 0);
+    return NULL;
+}
+
 int
 main(void)
 {
@@ -125,6 +165,8 @@ main(void)
         cmocka_unit_test(all_shapes_work_byte_by_byte),
         cmocka_unit_test(all_shapes_work_in_large_pieces),
         cmocka_unit_test(all_shapes_work_over_a_unix_socket),
+        cmocka_unit_test(flush_waits_for_the_last_byte_to_leave),
+        cmocka_unit_test(flush_ends_with_its_client),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

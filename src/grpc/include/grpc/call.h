@@ -57,6 +57,12 @@ struct nd_error *nd_call_recv(struct nd_call *call, void *ret_message) ND_CHECK_
 struct nd_error *nd_call_send(struct nd_call *call, const void *message) ND_CHECK_RESULT;
 
 /*
+ * Wait until all that was sent is with the kernel: from then on it arrives whatever becomes of this process.
+ * Fails: ND_CANCELLED, ND_DEADLINE. Context: fiber.
+ */
+struct nd_error *nd_call_flush(struct nd_call *call) ND_CHECK_RESULT;
+
+/*
  * Initial metadata (before the first message) and trailing metadata.
  * Fails: as nd_metadata_add(); ND_EXHAUSTED when the list gets larger than ND_GRPC_MAX_METADATA or, for
  *        initial metadata, than the client accepts; ND_PRECONDITION for initial metadata that has left.
