@@ -91,6 +91,7 @@ make_host(const struct nd_options *o, struct nd_host **ret)
         .cgroup_manager = o->cgroup_manager,
         .runtime = o->runtime,
         .helper_path = helper,
+        .session_hold_ns = o->session_hold_ns,
     };
 
     ND_TRY(find_helper(o, helper));

@@ -140,6 +140,16 @@ SWITCH_READER(show_help)
 SWITCH_READER(show_version)
 SWITCH_READER(check_only)
 
+/* What helpers hold for longer is let go by them. */
+static struct nd_error *
+read_session_hold(struct nd_options *o, const char *value)
+{
+    ND_TRY(read_duration(value, &o->session_hold_ns));
+    if (o->session_hold_ns < ND_SECOND || o->session_hold_ns > 5 * ND_MINUTE)
+        return nd_error_new(ND_INVALID, "\"%s\" is not between 1s and 5m", value);
+    return NULL;
+}
+
 /* clang-format off */
 static const struct option options[] = {
     {"listen", NULL, "ADDRESS", read_listen,
@@ -176,6 +186,9 @@ static const struct option options[] = {
     {"keepalive-timeout", NULL, "DURATION", read_keepalive_timeout,
      "and given up after so long without an answer (default 20s)"},
     {"shutdown-grace", NULL, "DURATION", read_shutdown_grace, "how long calls may go on after SIGTERM (default 10s)"},
+    {"session-hold", NULL, "DURATION", read_session_hold,
+     "how long the streams of an attached client that was cut off\n"
+     "are held for it, 1s to 5m (default 30s)"},
     {"log-level", NULL, "LEVEL", read_log_level, "debug, info, warn or error (default info)"},
     {"check-config", NULL, NULL, read_check_only, "check the options and exit"},
     {"version", NULL, NULL, read_show_version, "print the version and exit"},

@@ -38,6 +38,7 @@ struct nd_options {
     int64_t keepalive_time_ns;
     int64_t keepalive_timeout_ns; /* 0: default */
     int64_t shutdown_grace_ns;
+    int64_t session_hold_ns; /* 0: default */
 
     /* What to do instead of serving. */
     bool show_help, show_version, check_only;

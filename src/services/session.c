@@ -78,6 +78,7 @@ tell_ended(void *arg, Pb__ExitStatus *exit)
 
     nd_session_note_exit(s, exit);
     ND_TRY(s->kind->send(s, &told));
+    ND_TRY(nd_call_flush(s->call)); /* then nobody has to come back for it */
     s->has_ended = true;
     return NULL;
 }

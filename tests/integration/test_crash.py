@@ -320,6 +320,27 @@ def test_command_line_stops_again_when_the_daemon_dies_under_it(bench):
     assert bench.settle(before) == ""
 
 
+@pytest.mark.parametrize("point", ["session.told#1", "session.left#1"])
+@pytest.mark.parametrize("what", ["run", "run --rm", "exec"])
+def test_exit_code_arrives_when_the_daemon_dies_about_telling_it(bench, what, point):
+    """What the client does not have yet is still held for it; what is not held, it has."""
+    before = bench.look()
+    script = ["sh", "-c", "echo out; exit 7"]
+    if what == "exec":
+        container = bench.ns.run(*crash.FOREVER, detach=True).id
+        child = bench.die_under(point, ["exec", container, *script])
+    else:
+        child = bench.die_under(point, [*what.split(), "--network", "none", "busybox", *script])
+    out, err = child.communicate(timeout=30)
+    assert (child.returncode, out) == (7, "out\n"), err
+    if what == "run --rm":
+        host.wait_until(lambda: not bench.ns.list(all=True), crash.HOLD_SECONDS + crash.SETTLE_SECONDS,
+                        "removed by itself")
+    for left in bench.ns.list(all=True):
+        bench.ns.remove(left.id, force=True)
+    assert bench.settle(before) == ""
+
+
 @pytest.mark.parametrize("point", ["change.ready#1", "tasks.v1.Tasks/Exec#1", "tasks.v1.Tasks/Exec done#1",
                                    "tasks.v1.Tasks/Start#1", "tasks.v1.Tasks/Start done#1"])
 def test_command_that_was_cut_off_does_not_take_its_container_along(bench, point):

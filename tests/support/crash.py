@@ -24,6 +24,7 @@ import stubs
 
 KEY = "nerdctl-fault"
 SETTLE_SECONDS = 15
+HOLD_SECONDS = 2  # of the sessions of clients that are cut off
 FOREVER = ("sleep", "100000")
 COUNTER = itertools.count(1)
 
@@ -55,15 +56,6 @@ class Armed(stubs.Namespace):
                    (self.store() / "containers" / self.name / container).glob("exec/*")]
         listed = self.box.containerd.ctr("tasks", "ps", container, namespace=self.name).stdout
         return folders + listed.splitlines()[2:]
-
-    def is_held(self, container):
-        """Its helper is there, which keeps output for a client that was cut off."""
-        for process in pathlib.Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if (process / "comm").read_text().startswith("nerdctl-grpc-he") and \
-                        any(container in os.readlink(fd) for fd in (process / "fd").iterdir()):
-                    return True
-        return False
 
     def exec(self, container, *args, **options):
         """(standard output, exit code) of a command."""
@@ -179,17 +171,15 @@ class RunAttached(Making):
 
 
 class RunAndRemove(Operation):
-    """At the end nothing is there, whatever happened; one whose client may come back is held for it first."""
+    """At the end nothing is there, whatever happened, and nobody but the daemon removed it: one whose client
+    may come back goes when its session is not held any longer."""
     name = "run --rm"
 
     def go(self, ns, subject):
         return ns.run("true", auto_remove=True).id
 
     def clear(self, ns):
-        def gone_or_held():
-            return all(ns.is_held(container.id) for container in ns.list(all=True))
-        host.wait_until(gone_or_held, SETTLE_SECONDS, "removed by itself, or held")
-        super().clear(ns)
+        host.wait_until(lambda: not ns.list(all=True), HOLD_SECONDS + SETTLE_SECONDS, "removed by itself")
 
 
 class Start(Operation):
@@ -408,7 +398,7 @@ class Bench:
     """A host whose daemon has fault points, and a namespace with an image."""
 
     def __init__(self, modules, build, image, helper=None):
-        extra = ["--helper", str(helper)] if helper else []
+        extra = ["--session-hold", f"{HOLD_SECONDS}s"] + (["--helper", str(helper)] if helper else [])
         self.box = host.Host(build, prefix="ndx", daemon_options=extra)
         self.box.start()
         self.api = stubs.Api(modules, self.box.daemon.target)

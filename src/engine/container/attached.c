@@ -35,7 +35,7 @@ nd_attached_begin(struct attached *a, const struct attached_to *to)
         .feed = to->feed,
         .options = to->options,
         .takes_input = to->takes_input,
-        .hold_ms = ND_SESSION_HOLD_MS,
+        .hold_ms = nd_session_hold_ms(to->cs),
         .patience_ms = to->patience_ms,
     };
 }

@@ -15,11 +15,14 @@
  * other case (connection cut, daemon stopped) the helper holds it, and the client may come back.
  */
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/random.h"
 
 #include "attachment_priv.h"
+#include "finished_priv.h"
 #include "signals_priv.h"
+#include "start_priv.h"
 #include "stream_options_priv.h"
 
 static Pb__OutputStream
@@ -53,6 +56,18 @@ feed_output(struct nd_attachment *a, const struct nd_relay_event *event)
     lock = &a->feeding;
     a->fed_ns = nd_loop_now().ns;
     return a->feed->output(a->feed->arg, &output);
+}
+
+int64_t
+nd_session_hold_ns(const struct nd_containers *cs)
+{
+    return nd_host_settings(cs->host)->session_hold_ns;
+}
+
+uint32_t
+nd_session_hold_ms(const struct nd_containers *cs)
+{
+    return (uint32_t)(nd_session_hold_ns(cs) / ND_MILLISECOND);
 }
 
 void
@@ -414,6 +429,49 @@ nd_attachment_pump(struct nd_attachment *a)
     return nd_attachment_wait(a, pump, a);
 }
 
+static void
+remember(const struct nd_attachment *a, const struct task_exit *exit)
+{
+    struct finished_session session = {
+        .exit = *exit, .until_ns = nd_loop_now().ns + nd_session_hold_ns(a->process.cs)};
+
+    memcpy(session.name, a->session, sizeof(session.name));
+    memcpy(session.at, a->at, sizeof(session.at));
+    nd_finished_put(a->process.cs->finished, &session, nd_loop_now().ns);
+}
+
+struct nd_error *
+nd_attachment_end(struct nd_attachment *a, const struct task_exit *exit, struct nd_arena *arena)
+{
+    if (a->relay != NULL)
+        remember(a, exit);
+    if (a->feed->ended != NULL)
+        ND_TRY(a->feed->ended(a->feed->arg, nd_exit_status(exit, arena)));
+    nd_error_free(ND_FAULT("session.told"));
+    a->is_over = true;
+    return NULL;
+}
+
+bool
+nd_session_find_finished(struct nd_containers *cs, const Pb__StreamOptions *options,
+                         struct task_exit *ret)
+{
+    const struct finished_session *found;
+    uint8_t name[ND_WIRE_SESSION];
+    struct nd_error *err;
+
+    if (!nd_session_is_named(options))
+        return false;
+    err = nd_session_parse(options->session_id, name);
+    found = err == NULL ? nd_finished_find(cs->finished, name, nd_loop_now().ns) : NULL;
+    nd_error_free(err);
+    if (found == NULL || found->at[ND_WIRE_STDOUT] != options->stdout_offset ||
+        found->at[ND_WIRE_STDERR] != options->stderr_offset)
+        return false;
+    *ret = found->exit;
+    return true;
+}
+
 /* Politely where nothing is left to be told: else the helper keeps it for the client to come back. */
 static void
 leave(struct nd_attachment *a)
@@ -422,6 +480,7 @@ leave(struct nd_attachment *a)
 
     if ((a->detached || a->is_over) && !a->is_away)
         nd_error_free(nd_relay_send(a->relay, ND_WIRE_BYE, ND_WIRE_STDOUT, 0, ND_STR_NONE));
+    nd_error_free(ND_FAULT("session.left"));
 }
 
 void

@@ -70,6 +70,10 @@ struct nd_error *nd_attachment_pump(struct nd_attachment *a) ND_CHECK_RESULT;
 struct nd_error *nd_attachment_wait(struct nd_attachment *a, nd_fiber_fn *fn,
                                     void *arg) ND_CHECK_RESULT;
 
+/* How long a session is kept whose client is gone. Context: any. */
+int64_t nd_session_hold_ns(const struct nd_containers *cs);
+uint32_t nd_session_hold_ms(const struct nd_containers *cs);
+
 /* The name of a session as clients write it; see nd_session_parse(). Context: any. */
 #define ND_SESSION_TEXT_SIZE (2 * ND_WIRE_SESSION + 1)
 void nd_session_format(const uint8_t session[ND_WIRE_SESSION], char ret[ND_SESSION_TEXT_SIZE]);

@@ -18,6 +18,7 @@
 #include "containerd/namespaces.pb-c.h"
 
 #include "exec_priv.h"
+#include "finished_priv.h"
 #include "labels_priv.h"
 #include "remove_priv.h"
 #include "users_priv.h"
@@ -35,6 +36,7 @@ nd_containers_new(struct nd_host *host, struct nd_containers **ret)
     cs->removals = nd_map_new();
     cs->stops = nd_map_new();
     cs->execs = nd_map_new();
+    cs->finished = nd_finished_new();
     cs->silent = nd_map_new();
     cs->accounts = nd_accounts_new();
     *ret = cs;
@@ -54,7 +56,7 @@ nd_containers_free(struct nd_containers *cs)
     nd_map_free(cs->execs);
     nd_map_free(cs->silent);
     nd_accounts_free(cs->accounts);
-    nd_free(cs->finished);
+    nd_finished_free(cs->finished);
     nd_free(cs);
 }
 

@@ -143,7 +143,7 @@ open_attachment(struct exec *e)
         .feed = e->feed,
         .options = e->options->stream,
         .takes_input = true,
-        .hold_ms = ND_SESSION_HOLD_MS,
+        .hold_ms = nd_session_hold_ms(e->cs),
         .patience_ms = ND_WIRE_FOR_EVER,
     };
     return nd_attachment_open(&e->attachment, e->folder, 0);

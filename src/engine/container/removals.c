@@ -25,6 +25,7 @@
 #include "store/state.h"
 #include "stream/folder.h"
 
+#include "attachment_priv.h"
 #include "labels_priv.h"
 #include "remove_priv.h"
 
@@ -151,7 +152,7 @@ wait_for_sessions(struct job *job, struct nd_arena *arena)
     ND_TRY(nd_containers_store(job->cs, &store));
     ND_TRY(nd_state_new(store, job->ns, job->id, &state));
     {
-        ND_DEADLINE_IN(ND_SESSIONS_WAIT_NS);
+        ND_DEADLINE_IN(nd_session_hold_ns(job->cs) + ND_SESSIONS_GRACE_NS);
         err = nd_streams_helper_join(nd_arena_printf(arena, "%s/streams", nd_state_path(state)));
     }
     if (nd_error_code(err) != ND_DEADLINE)

@@ -23,7 +23,8 @@
 #include "locks_priv.h"
 #include "runtime_priv.h"
 
-#define NAMESPACE_MAX 76 /* bytes; containerd's rule for identifiers */
+#define NAMESPACE_MAX      76 /* bytes; containerd's rule for identifiers */
+#define ND_SESSION_HOLD_NS (30 * ND_SECOND)
 
 struct nd_host {
     struct nd_host_settings settings; /* texts are ours */
@@ -80,6 +81,7 @@ copy_settings(const struct nd_host_settings *s, const struct nd_host_facts *f,
         .helper_path = nd_strdup(s->helper_path),
         .state_dir = nd_strdup(s->state_dir),
         .runtime = nd_strdup(s->runtime != NULL ? s->runtime : "io.containerd.runc.v2"),
+        .session_hold_ns = s->session_hold_ns != 0 ? s->session_hold_ns : ND_SESSION_HOLD_NS,
     };
 }
 

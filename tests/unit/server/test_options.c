@@ -48,6 +48,7 @@ values_are_taken_in_both_spellings(void **state)
                                        "--shutdown-grace",
                                        "1m30s",
                                        "--max-connections=7",
+                                       "--session-hold=90s",
                                        "--max-connection-age=1h",
                                        "--keepalive-time=0s",
                                        "--web-origin=https://ui.example.com:8443",
@@ -62,6 +63,7 @@ values_are_taken_in_both_spellings(void **state)
     assert_int_equal(o.log_level, ND_LOG_DEBUG);
     assert_true(o.shutdown_grace_ns == 90 * ND_SECOND);
     assert_int_equal(o.max_connections, 7);
+    assert_true(o.session_hold_ns == 90 * ND_SECOND);
     assert_true(o.max_connection_age_ns == ND_HOUR);
     assert_true(o.keepalive_time_ns == 0);
     assert_int_equal(o.n_web_origins, 2);
@@ -90,6 +92,8 @@ wrong_options_are_refused_by_name(void **state)
         {{"--max-connection-idle", "-1s"}, "--max-connection-idle"},
         {{"--keepalive-time", "often"}, "--keepalive-time"},
         {{"--shutdown-grace", "soon"}, "--shutdown-grace"},
+        {{"--session-hold", "999ms"}, "--session-hold"},
+        {{"--session-hold", "301s"}, "--session-hold"},
         {{"--tls-cert", "c.pem"}, "belong together"},
         {{"--web-origin", "*"}, "--web-origin"},
         {{"--web-origin", "ui.example.com"}, "--web-origin"},

@@ -30,12 +30,11 @@
 #define ND_OUTPUT_MAX_BYTES    (64u * 1024u)    /* of one piece of output */
 #define ND_INPUT_MAX_BYTES     (256u * 1024u)   /* of standard input on its way, for each client */
 #define ND_HEARTBEAT_NS        (10 * ND_SECOND) /* after so long without anything else */
-/* How long a session is kept whose client is gone, and how long one may hold up a process: who started it
- * as long as it is there, others for a while. */
-#define ND_SESSION_HOLD_MS     30000u
+/* How long one who attached later may hold up a process; who started it does as long as it is there. */
 #define ND_SESSION_PATIENCE_MS 30000u
-/* A removal in the background waits so long for sessions that are held. */
-#define ND_SESSIONS_WAIT_NS    (ND_SESSION_HOLD_MS * ND_MILLISECOND + 5 * ND_SECOND)
+/* So much longer than sessions are held (a setting) a removal in the background waits for them. */
+#define ND_SESSIONS_GRACE_NS   (5 * ND_SECOND)
+#define ND_FINISHED_MAX        65536u          /* sessions that are over and remembered */
 #define ND_EXEC_MAX_RUNNING    1024u           /* commands in all containers at once */
 #define ND_LOGGER_WAIT_NS      (5 * ND_SECOND) /* for the last byte of a container that has ended */
 #define ND_LOGS_AHEAD_FILES    16u /* files of a log that are held open for one who follows it */

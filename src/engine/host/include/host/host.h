@@ -23,6 +23,7 @@ struct nd_host_settings {
     const char *helper_path;        /* absolute path of nerdctl-grpc-helper, for the log URI */
     const char *runtime;            /* NULL: "io.containerd.runc.v2" */
     const char *state_dir;          /* of the ledger; NULL: in memory, gone with the process */
+    int64_t session_hold_ns;        /* for a client that was cut off; 0: 30 seconds */
 };
 
 /* What was found out about kernel and machine at start. */
