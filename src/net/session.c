@@ -113,6 +113,21 @@ is_finished(const struct nd_session *session)
            nghttp2_session_want_write(session->h2) == 0;
 }
 
+/*
+ * A peer that asks and does not read the answers: streams that it has ended, and those that were
+ * refused, count nowhere else, and nghttp2 keeps a frame for each.
+ */
+static void
+check_backlog(struct nd_session *session)
+{
+    size_t streams = ND_MAX(session->max_streams, ND_NET_MAX_STREAMS);
+
+    if (session->role == ND_SESSION_SERVER &&
+        (nghttp2_session_get_outbound_queue_size(session->h2) > streams * ND_NET_UNSENT_FRAMES ||
+         session->unsent_headers > streams * ND_NET_UNSENT_HEADERS))
+        nd_session_terminate(session, ND_H2_ENHANCE_YOUR_CALM, "too many answers are not read");
+}
+
 /* The end of a turn. May report the end of the session: then nothing may touch it afterwards. */
 static void
 on_flush(void *arg)
@@ -121,23 +136,12 @@ on_flush(void *arg)
 
     if (session->state != ND_SESSION_LINGERING && !session->ended) {
         nd_session_write(session);
+        check_backlog(session);
         if (!session->ended && is_finished(session))
             begin_linger(session);
     }
     if (session->ended)
         report_gone(session);
-}
-
-/*
- * A peer that asks and does not read the answers: streams that it has ended, and those that were
- * refused, count nowhere else, and nghttp2 keeps a frame for each.
- */
-static void
-check_backlog(struct nd_session *session)
-{
-    if (session->role == ND_SESSION_SERVER &&
-        nghttp2_session_get_outbound_queue_size(session->h2) > ND_NET_UNSENT_FRAMES)
-        nd_session_terminate(session, ND_H2_ENHANCE_YOUR_CALM, "too many answers are not read");
 }
 
 /*
@@ -194,7 +198,6 @@ on_bytes(void *arg, struct nd_str bytes)
     }
     nd_session_heard(session);
     feed(session, bytes);
-    check_backlog(session);
 }
 
 static void
@@ -255,9 +258,7 @@ submit_settings(struct nd_session *session, const struct nd_session_options *o)
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, session->max_header_list},
         {server ? NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS : NGHTTP2_SETTINGS_ENABLE_PUSH,
-         !server               ? 0
-         : o->max_streams != 0 ? o->max_streams
-                               : ND_NET_MAX_STREAMS},
+         server ? session->max_streams : 0},
     };
 
     nghttp2_submit_settings(session->h2, NGHTTP2_FLAG_NONE, entries, ND_LEN(entries));
@@ -324,6 +325,7 @@ nd_session_new(struct nd_stream *stream, const struct nd_session_options *o,
     session->handler = *handler;
     session->role = o->role;
     session->own_checks = o->role == ND_SESSION_SERVER && o->any_authority;
+    session->max_streams = o->max_streams != 0 ? o->max_streams : ND_NET_MAX_STREAMS;
     session->max_header_list =
         o->max_header_list != 0 ? o->max_header_list : ND_NET_MAX_HEADER_LIST;
     session->ping_interval_ns =

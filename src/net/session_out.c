@@ -164,6 +164,16 @@ on_send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *head, siz
 
 #define INLINE_HEADERS 24
 
+static size_t
+fields_size(const nghttp2_nv *nva, size_t n)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < n; i++)
+        size += nva[i].namelen + nva[i].valuelen + ND_NET_FIELD_OVERHEAD;
+    return size;
+}
+
 static int
 submit(struct nd_session *session, struct nd_h2_stream *s, const struct nd_header *headers,
        size_t n,
@@ -173,6 +183,7 @@ submit(struct nd_session *session, struct nd_h2_stream *s, const struct nd_heade
     nghttp2_nv few[INLINE_HEADERS];
     ND_AUTO(nd_freep) nghttp2_nv *many = n > INLINE_HEADERS ? nd_new_array(n, nghttp2_nv) : NULL;
     nghttp2_nv *nva = many != NULL ? many : few;
+    int rv;
 
     for (size_t i = 0; i < n; i++)
         nva[i] = (nghttp2_nv){
@@ -181,7 +192,10 @@ submit(struct nd_session *session, struct nd_h2_stream *s, const struct nd_heade
             .value = (uint8_t *)headers[i].value.ptr,
             .valuelen = headers[i].value.len,
         };
-    return fn(session, s, nva, n);
+    rv = fn(session, s, nva, n);
+    if (rv >= 0)
+        session->unsent_headers += fields_size(nva, n);
+    return rv;
 }
 
 static const nghttp2_data_provider data_provider = {.read_callback = on_read};
@@ -240,6 +254,7 @@ on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
+        session->unsent_headers -= fields_size(frame->headers.nva, frame->headers.nvlen);
         if (session->role == ND_SESSION_CLIENT)
             note_left(session, frame->hd.stream_id);
         note_end(h2, session, &frame->hd);
@@ -280,7 +295,10 @@ on_frame_not_send(nghttp2_session *h2, const nghttp2_frame *frame, int rv, void 
 
     (void)h2;
     (void)rv;
-    if (session->role != ND_SESSION_CLIENT || frame->hd.type != NGHTTP2_HEADERS)
+    if (frame->hd.type != NGHTTP2_HEADERS)
+        return 0;
+    session->unsent_headers -= fields_size(frame->headers.nva, frame->headers.nvlen);
+    if (session->role != ND_SESSION_CLIENT)
         return 0;
     TAILQ_FOREACH (s, &session->streams, link) {
         if (s->id == frame->hd.stream_id) {

@@ -62,6 +62,7 @@ struct nd_session {
     struct nd_h2_stream_list streams;
     size_t n_streams;
     uint32_t max_header_list;
+    uint32_t max_streams; /* server */
 
     struct nd_deferred flush;
     struct nd_timer block_timer; /* armed while the rest of a block of headers is missing */
@@ -85,6 +86,8 @@ struct nd_session {
     struct nd_meter own_resets;
     size_t read_most; /* bytes that are read at once; see session.c */
     size_t dropped;   /* bytes that came when nobody looked at them any more */
+
+    size_t unsent_headers; /* bytes of fields in blocks that nghttp2 has not written yet */
 
     /* While writing: where frames are collected. */
     char *chunk;

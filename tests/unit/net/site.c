@@ -38,12 +38,15 @@ static void
 site_end(struct nd_h2_stream *s)
 {
     static const struct nd_header trailers[] = {{{"x-end", 5}, {"yes", 3}}};
-    const struct nd_header headers[] = {{ND_STR(":status"), ND_STR("200")}};
     struct request *r = (struct request *)s;
+    const struct nd_header headers[] = {
+        {ND_STR(":status"), ND_STR("200")},
+        {ND_STR("x-more"), nd_str(r->site->more)},
+    };
 
     if (r->site->silent)
         return;
-    nd_h2_stream_respond(s, headers, 1, false);
+    nd_h2_stream_respond(s, headers, r->site->more != NULL ? 2 : 1, false);
     nd_buf_putz(nd_h2_stream_queue(s), r->path);
     nd_buf_putz(nd_h2_stream_queue(s), r->text);
     nd_h2_stream_finish(s, trailers, 1);

@@ -22,7 +22,8 @@ struct site {
     struct nd_buf got; /* what the peer received */
     struct nd_buf out; /* what it says next: at first the preface */
     unsigned opened, closed, headers, gone;
-    bool silent; /* requests are not answered */
+    bool silent;      /* requests are not answered */
+    const char *more; /* a field of each answer, when it is not NULL */
     uint32_t last_code;
 };
 

@@ -229,6 +229,52 @@ IN_LOOP(a_peer_that_does_not_read_its_answers_is_cut_off)
     return NULL;
 }
 
+/* Some frames for each stream are no reason, and headers count by their size. */
+IN_LOOP(answers_that_are_not_read_may_be_many_or_large_but_not_both)
+{
+    static char more[60000];
+    static const struct {
+        size_t more;
+        bool good;
+    } cases[] = {{0, true}, {10000, true}, {sizeof(more) - 1, false}};
+
+    for (size_t i = 0; i < ND_LEN(cases); i++) {
+        struct site site;
+
+        memset(more, 'x', cases[i].more);
+        more[cases[i].more] = '\0';
+        site_begin_with(&site, NULL, 4096);
+        site.more = more;
+        for (uint32_t k = 0; k < 256; k++)
+            put_request(&site.out, 1 + 2 * k, usual);
+        say(&site, &site.out);
+        expect_ok(nd_fiber_sleep(ND_MINUTE));
+        assert_int_equal(site.gone, !cases[i].good);
+        if (cases[i].good) {
+            hear_some(&site);
+            assert_int_equal(count_frames(&site, DATA, NULL), 256);
+        }
+        site_finish(&site);
+    }
+    return NULL;
+}
+
+/* However much it is: the account is empty when everything has left. */
+IN_SITE(who_reads_large_headers_is_never_cut_off)
+{
+    static char more[60000];
+
+    memset(more, 'x', sizeof(more) - 1);
+    site->more = more;
+    for (uint32_t k = 0; k < 500; k++) {
+        put_request(&site->out, 1 + 2 * k, usual);
+        say(site, &site->out);
+        hear_some(site);
+    }
+    assert_int_equal(count_frames(site, DATA, NULL), 500);
+    assert_int_equal(site->gone, 0);
+}
+
 IN_SITE(headers_that_never_become_complete_end_the_connection,
         .handshake_timeout_ns = 10 * ND_SECOND)
 {
@@ -457,6 +503,8 @@ main(void)
         cmocka_unit_test(data_for_a_stream_that_we_have_reset_is_ignored),
         cmocka_unit_test(streams_reset_as_soon_as_opened_end_the_connection),
         cmocka_unit_test(a_peer_that_does_not_read_its_answers_is_cut_off),
+        cmocka_unit_test(answers_that_are_not_read_may_be_many_or_large_but_not_both),
+        cmocka_unit_test(who_reads_large_headers_is_never_cut_off),
         cmocka_unit_test(headers_that_never_become_complete_end_the_connection),
         cmocka_unit_test(headers_that_come_in_pieces_are_fine),
         cmocka_unit_test(draining_warns_first_and_serves_what_races),

@@ -43,9 +43,12 @@
 #define ND_NET_RAPID_RESET_NS (5 * ND_MILLISECOND) /* a stream that lived no longer */
 #define ND_NET_OWN_RESETS     1000u                /* resets that the peer provokes from us */
 
-/* Frames of a server that wait for the peer to read; one read of input cannot ask for that many. */
-#define ND_NET_TLS_MESSAGES  100u /* handshake messages and alerts of a connection, per second */
-#define ND_NET_UNSENT_FRAMES 10000u
+#define ND_NET_TLS_MESSAGES 100u /* handshake messages and alerts of a connection, per second */
+
+/* Of a server, what waits for the peer to read when a turn's output has been written, for each stream that may
+ * be open, and in any case for the default of them. Beyond it: GOAWAY ENHANCE_YOUR_CALM. */
+#define ND_NET_UNSENT_FRAMES  8u          /* of 160 bytes each, and headers: */
+#define ND_NET_UNSENT_HEADERS (16u << 10) /* sum of name + value + 32 */
 
 #define ND_NET_ENDED_STREAMS 16u /* whose ids are known, so that more frames for them are errors */
 
