@@ -16,6 +16,7 @@ import crash
 import gate
 import host
 import leaks
+import streams
 import stubs
 
 COUNTER = itertools.count(1)
@@ -173,3 +174,39 @@ def test_logs_of_what_is_being_removed_are_nobody_s(meet, pool):
         assert not logs.done()
     removal.result()
     assert reason_of(meet, logs) == GONE
+
+
+# --- a containerd that is away --------------------------------------------------------------------------
+
+
+def replace_process(ns, container):
+    """Its process ends and another one begins, and the daemon sees nothing of it."""
+    ctr = ns.box.containerd.ctr
+    with ns.gate.closed():
+        ctr("tasks", "kill", "-s", "KILL", container, namespace=ns.name)
+        host.wait_until(lambda: "STOPPED" in ctr("tasks", "ls", namespace=ns.name).stdout, 30, "ended")
+        ctr("tasks", "rm", container, namespace=ns.name)
+        ctr("tasks", "start", "-d", container, namespace=ns.name)
+
+
+@pytest.mark.parametrize("what", ["stop", "wait"])
+def test_who_waits_for_a_process_does_not_wait_for_the_next_one(meet, pool, what):
+    container = meet.run(*crash.FOREVER, detach=True).id
+    seen = len(meet.gate.seen)
+    waiting = pool.submit({"stop": lambda: meet.stop(container, timeout=3600),
+                           "wait": lambda: meet.wait(container)}[what])
+    host.wait_until(lambda: any(m.endswith("Tasks/Wait") for m in meet.gate.seen[seen:]), 30, "waited for")
+    replace_process(meet, container)
+    waiting.result(30)
+    assert meet.state(container) == meet.m.container.CONTAINER_STATE_RUNNING
+
+
+def test_who_is_attached_to_a_process_does_not_wait_for_the_next_one(meet):
+    """How it ended nobody has seen: that is told, and no exit code."""
+    going = streams.run(meet, *crash.FOREVER)
+    going.until(lambda s: s.session is not None and s.id)
+    replace_process(meet, going.id)
+    with pytest.raises(grpc.RpcError) as error:
+        going.end(30)
+    assert error.value.code() == grpc.StatusCode.NOT_FOUND
+    assert "started again" in error.value.details()

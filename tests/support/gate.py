@@ -63,11 +63,24 @@ class Gate(grpc.GenericRpcHandler):
         self.holds = []
         self.seen = []  # the methods of all calls
         unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        self.is_closed = False
+        self.calls = set()  # those under way
         self.channel = grpc.insecure_channel(f"unix:{containerd.address}", options=unlimited)
         self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(THREADS), options=unlimited)
         self.server.add_generic_rpc_handlers([self])
         self.server.add_insecure_port(f"unix:{self.address}")
         self.server.start()
+
+    @contextlib.contextmanager
+    def closed(self):
+        """As if containerd were away: all calls are cut, and none gets through until the end of the block."""
+        self.is_closed = True
+        for call in list(self.calls):
+            call.cancel()
+        try:
+            yield
+        finally:
+            self.is_closed = False
 
     def close(self):
         self.server.stop(0)
@@ -101,11 +114,19 @@ class Gate(grpc.GenericRpcHandler):
         call = self.channel.stream_stream(details.method)(until_cut(requests), metadata=metadata,
                                                           timeout=left if left < FOREVER_SECONDS else None)
         context.add_callback(call.cancel)
+        self.calls.add(call)
         try:
-            yield from self.replies(details.method, call)
+            if not self.is_closed:
+                yield from self.replies(details.method, call)
         except grpc.RpcError as error:
+            if self.is_closed:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the gate is closed")
             context.set_trailing_metadata(error.trailing_metadata() or ())
             context.abort(error.code(), error.details())
+        finally:
+            self.calls.remove(call)
+        if self.is_closed:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "the gate is closed")
 
     def replies(self, method, call):
         for reply in call:

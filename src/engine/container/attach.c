@@ -44,7 +44,7 @@ not_running(const char *id)
 
 /* A session may outlive its process by a moment: its last bytes and exit code are still to be had. */
 static struct nd_error *
-check_running(const struct attaching *at)
+check_running(struct attaching *at)
 {
     task *t;
 
@@ -52,6 +52,7 @@ check_running(const struct attaching *at)
     if (t == NULL ||
         (t->status == CT_TASKS__STATUS__STOPPED && !nd_session_is_named(at->options->stream)))
         return not_running(at->rec->id);
+    at->attached.exit.pid = t->pid;
     return NULL;
 }
 

@@ -284,13 +284,49 @@ nd_task_resume(struct nd_containers *cs, const char *ns, const char *id)
     return nd_ctrd_call(ctrd(cs), scope_of(ns), CT_TASKS_RESUME, &req, arena, &rsp);
 }
 
+/* One waits for the end of this process. */
+struct awaited {
+    struct nd_containers *cs;
+    const char *ns, *id;
+    uint32_t pid; /* 0: not known */
+};
+
+/* Until containerd is there. */
+static struct nd_error *
+get_patiently(const struct awaited *w, struct nd_arena *arena, task **ret)
+{
+    for (;;) {
+        struct nd_error *err;
+
+        nd_arena_reset(arena); /* it may be away for days */
+        ND_TRY(nd_fiber_sleep(ND_WAIT_AGAIN_NS));
+        err = nd_task_get(w->cs, w->ns, w->id, arena, ret);
+        if (nd_error_code(err) != ND_UNAVAILABLE)
+            return err;
+        nd_error_free(err);
+    }
+}
+
+/* While nobody could see it, the process may have ended and another one begun under its name. */
+static struct nd_error *
+check_is_same(const struct awaited *w)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    task *t;
+
+    ND_TRY(get_patiently(w, arena, &t));
+    if (w->pid == 0 || t == NULL || t->pid == 0 || t->pid == w->pid)
+        return NULL;
+    return nd_error_new(ND_NOT_FOUND, "container %.12s was started again meanwhile", w->id);
+}
+
 /*
  * The wait failed. When containerd restarts, its connections break while the task goes on: wait again.
  * When the shim died, the answer is UNKNOWN and the task is gone or will be; the status with it.
  */
 static struct nd_error *
-look_after_wait(struct nd_containers *cs, const char *ns, const char *id, struct nd_error *err,
-                struct task_exit *ret, bool *ret_again)
+look_after_wait(const struct awaited *w, struct nd_error *err, struct task_exit *ret,
+                bool *ret_again)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     ND_AUTO(nd_error_freep) struct nd_error *failure = err;
@@ -299,10 +335,10 @@ look_after_wait(struct nd_containers *cs, const char *ns, const char *id, struct
 
     *ret_again = code == ND_UNAVAILABLE;
     if (code == ND_UNAVAILABLE)
-        return nd_fiber_sleep(200 * ND_MILLISECOND);
+        return check_is_same(w);
     if (code != ND_UNKNOWN)
         return ND_TAKE(failure);
-    ND_TRY(nd_task_get(cs, ns, id, arena, &t));
+    ND_TRY(nd_task_get(w->cs, w->ns, w->id, arena, &t));
     if (t == NULL)
         *ret = (struct task_exit){.code = 128 + 9, .at = nd_wall_now()};
     else if (t->status == CT_TASKS__STATUS__STOPPED)
@@ -313,9 +349,11 @@ look_after_wait(struct nd_containers *cs, const char *ns, const char *id, struct
 }
 
 struct nd_error *
-nd_task_wait(struct nd_containers *cs, const char *ns, const char *id, struct task_exit *ret)
+nd_task_wait(struct nd_containers *cs, const char *ns, const char *id, uint32_t pid,
+             struct task_exit *ret)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    const struct awaited w = {cs, ns, id, pid};
     CtTasks__WaitRequest req = CT_TASKS__WAIT_REQUEST__INIT;
     CtTasks__WaitResponse *rsp;
     bool again = true;
@@ -329,7 +367,7 @@ nd_task_wait(struct nd_containers *cs, const char *ns, const char *id, struct ta
             *ret = (struct task_exit){.code = rsp->exit_status, .at = nd_wall_of(rsp->exited_at)};
             return NULL;
         }
-        ND_TRY(look_after_wait(cs, ns, id, err, ret, &again));
+        ND_TRY(look_after_wait(&w, err, ret, &again));
     }
     return NULL;
 }

@@ -134,9 +134,13 @@ struct task_exit {
     struct nd_wall at; /* {0, 0}: not known */
 };
 
-/* Waits for the end. A task that vanished in the middle has ended with 137. Fails: ND_NOT_FOUND. */
+/*
+ * Waits for the end of the task's first process, `pid`; 0: of whatever runs when containerd is asked, which is again
+ * after its connection broke. A task that vanished in the middle has ended with 137.
+ * Fails: ND_NOT_FOUND, also when another process is in its place.
+ */
 struct nd_error *nd_task_wait(struct nd_containers *cs, const char *ns, const char *id,
-                              struct task_exit *ret) ND_CHECK_RESULT;
+                              uint32_t pid, struct task_exit *ret) ND_CHECK_RESULT;
 
 /* --- looking into records (record.c). Context of all: any. ------------------------------------ */
 

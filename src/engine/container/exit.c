@@ -9,7 +9,7 @@ watch(void *arg)
 {
     struct exit_watch *w = arg;
 
-    w->err = nd_task_wait(w->cs, w->ns, w->id, &w->exit);
+    w->err = nd_task_wait(w->cs, w->ns, w->id, w->pid, &w->exit);
     w->ended = true;
     nd_cond_broadcast(&w->cond);
     return NULL; /* whoever joins gets the error */

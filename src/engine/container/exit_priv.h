@@ -9,6 +9,7 @@
 struct exit_watch {
     struct nd_containers *cs;
     const char *ns, *id;
+    uint32_t pid; /* 0: not known */
     bool ended;
     struct task_exit exit; /* when it has ended well */
     struct nd_error *err;  /* when the waiting failed; ours */

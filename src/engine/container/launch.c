@@ -54,6 +54,8 @@ create_task(struct launch *l)
                        CT_TASKS_CREATE, &req, l->arena, &rsp);
     if (err != NULL)
         nd_launch_streams_undo(l);
+    else if (l->attached != NULL)
+        l->attached->exit.pid = rsp->pid;
     return err;
 }
 

@@ -162,6 +162,7 @@ watch_end(struct exit_watch *exit, struct nd_group *group, struct nd_state *stat
                   t->status == CT_TASKS__STATUS__CREATED;
     if (exit->ended)
         return wait_for_logger(state);
+    exit->pid = t->pid;
     return follow ? nd_exit_watch_begin(exit, group) : NULL;
 }
 

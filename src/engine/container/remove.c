@@ -120,7 +120,7 @@ end_process(struct nd_containers *cs, const char *ns, const char *id, const task
     if (gone)
         return NULL;
     ND_DEADLINE_IN(ND_KILL_WAIT_NS);
-    err = nd_task_wait(cs, ns, id, &exit);
+    err = nd_task_wait(cs, ns, id, t->pid, &exit);
     if (nd_error_code(err) != ND_NOT_FOUND)
         return err != NULL ? nd_error_wrap(err, "container %.12s does not end", id) : NULL;
     nd_error_free(err);

@@ -199,7 +199,7 @@ wait_for_end(struct stopping *s, int64_t for_ns, bool *ret)
         return NULL;
     {
         ND_DEADLINE_IN(for_ns);
-        err = nd_task_wait(s->cs, s->ns, s->rec->id, &exit);
+        err = nd_task_wait(s->cs, s->ns, s->rec->id, s->ending.pid, &exit);
     }
     if (nd_error_code(err) == ND_DEADLINE) {
         nd_error_free(err);
@@ -213,7 +213,7 @@ wait_for_end(struct stopping *s, int64_t for_ns, bool *ret)
     return err;
 }
 
-/* Whether the process that was asked to end still runs. The caller has the lock. */
+/* Whether the process that was asked to end still runs; without the lock: or did a moment ago. */
 static struct nd_error *
 still_runs(struct stopping *s, bool *ret)
 {
@@ -389,13 +389,18 @@ is_finished_by_another(struct finishing *f)
 static struct nd_error *
 wait_until(struct stopping *s, const struct finishing *f, bool *ret_ended)
 {
-    for (;;) {
+    bool runs = true;
+
+    while (runs) {
         int64_t left_ns = remaining_ns(&s->ending);
 
         ND_TRY(wait_for_end(s, ND_MIN(left_ns, PIECE_NS), ret_ended));
         if (*ret_ended || f->superseded || left_ns <= PIECE_NS)
             return NULL;
+        ND_TRY(still_runs(s, &runs)); /* the next piece would wait for another one as well */
     }
+    *ret_ended = true;
+    return NULL;
 }
 
 static struct nd_error *

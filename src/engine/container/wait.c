@@ -37,7 +37,7 @@ wait_one(struct waiting *w)
         w->exit = (struct task_exit){.code = t->exit_status, .at = nd_wall_of(t->exited_at)};
         return NULL;
     }
-    err = nd_task_wait(w->cs, w->ns, w->id, &w->exit);
+    err = nd_task_wait(w->cs, w->ns, w->id, t->pid, &w->exit);
     if (nd_error_code(err) != ND_NOT_FOUND)
         return err;
     nd_error_free(err); /* deleted between the two calls */

@@ -65,8 +65,9 @@
 #define ND_TASK_DELETE_PAUSE_NS (50 * ND_MILLISECOND)
 #define ND_SHIM_WAIT_NS         (500 * ND_MILLISECOND) /* for a shim to end, each time it is asked */
 #define ND_SHIM_PAUSE_NS        (20 * ND_MILLISECOND)
-#define ND_KILL_WAIT_NS         (30 * ND_SECOND) /* from SIGKILL to the exit */
-#define ND_TEARDOWN_NS          (60 * ND_SECOND) /* removal in the background */
+#define ND_WAIT_AGAIN_NS        (200 * ND_MILLISECOND) /* for a process, when containerd was away */
+#define ND_KILL_WAIT_NS         (30 * ND_SECOND)       /* from SIGKILL to the exit */
+#define ND_TEARDOWN_NS          (60 * ND_SECOND)       /* removal in the background */
 /* A container with auto-remove whose output a nerdctl client reads is that client's to remove; when it
  * has not done so after this time, it is gone. */
 #define ND_FOREIGN_REMOVE_NS    (60 * ND_SECOND)
