@@ -232,8 +232,8 @@ nd_metadata_to_headers(const struct nd_metadata *md, struct nd_arena *arena, str
 {
     for (size_t i = 0; i < nd_metadata_count(md); i++) {
         dst[i] = md->entries[i];
-        if (is_binary(dst[i].name))
-            dst[i].value = nd_base64_encode(arena, dst[i].value);
+        dst[i].value = is_binary(dst[i].name) ? nd_base64_encode(arena, dst[i].value)
+                                              : nd_str_trim(dst[i].value);
     }
     return nd_metadata_count(md);
 }

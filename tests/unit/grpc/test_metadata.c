@@ -120,6 +120,7 @@ sample(void)
     expect_ok(nd_metadata_add(md, ND_STR("echo-raw-bin"), ND_STR("\0\xff,")));
     expect_ok(nd_metadata_add(md, ND_STR("trail-end"), ND_STR("over")));
     expect_ok(nd_metadata_add(md, ND_STR("trail-empty"), ND_STR("")));
+    expect_ok(nd_metadata_add(md, ND_STR("trail-spaces"), ND_STR(" in  between ")));
     return md;
 }
 
@@ -152,7 +153,8 @@ IN_LOOP(metadata_goes_both_ways)
     assert_int_equal(nd_metadata_count(headers), 2);
     assert_entry(nd_client_call_trailers(call), "trail-end", ND_STR("over"));
     assert_entry(nd_client_call_trailers(call), "trail-empty", ND_STR(""));
-    assert_int_equal(nd_metadata_count(nd_client_call_trailers(call)), 2);
+    assert_entry(nd_client_call_trailers(call), "trail-spaces", ND_STR("in  between"));
+    assert_int_equal(nd_metadata_count(nd_client_call_trailers(call)), 3);
     return NULL;
 }
 

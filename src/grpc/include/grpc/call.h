@@ -44,7 +44,7 @@ struct nd_arena *nd_call_arena(struct nd_call *call);
  * The next message of a client stream or bidi call; *ret is NULL at the client's half-close. It lives
  * until the next call of this function.
  * Fails: ND_CANCELLED (the client is gone), ND_DEADLINE, ND_EXHAUSTED (message over the limit),
- *        ND_INTERNAL (does not parse), ND_INVALID (bad text inside; names the field).
+ *        ND_INTERNAL (framing, compression), ND_INVALID (does not parse, or bad text inside; names the field).
  * Context: fiber.
  */
 struct nd_error *nd_call_recv(struct nd_call *call, void *ret_message) ND_CHECK_RESULT;
