@@ -40,8 +40,8 @@ struct nd_addr {
 struct nd_error *nd_addr_parse(struct nd_str text, struct nd_addr *ret) ND_CHECK_RESULT;
 
 /*
- * Connect. Host names are resolved on a thread, their addresses tried one after the other, without waiting
- * long for one that is silent.
+ * Connect. Host names are resolved on a thread (which is waited for, beyond the deadline too), their addresses
+ * tried one after the other, without waiting long for one that is silent.
  * Fails: ND_UNAVAILABLE (refused, no such socket file, unreachable; the message names address and
  * reason), ND_DENIED (no permission for the socket file). Context: fiber.
  */
