@@ -25,7 +25,7 @@ from linear_kinds import ABSENT, ENDED, KINDS, ONCE, OVER, READS, RESERVING, Op,
 
 __all__ = ["Op", "Undecided", "Violation", "check", "check_part", "parts"]
 
-ROOMS = (2000, 100000)  # configurations that are kept, at first and at last
+ROOMS = (100, 1000, 100000)  # configurations that are kept: at first, when that was not enough, at last
 
 
 class Undecided(Exception):
