@@ -6,8 +6,6 @@
 
 #include "grpc/call.h"
 
-#include "fiber/stream_io.h"
-
 #include "server_priv.h"
 
 #define FLUSH_MIN_NS ND_MILLISECOND
@@ -56,24 +54,35 @@ nd_call_send(struct nd_call *call, const void *message)
     return NULL;
 }
 
-/* TLS and the socket may keep what has left the stream's own queue. */
+struct flushing {
+    struct nd_call *call;
+    uint64_t end; /* in what the session has written; UINT64_MAX: it has not written everything */
+};
+
+/* TLS and the socket may keep what has left the stream's own queue, and other calls write behind it. */
 static bool
-is_flushed(const struct nd_call *call)
+is_flushed(struct flushing *f)
 {
-    return nd_h2_stream_unsent(&call->h2) == 0 && call->h2.session != NULL &&
-           nd_stream_unsent(nd_session_stream(call->h2.session)) == 0;
+    const struct nd_h2_stream *s = &f->call->h2;
+
+    if (s->session == NULL)
+        return false;
+    if (f->end == UINT64_MAX && nd_h2_stream_unsent(s) == 0)
+        f->end = nd_session_written(s->session);
+    return f->end != UINT64_MAX && nd_session_has_left(s->session, f->end);
 }
 
 /* What was sent leaves at the end of the loop's turn, unless the client does not read; that has no event. */
 struct nd_error *
 nd_call_flush(struct nd_call *call)
 {
+    struct flushing f = {.call = call, .end = UINT64_MAX};
     int64_t pause_ns = 0;
 
     for (;;) {
         ND_TRY(nd_fiber_sleep(pause_ns));
         ND_TRY(nd_server_call_check_open(call));
-        if (is_flushed(call))
+        if (is_flushed(&f))
             return NULL;
         pause_ns = ND_MIN(ND_MAX(2 * pause_ns, FLUSH_MIN_NS), FLUSH_MAX_NS);
     }

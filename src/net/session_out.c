@@ -29,6 +29,7 @@ push_chunk(struct nd_session *session)
 {
     if (session->chunk_len != 0)
         nd_stream_push(session->stream, nd_str_n(session->chunk, session->chunk_len));
+    session->written += session->chunk_len;
     session->chunk_len = 0;
 }
 
@@ -83,6 +84,19 @@ nd_session_write(struct nd_session *session)
     push_chunk(session);
     session->chunk = NULL;
     session->writing = false;
+}
+
+uint64_t
+nd_session_written(const struct nd_session *session)
+{
+    return session->written;
+}
+
+/* The byte stream keeps the order. TLS makes more of the bytes, so below it this comes true a little later. */
+bool
+nd_session_has_left(const struct nd_session *session, uint64_t position)
+{
+    return nd_stream_unsent(session->stream) <= session->written - position;
 }
 
 /* --- DATA --- */

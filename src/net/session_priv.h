@@ -89,6 +89,8 @@ struct nd_session {
 
     size_t unsent_headers; /* bytes of fields in blocks that nghttp2 has not written yet */
 
+    uint64_t written; /* bytes given to the byte stream */
+
     /* While writing: where frames are collected. */
     char *chunk;
     size_t chunk_len;

@@ -119,13 +119,13 @@ IN_REAL_LOOP(all_shapes_work_over_a_unix_socket)
 }
 
 static struct nd_client_call *
-ask_to_flush(struct fixture *f, uint32_t size)
+begin_stream(struct fixture *f, const char *text, uint32_t repeat, uint32_t size)
 {
     Echo__EchoRequest req = ECHO__ECHO_REQUEST__INIT;
     struct nd_client_call *call;
 
-    req.text = (char *)"flush";
-    req.repeat = 1;
+    req.text = (char *)text;
+    req.repeat = repeat;
     req.reply_size = size;
     expect_ok(nd_client_call_begin(f->channel, ECHO_ECHO_SERVICE_SERVER_STREAM, NULL, &call));
     expect_ok(nd_client_call_send(call, &req));
@@ -136,7 +136,8 @@ ask_to_flush(struct fixture *f, uint32_t size)
 IN_LOOP(flush_waits_for_the_last_byte_to_leave)
 {
     ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
-    ND_AUTO(nd_client_call_endp) struct nd_client_call *call = ask_to_flush(f, 2u << 20);
+    ND_AUTO(nd_client_call_endp)
+    struct nd_client_call *call = begin_stream(f, "flush", 1, 2u << 20);
     Echo__EchoReply *rsp;
 
     expect_ok(nd_fiber_sleep(10 * ND_SECOND));
@@ -146,10 +147,103 @@ IN_LOOP(flush_waits_for_the_last_byte_to_leave)
     return NULL;
 }
 
+/* --- a link that is slower than what goes over it --- */
+
+struct slow_link {
+    struct fixture *f;
+    struct nd_stream *near, *far; /* the client's end of it, and the server's */
+};
+
+/* A small piece each millisecond. */
+static struct nd_error *
+carry(struct nd_stream *from, struct nd_stream *to)
+{
+    char piece[1024];
+    size_t n;
+
+    do {
+        ND_TRY(nd_stream_read(from, piece, sizeof(piece), &n));
+        ND_TRY(nd_stream_write(to, nd_str_n(piece, n)));
+        ND_TRY(nd_fiber_sleep(ND_MILLISECOND));
+    } while (n != 0);
+    return nd_stream_shutdown(to);
+}
+
+/* Until one end is closed. */
+static struct nd_error *
+carry_there(void *arg)
+{
+    const struct slow_link *link = arg;
+
+    nd_error_free(carry(link->near, link->far));
+    return NULL;
+}
+
+static struct nd_error *
+carry_back(void *arg)
+{
+    const struct slow_link *link = arg;
+
+    nd_error_free(carry(link->far, link->near));
+    return NULL;
+}
+
+static struct nd_error *
+dial_slowly(void *arg, struct nd_stream **ret)
+{
+    struct slow_link *link = arg;
+    struct nd_stream *theirs;
+
+    nd_stream_pair(CAPACITY_LARGE, ret, &link->near);
+    nd_stream_pair(CAPACITY_LARGE, &link->far, &theirs);
+    nd_server_adopt(link->f->server, theirs, NULL);
+    ND_TRY(nd_group_spawn(link->f->group, carry_there, link));
+    return nd_group_spawn(link->f->group, carry_back, link);
+}
+
+static struct nd_error *
+read_to_the_end(void *call)
+{
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    Echo__EchoReply *rsp;
+
+    do {
+        nd_arena_reset(arena);
+        ND_TRY(nd_client_call_recv(call, arena, &rsp));
+    } while (rsp != NULL);
+    return NULL;
+}
+
+IN_LOOP(flush_does_not_wait_for_what_others_send_behind_it)
+{
+    struct slow_link link;
+    struct fixture *f = fixture_begin(
+        &(struct fixture_options){.channel = {.dial = dial_slowly, .dial_arg = &link}});
+    struct nd_group *reader = nd_group_begin("reader", 0);
+    struct nd_client_call *busy, *call;
+
+    link.f = f;
+    busy = begin_stream(f, "", 100, 32u << 10);
+    expect_ok(nd_group_spawn(reader, read_to_the_end, busy));
+    expect_ok(nd_fiber_sleep(ND_SECOND));
+    call = begin_stream(f, "flush", 1, 100);
+    expect_ok(read_to_the_end(call));
+    assert_int_equal(f->echo.flushed, 1);
+    assert_int_equal(nd_group_count(reader), 1);
+    nd_client_call_end(call);
+    expect_ok(nd_group_wait(reader));
+    nd_group_end(reader);
+    nd_client_call_end(busy);
+    fixture_end(f);
+    nd_stream_close(link.near);
+    nd_stream_close(link.far);
+    return NULL;
+}
+
 IN_LOOP(flush_ends_with_its_client)
 {
     ND_AUTO(fixture_endp) struct fixture *f = fixture_begin(&(struct fixture_options){0});
-    struct nd_client_call *call = ask_to_flush(f, 2u << 20);
+    struct nd_client_call *call = begin_stream(f, "flush", 1, 2u << 20);
 
     fixture_until(&f->echo.started, 1);
     nd_client_call_end(call);
@@ -166,6 +260,7 @@ main(void)
         cmocka_unit_test(all_shapes_work_in_large_pieces),
         cmocka_unit_test(all_shapes_work_over_a_unix_socket),
         cmocka_unit_test(flush_waits_for_the_last_byte_to_leave),
+        cmocka_unit_test(flush_does_not_wait_for_what_others_send_behind_it),
         cmocka_unit_test(flush_ends_with_its_client),
     };
 

@@ -159,6 +159,13 @@ const struct nd_peer *nd_session_peer(const struct nd_session *session);
 const struct nd_stream *nd_session_stream(const struct nd_session *session);
 
 /*
+ * How many bytes of frames were given to the byte stream until now; and whether the kernel has those up to such a
+ * position, whatever others have written behind them. Context: fiber, loop.
+ */
+uint64_t nd_session_written(const struct nd_session *session);
+bool nd_session_has_left(const struct nd_session *session, uint64_t position);
+
+/*
  * End gracefully: no new streams, those that run may end, then the connection closes (on_gone). A server
  * warns first and says a round trip later which requests it took. `reason` is static text.
  */
