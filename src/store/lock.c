@@ -33,13 +33,15 @@ struct open_job {
     int errnum;
 };
 
-/* Returns an errno. */
+/* Returns an errno. One for which there is no room is not there, for nobody. */
 static int
 make_dir(const struct open_job *job)
 {
     if (job->kind == ND_STORE_LOCK_DIR)
         return nd_files_mkdirs(job->path, 0700);
-    return mkdir(job->path, 0700) == 0 || errno == EEXIST ? 0 : errno;
+    if (mkdir(job->path, 0700) == 0 || errno == EEXIST)
+        return 0;
+    return errno == ENOSPC || errno == EDQUOT ? ENOENT : errno;
 }
 
 static void

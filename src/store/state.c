@@ -136,7 +136,7 @@ nd_state_lock_operation(struct nd_state *state, struct nd_store_lock **ret)
     struct nd_store_lock *lock = NULL;
 
     err = nd_store_lock_take(path, ND_STORE_LOCK_SUBDIR, &lock);
-    if (err != NULL && nd_error_code(err) != ND_NOT_FOUND && nd_error_code(err) != ND_EXHAUSTED)
+    if (err != NULL && nd_error_code(err) != ND_NOT_FOUND)
         return ND_TAKE(err);
     *ret = lock;
     return NULL;

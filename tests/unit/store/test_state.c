@@ -1,6 +1,7 @@
 /* The state directory: golden bytes of each file, modes, ways of writing, hostile content. */
 
 #include <sys/file.h>
+#include <sys/resource.h>
 
 #include "codec/digest.h"
 #include "fiber/in_loop.h"
@@ -503,6 +504,24 @@ IN_REAL_LOOP(an_operation_without_a_state_folder_has_nobody_to_lock_out)
     return NULL;
 }
 
+IN_REAL_LOOP(an_operation_that_cannot_open_its_lock_does_not_go_on_without)
+{
+    struct fixture f;
+    struct nd_store_lock *held, *second;
+    struct rlimit before, none = {0};
+
+    ND_TRY(fixture_init(&f));
+    ND_TRY(nd_state_lock_operation(f.state, &held));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    expect_code(nd_state_lock_operation(f.state, &second), ND_EXHAUSTED);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    nd_store_lock_release(held);
+    fixture_fini(&f);
+    return NULL;
+}
+
 int
 main(void)
 {
@@ -523,6 +542,7 @@ main(void)
         cmocka_unit_test(shared_files_are_written_under_the_lock_on_the_directory),
         cmocka_unit_test(operations_and_loggers_exclude_each_other),
         cmocka_unit_test(an_operation_without_a_state_folder_has_nobody_to_lock_out),
+        cmocka_unit_test(an_operation_that_cannot_open_its_lock_does_not_go_on_without),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

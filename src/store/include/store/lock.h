@@ -20,7 +20,7 @@ enum nd_store_lock_kind {
 
 /*
  * Take the exclusive lock on `path`. `*ret` is the caller's; releasing it gives the lock back.
- * Fails:   ND_NOT_FOUND (no directory for a file or subdirectory), ND_EXHAUSTED (no room to make it), ND_DENIED,
+ * Fails:   ND_NOT_FOUND (no directory for a file or subdirectory, or no room to make that), ND_EXHAUSTED, ND_DENIED,
  *          ND_CANCELLED, ND_DEADLINE
  * Context: fiber; suspends while somebody else holds it.
  */
