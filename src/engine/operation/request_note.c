@@ -13,7 +13,7 @@
 
 #include "operations_priv.h"
 
-#define N_PARTS    8u
+#define N_PARTS    7u
 #define OBJECT_MAX 127u /* so that its length is one byte */
 #define NUMBER_MAX 15u  /* the same of its tag */
 #define WIRE_TEXT  2u   /* its wire type */
@@ -40,10 +40,22 @@ nd_request_note(const struct nd_outcome *o, const ProtobufCMessageDescriptor *an
 
     if (number == 0)
         return "";
-    note = nd_arena_printf(arena, "%s\n%lld\n%s\n%.*s\n%s\n%s\n%u\n%s", o->id,
+    note = nd_arena_printf(arena, "%s\n%lld\n%s\n%.*s\n%s\n%s %u\n%s", o->id,
                            (long long)o->begun_ms, o->method, ND_STR_ARG(o->digest), o->request,
                            answer->name, number, o->owner);
     return strlen(note) <= ND_INTENT_MAX_TEXT ? note : "";
+}
+
+/* The answer's name and the number of its field, which earlier daemons did not note: it was the first. */
+static struct nd_error *
+read_answer(struct nd_str text, struct nd_arena *arena, const char **ret_name, uint64_t *ret_number)
+{
+    struct nd_str name = ND_STR_NONE;
+
+    (void)nd_str_next(&text, ' ', &name);
+    *ret_name = nd_arena_str(arena, name);
+    *ret_number = 1;
+    return text.len > 0 ? nd_parse_u64(text, NUMBER_MAX, ret_number) : NULL;
 }
 
 static struct nd_error *
@@ -66,11 +78,10 @@ read_note(const struct nd_open_intent *intent, struct nd_arena *arena, struct nd
         .object = "",
         .state = ND_OUTCOME_SUCCEEDED,
         .ended_ms = nd_operations_now_ms(),
-        .result_type = nd_arena_str(arena, parts[5]),
         .message = "",
         .reason = "",
     };
-    ND_TRY(nd_parse_u64(parts[6], NUMBER_MAX, ret_number));
+    ND_TRY(read_answer(parts[5], arena, &ret->result_type, ret_number));
     return nd_parse_i64(parts[1], 0, INT64_MAX, &ret->begun_ms);
 }
 

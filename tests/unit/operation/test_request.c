@@ -4,7 +4,9 @@
  */
 
 #include "base/fault.h"
+#include "fiber/group.h"
 #include "operation/change.h"
+#include "operation/recovery.h"
 #include "operation/request.h"
 
 #include "host_bench.h"
@@ -230,6 +232,71 @@ IN_REAL_LOOP(an_answer_that_became_known_later_is_remembered_instead)
     return NULL;
 }
 
+/* --- what a daemon that died has noted of a request --------------------------------------------- */
+
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void
+die_in_a_request(struct world *w, const char *note)
+{
+    const struct nd_intent_spec spec = {
+        .kind = "test.make", .ns = "default", .object = "a1", .operation = note};
+    struct nd_intent *intent;
+
+    expect_ok(nd_intent_begin(nd_host_ledger(w->b.host), &spec, &intent));
+    expect_ok(nd_intent_wait(intent));
+    nd_intent_leave(intent);
+    world_restart(w);
+}
+
+static struct nd_error *
+find_it_done(void *arg, const struct nd_open_intent *intent)
+{
+    (void)arg;
+    *intent->recovered = ND_RECOVERED_DONE;
+    return NULL;
+}
+
+static void
+recover(struct world *w)
+{
+    ND_AUTO(nd_recovery_freep) struct nd_recovery *r = nd_recovery_new(w->b.host);
+    ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("recovery", 0);
+
+    nd_recovery_add(r, "test.make", find_it_done, NULL);
+    expect_ok(nd_group_spawn(group, nd_recovery_run, r));
+    expect_ok(nd_recovery_wait(r));
+}
+
+/* Its answer is the container, in the field that is named. */
+static void
+expect_recovered(const char *note, char tag)
+{
+    ND_AUTO(world_end) struct world w = world_begin();
+    const char answer[] = {tag, 2, 'a', '1'};
+    struct nd_outcome o;
+
+    die_in_a_request(&w, note);
+    recover(&w);
+    expect_ok(nd_outcome_by_request(nd_host_ledger(w.b.host), "me", "r-1", w.arena, &o));
+    assert_int_equal(o.state, ND_OUTCOME_SUCCEEDED);
+    assert_string_equal(o.result_type, "nerdctl.v1.Test");
+    assert_int_equal(o.result.len, sizeof(answer));
+    assert_memory_equal(o.result.ptr, answer, sizeof(answer));
+}
+
+IN_REAL_LOOP(what_a_dead_daemon_had_done_is_answered_with_its_container)
+{
+    expect_recovered("id-1\n1\n/test/Do\n" DIGEST "\nr-1\nnerdctl.v1.Test 2\nme", 0x12);
+    return NULL;
+}
+
+IN_REAL_LOOP(notes_of_an_earlier_version_are_understood)
+{
+    expect_recovered("id-1\n1\n/test/Do\n" DIGEST "\nr-1\nnerdctl.v1.Test\nme", 0x0a);
+    return NULL;
+}
+
 #ifdef ND_FAULTS
 
 /* As when the disk is full: nobody is told of what the next daemon takes back. */
@@ -257,6 +324,8 @@ main(void)
         cmocka_unit_test(another_request_with_its_id_is_refused),
         cmocka_unit_test(answers_of_requests_do_not_pile_up),
         cmocka_unit_test(an_answer_that_became_known_later_is_remembered_instead),
+        cmocka_unit_test(what_a_dead_daemon_had_done_is_answered_with_its_container),
+        cmocka_unit_test(notes_of_an_earlier_version_are_understood),
 #ifdef ND_FAULTS
         cmocka_unit_test(what_cannot_be_remembered_has_failed_and_is_left_to_the_recovery),
 #endif
