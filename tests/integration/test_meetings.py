@@ -176,6 +176,27 @@ def test_logs_of_what_is_being_removed_are_nobody_s(meet, pool):
     assert reason_of(meet, logs) == GONE
 
 
+def test_who_wakes_a_process_beside_a_signal_does_not_make_it_come_twice(meet, pool):
+    """A frozen process is woken behind its signal; somebody else may have done that already."""
+    script = "trap 'echo got' USR1; trap exit TERM; echo up; while :; do sleep 0.02; done"
+    container = meet.run("sh", "-c", script, detach=True).id
+    host.wait_until(lambda: meet.logs(container)[0] == b"up\n", 30, "up")
+    ctr = meet.box.containerd.ctr
+    ctr("tasks", "pause", container, namespace=meet.name)
+    request = meet.m.container.ContainerServiceKillRequest(container=container, signal="USR1", request_id="wake")
+
+    def send():
+        return meet.call(meet.api.container.Kill, request).container_id
+    with meet.gate.hold("Tasks/Resume") as held:
+        call = pool.submit(send)
+        held.wait()
+        ctr("tasks", "resume", container, namespace=meet.name)
+    assert call.result(30) == send() == container
+    meet.kill(container, signal="TERM")
+    meet.wait(container)
+    assert meet.logs(container)[0] == b"up\ngot\n"
+
+
 # --- a containerd that is away --------------------------------------------------------------------------
 
 

@@ -52,7 +52,7 @@ send_signal(const struct victim *v, bool *ret_gone)
 {
     ND_TRY(nd_task_kill(v->cs, v->ns, v->rec->id, v->signo, false, ret_gone));
     if (!*ret_gone && nd_task_is_frozen(v->task) && v->signo != SIGKILL)
-        return nd_task_resume(v->cs, v->ns, v->rec->id);
+        return nd_task_wake(v->cs, v->ns, v->rec->id);
     return NULL;
 }
 

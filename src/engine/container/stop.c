@@ -131,19 +131,18 @@ nd_ending_parse(struct nd_str payload, struct ending *ret)
 }
 
 /* Somebody else may have woken it just before; what does not come to life is told by the kill. */
-static struct nd_error *
-wake(struct stopping *s)
+struct nd_error *
+nd_task_wake(struct nd_containers *cs, const char *ns, const char *id)
 {
-    struct nd_error *err = nd_task_resume(s->cs, s->ns, s->rec->id);
+    ND_AUTO(nd_error_freep) struct nd_error *err = nd_task_resume(cs, ns, id);
+    ND_AUTO(nd_arena_freep) struct nd_arena *arena = NULL;
     task *t;
 
     if (err == NULL)
         return NULL;
-    ND_TRY(nd_task_get(s->cs, s->ns, s->rec->id, s->arena, &t));
-    if (t != NULL && nd_task_is_frozen(t))
-        return err;
-    nd_error_free(err);
-    return NULL;
+    arena = nd_arena_new(0);
+    ND_TRY(nd_task_get(cs, ns, id, arena, &t));
+    return t != NULL && nd_task_is_frozen(t) ? ND_TAKE(err) : NULL;
 }
 
 /* Mark, wake, signal. The caller has the lock. `*ret_ended` says that there is nothing to wait for. */
@@ -155,7 +154,7 @@ ask_task(struct stopping *s, const task *t, bool *ret_ended)
     if (*ret_ended)
         return NULL;
     if (nd_task_is_frozen(t))
-        ND_TRY(wake(s));
+        ND_TRY(nd_task_wake(s->cs, s->ns, s->rec->id));
     if (s->ending.until_ms == ENDING_AT_ONCE)
         return NULL;
     return nd_task_kill(s->cs, s->ns, s->rec->id, s->ending.signo, false, ret_ended);

@@ -38,6 +38,10 @@ struct nd_error *nd_mark_stopped(struct nd_containers *cs, const char *ns,
 bool nd_task_can_end(const task *t);
 bool nd_task_is_frozen(const task *t);
 
+/* Let a frozen process run. Not frozen any more, or gone: a success, too. */
+struct nd_error *nd_task_wake(struct nd_containers *cs, const char *ns,
+                              const char *id) ND_CHECK_RESULT;
+
 /* Finish a stop; may take as long as that. */
 struct nd_error *nd_recover_stop(void *containers,
                                  const struct nd_open_intent *intent) ND_CHECK_RESULT;
