@@ -7,7 +7,7 @@
  *     /run/x.sock           UNIX   path
  *     unix-abstract:name    UNIX   "@name"
  *     tcp://host:port       TCP    host, port
- *     dns:///host:port      TCP    the same
+ *     dns:///host:port      TCP    the same, and so for the other names that gRPC has for it
  *     host:port, [v6]:port  TCP    the same; an empty host is every address of this one
  */
 
@@ -110,18 +110,29 @@ parse_tcp(struct nd_str text, struct nd_addr *ret)
     return NULL;
 }
 
+/* The first that fits. */
+static const struct {
+    struct nd_str prefix;
+    struct nd_error *(*parse)(struct nd_str rest, struct nd_addr *ret);
+} schemes[] = {
+    {{"unix://", 7}, parse_path},
+    {{"unix:", 5}, parse_path},
+    {{"unix-abstract:", 14}, parse_abstract},
+    {{"tcp://", 6}, parse_tcp},
+    {{"dns:///", 7}, parse_tcp},
+    {{"passthrough:///", 15}, parse_tcp},
+    {{"ipv4:", 5}, parse_tcp},
+    {{"ipv6:", 5}, parse_tcp},
+};
+
 static struct nd_error *
 parse(struct nd_str text, struct nd_addr *ret)
 {
-    if (take_prefix(&text, ND_STR("unix://")) || take_prefix(&text, ND_STR("unix:")))
-        return parse_path(text, ret);
-    if (take_prefix(&text, ND_STR("unix-abstract:")))
-        return parse_abstract(text, ret);
-    if (nd_str_starts(text, ND_STR("/")))
-        return parse_path(text, ret);
-    if (take_prefix(&text, ND_STR("tcp://")) || take_prefix(&text, ND_STR("dns:///")))
-        return parse_tcp(text, ret);
-    return parse_tcp(text, ret);
+    for (size_t i = 0; i < ND_LEN(schemes); i++) {
+        if (take_prefix(&text, schemes[i].prefix))
+            return schemes[i].parse(text, ret);
+    }
+    return nd_str_starts(text, ND_STR("/")) ? parse_path(text, ret) : parse_tcp(text, ret);
 }
 
 struct nd_error *

@@ -27,6 +27,9 @@ addresses_that_are_understood(void **state)
         {"[::1]:9090", ND_PEER_TCP, "::1", 9090},
         {"tcp://[fe80::1%eth0]:9090", ND_PEER_TCP, "fe80::1%eth0", 9090},
         {":9090", ND_PEER_TCP, "", 9090},
+        {"passthrough:///example.org:80", ND_PEER_TCP, "example.org", 80},
+        {"ipv4:192.0.2.1:80", ND_PEER_TCP, "192.0.2.1", 80},
+        {"ipv6:[2001:db8::1]:80", ND_PEER_TCP, "2001:db8::1", 80},
     };
 
     (void)state;
@@ -61,6 +64,8 @@ addresses_that_are_refused(void **state)
         "user@host:1",
         "http://host:1",
         "dns://server/host:1",
+        "ipv4:192.0.2.1:80,192.0.2.2:80",
+        "passthrough:///",
         "::1:80",
         "[::1]",
         "[::1]80",

@@ -27,7 +27,8 @@ struct nd_peer {
 
 /*
  * An address: "unix:///abs/path", "unix:/abs/path", "unix-abstract:name", "tcp://host:port",
- * "host:port", "dns:///host:port", "[v6]:port", or a bare absolute path (a Unix socket).
+ * "host:port", "dns:///host:port", "passthrough:///host:port", "ipv4:v4:port", "ipv6:[v6]:port", "[v6]:port", or a
+ * bare absolute path (a Unix socket).
  */
 struct nd_addr {
     enum nd_peer_kind kind; /* UNIX or TCP */
