@@ -23,7 +23,8 @@ grpc = pytest.importorskip("grpc")
 descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERVER = pathlib.Path(os.environ.get("ND_ECHO_SERVER", ROOT / "build/tests/interop/echo_server"))
+BUILD = pathlib.Path(os.environ.get("ND_BUILD", ROOT / "build")).resolve()
+SERVER = pathlib.Path(os.environ.get("ND_ECHO_SERVER", BUILD / "tests/interop/echo_server"))
 DETAILS = "grpc-status-details-bin"
 
 
