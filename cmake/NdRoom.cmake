@@ -45,6 +45,9 @@ endfunction()
 # A unit test program of one room: links that room alone (and, through it, what it declares). Built by
 # the target nd_unit_tests, not by all: who builds the release does not wait for tests to be linked.
 #
+# What a test uses of a library itself it takes from its LIBS, before the room's: of a library that the room
+# links from an archive file, that holds only what the room needs.
+#
 #   nd_unit_test(<room> SOURCES <files> [USES <rooms>] [LIBS <third party>])
 function(nd_unit_test room)
   cmake_parse_arguments(T "" "" "SOURCES;USES;LIBS" ${ARGN})
@@ -54,7 +57,7 @@ function(nd_unit_test room)
     set(target ${room}_${stem})
     add_executable(${target} EXCLUDE_FROM_ALL ${source})
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit)
-    target_link_libraries(${target} PRIVATE nd_${room} ${T_USES} ${T_LIBS} PkgConfig::CMOCKA nd_flags)
+    target_link_libraries(${target} PRIVATE ${T_LIBS} nd_${room} ${T_USES} PkgConfig::CMOCKA nd_flags)
     add_test(NAME ${room}/${stem} COMMAND ${target})
     set_tests_properties(${room}/${stem} PROPERTIES TIMEOUT 120 LABELS unit)
     add_dependencies(nd_unit_tests ${target})
