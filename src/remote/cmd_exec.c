@@ -38,6 +38,7 @@ fill_options(struct nd_cli *cli, Pb__ExecOptions *o)
     o->interactive = nd_flag_bool(f, "interactive");
     o->detach = nd_flag_bool(f, "detach");
     o->privileged = nd_flag_bool(f, "privileged");
+    o->request_id = nd_cli_request_id(cli);
     if (o->detach && o->interactive)
         return nd_error_new(ND_INVALID, "incompatible flags -d and -i");
     return nd_container_env(cli->arena, f, &o->env, &o->n_env);
@@ -53,6 +54,7 @@ run(struct nd_cli *cli)
         .kind = nd_attach_kind_exec(),
         .options = &first,
         .stream = nd_attach_stream(cli->arena),
+        .is_request = true,
     };
     struct nd_error *err;
 

@@ -132,8 +132,37 @@ send_exec(struct session *s, const struct told *told)
     return nd_call_send(s->call, &rsp);
 }
 
+/* One that goes on with a session does nothing that could be done twice. */
+static const void *
+exec_request(const struct session *s, const char **ret_id)
+{
+    const Pb__ExecOptions *o = s->options;
+    Pb__ExecOptions *same = nd_arena_new_object(nd_call_arena(s->call), Pb__ExecOptions);
+
+    *same = *o;
+    same->stream = NULL;
+    *ret_id = o->stream != NULL && o->stream->session_id[0] != '\0' ? "" : o->request_id;
+    return same;
+}
+
+static bool
+exec_is_attached(const struct session *s, const Pb__StreamOptions **ret)
+{
+    const Pb__ExecOptions *o = s->options;
+
+    *ret = o->stream;
+    return !o->detach;
+}
+
 static const struct session_kind exec_kind = {
-    .open = open_exec, .next = next_exec, .engine = exec, .send = send_exec, .is_command = true};
+    .open = open_exec,
+    .next = next_exec,
+    .engine = exec,
+    .send = send_exec,
+    .is_command = true,
+    .request = exec_request,
+    .is_attached = exec_is_attached,
+};
 
 struct nd_error *
 nd_handle_container_exec(struct nd_call *call, const void *in, void *out)

@@ -28,6 +28,10 @@ nd_session_note_started(struct session *s, const struct nd_container_started *st
         return NULL;
     pb__run_result__init(result);
     result->container_id = s->container;
+    if (s->kind->is_command) {
+        result->container_id = nd_arena_strdup(nd_call_arena(s->call), started->container);
+        result->exec_id = s->container;
+    }
     result->warnings = (char **)started->warnings; /* the arena's */
     result->n_warnings = started->n_warnings;
     if (started->session != NULL)
@@ -104,28 +108,58 @@ is_reason(struct nd_error *err, const char *reason)
 }
 
 static struct nd_error *
+attach_to_container(struct session *s, const struct nd_container_feed *feed,
+                    Pb__StreamOptions *stream)
+{
+    Pb__AttachOptions options = PB__ATTACH_OPTIONS__INIT;
+    struct nd_arena *arena = nd_call_arena(s->call);
+    struct nd_error *err;
+
+    options.container = s->result.container_id;
+    options.stream = stream;
+    err = nd_container_attach(s->containers, s->ns, &options, feed, arena);
+    if (is_reason(err, "SESSION_NOT_FOUND")) {
+        stream->session_id = nd_text("");
+        err = nd_container_attach(s->containers, s->ns, &options, feed, arena);
+    }
+    return is_reason(err, "CONTAINER_NOT_RUNNING") ? wait_for_exit(s, feed) : err;
+}
+
+/* What it wrote is kept for its session alone. */
+static struct nd_error *
+attach_to_command(struct session *s, const struct nd_container_feed *feed,
+                  Pb__StreamOptions *stream)
+{
+    Pb__ExecOptions options = PB__EXEC_OPTIONS__INIT;
+    const Pb__RunResult *result = &s->result;
+    struct nd_arena *arena = nd_call_arena(s->call);
+    struct nd_error *err;
+
+    options.container = result->container_id;
+    options.exec_id = result->exec_id;
+    options.stream = stream;
+    err = nd_container_exec(s->containers, s->ns, &options, feed, arena);
+    if (!is_reason(err, "SESSION_NOT_FOUND"))
+        return err;
+    ND_TRY(nd_container_exec_wait(s->containers, s->ns, result->container_id, result->exec_id,
+                                  arena, &s->result.exit));
+    return feed->ended(feed->arg, s->result.exit);
+}
+
+static struct nd_error *
 attach_again(struct session *s, const struct nd_container_feed *feed,
              const Pb__StreamOptions *given)
 {
     struct nd_container_feed quiet = *feed;
-    Pb__AttachOptions options = PB__ATTACH_OPTIONS__INIT;
     Pb__StreamOptions stream = PB__STREAM_OPTIONS__INIT;
-    struct nd_arena *arena = nd_call_arena(s->call);
-    struct nd_error *err;
 
     if (given != NULL)
         stream = *given;
     quiet.started = tell_nothing;
-    options.container = s->result.container_id;
-    options.stream = &stream;
     stream.session_id = s->result.session_id;
     stream.stdout_offset = stream.stderr_offset = 0;
-    err = nd_container_attach(s->containers, s->ns, &options, &quiet, arena);
-    if (is_reason(err, "SESSION_NOT_FOUND")) {
-        stream.session_id = nd_text("");
-        err = nd_container_attach(s->containers, s->ns, &options, &quiet, arena);
-    }
-    return is_reason(err, "CONTAINER_NOT_RUNNING") ? wait_for_exit(s, feed) : err;
+    return s->kind->is_command ? attach_to_command(s, &quiet, &stream)
+                               : attach_to_container(s, &quiet, &stream);
 }
 
 /* What was done before, told again. */
@@ -138,7 +172,7 @@ repeat(struct session *s, const struct nd_container_feed *feed)
 
     ND_TRY(nd_services_repeat(s->call, &s->request, &pb__run_result__descriptor, &before));
     s->result = *(Pb__RunResult *)before;
-    started.id = s->result.container_id;
+    started.id = s->kind->is_command ? s->result.exec_id : s->result.container_id;
     started.warnings = s->result.warnings;
     started.n_warnings = s->result.n_warnings;
     ND_TRY(feed->started(feed->arg, &started));

@@ -320,6 +320,48 @@ def test_command_line_stops_again_when_the_daemon_dies_under_it(bench):
     assert bench.settle(before) == ""
 
 
+EXEC_POINTS = ["change.ready#1", "tasks.v1.Tasks/Exec done#1", "tasks.v1.Tasks/Start#1",
+               "tasks.v1.Tasks/Start done#1", "change.settled#1", "request.end#1", "request.ended#1"]
+
+
+@pytest.mark.parametrize("detach", [False, True], ids=["attached", "detached"])
+@pytest.mark.parametrize("point", EXEC_POINTS)
+def test_exec_that_was_cut_off_and_is_sent_again_runs_once(bench, point, detach):
+    """And its output and exit code arrive, if anybody wanted them."""
+    before = bench.look()
+    m = bench.ns.m.container
+    container = bench.ns.run(*crash.FOREVER, detach=True).id
+    request = m.ContainerServiceExecRequest(options=m.ExecOptions(
+        container=container, args=["sh", "-c", "echo ran >>/ran; echo out; exit 7"], detach=detach,
+        request_id=f"exec-{point}-{detach}".replace(" ", "-")))
+    bench.ns.fault = f"{point}=kill"
+    with pytest.raises(grpc.RpcError):
+        list(bench.ns.call(bench.api.container.Exec, iter([request])))
+    bench.restart()
+    replies = list(bench.ns.call(bench.api.container.Exec, iter([request])))
+    if not detach:
+        assert b"".join(r.output.data for r in replies) == b"out\n"
+        assert replies[-1].exit.code == 7
+    host.wait_until(lambda: bench.ns.exec(container, "cat", "/ran")[0], crash.SETTLE_SECONDS, "it has run")
+    host.wait_until(lambda: not bench.ns.commands_left(container),
+                    crash.HOLD_SECONDS + crash.SETTLE_SECONDS, "forgotten")
+    assert bench.ns.exec(container, "cat", "/ran")[0] == b"ran\n"
+    bench.ns.remove(container, force=True)
+    assert bench.settle(before) == ""
+
+
+@pytest.mark.parametrize("point", EXEC_POINTS)
+def test_command_line_runs_a_command_once_when_the_daemon_dies_under_it(bench, point):
+    before = bench.look()
+    container = bench.ns.run(*crash.FOREVER, detach=True).id
+    child = bench.die_under(point, ["exec", container, "sh", "-c", "echo ran >>/ran; echo out; exit 7"])
+    out, err = child.communicate(timeout=30)
+    assert (child.returncode, out) == (7, "out\n"), err
+    assert bench.ns.exec(container, "cat", "/ran")[0] == b"ran\n"
+    bench.ns.remove(container, force=True)
+    assert bench.settle(before) == ""
+
+
 @pytest.mark.parametrize("point", ["session.told#1", "session.left#1"])
 @pytest.mark.parametrize("what", ["run", "run --rm", "exec"])
 def test_exit_code_arrives_when_the_daemon_dies_about_telling_it(bench, what, point):

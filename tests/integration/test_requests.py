@@ -221,6 +221,92 @@ def test_run_cut_off_and_sent_again_goes_on_in_its_session(ready):
     assert len(ready.list(all=True)) == 1
 
 
+def exec_request(ns, request_id, container, *args, **fields):
+    options = ns.m.container.ExecOptions(container=container, args=args, request_id=request_id, **fields)
+    return ns.m.container.ContainerServiceExecRequest(options=options)
+
+
+def told(replies):
+    """(id, output, exit code) of a command."""
+    exec_id, output, code = "", b"", None
+    for reply in replies:
+        kind = reply.WhichOneof("response")
+        if kind == "exec_id":
+            exec_id = reply.exec_id
+        elif kind == "output":
+            output += reply.output.data
+        elif kind == "exit":
+            code = reply.exit.code
+    return exec_id, output, code
+
+
+def exec_again(ns, request_id, container, *args, **fields):
+    request = exec_request(ns, request_id, container, *args, **fields)
+    return told(ns.call(ns.api.container.Exec, iter([request])))
+
+
+def test_exec_sent_again_runs_once(ready):
+    container = ready.run("sleep", "100000", detach=True).id
+    script = ("sh", "-c", "echo ran >>/ran; echo hello; exit 7")
+    first = exec_again(ready, f"{ready.name}-1", container, *script)
+    again = exec_again(ready, f"{ready.name}-1", container, *script)
+    assert first[1:] == (b"hello\n", 7)
+    assert (again[0], again[2]) == (first[0], 7)
+    assert exec_again(ready, f"{ready.name}-2", container, "cat", "/ran")[1] == b"ran\n"
+
+
+def test_exec_detached_sent_again_runs_once(ready):
+    container = ready.run("sleep", "100000", detach=True).id
+    script = ("sh", "-c", "echo ran >>/ran; exec sleep 100000")
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        ids = {f.result()[0] for f in
+               [pool.submit(exec_again, ready, f"{ready.name}-1", container, *script, detach=True)
+                for _ in range(6)]}
+    assert len(ids) == 1 and "" not in ids
+    assert exec_again(ready, f"{ready.name}-2", container, "cat", "/ran")[1] == b"ran\n"
+
+
+def test_exec_cut_off_and_sent_again_goes_on_in_its_session(ready):
+    container = ready.run("sleep", "100000", detach=True).id
+    request = exec_request(ready, f"{ready.name}-1", container, "sh", "-c",
+                           "echo one; read x; echo $x; exit 3", interactive=True)
+    request.options.stream.acknowledge = True
+    requests = stubs.Requests(request)
+    first = ready.call(ready.api.container.Exec, requests)
+    for reply in first:
+        if reply.WhichOneof("response") == "output":
+            break
+    first.cancel()
+    requests.close()
+    message, control = ready.m.container.ContainerServiceExecRequest, ready.m.container.StreamControl
+    second = stubs.Requests(request)
+    second.put(message(control=control(input=ready.m.container.Input(data=b"two\n"))))
+
+    def acknowledged():
+        for reply in ready.call(ready.api.container.Exec, second):
+            if reply.WhichOneof("response") == "output":
+                second.put(message(control=control(acknowledgement=ready.m.container.Acknowledgement(
+                    stream=reply.output.stream, offset=reply.output.offset + len(reply.output.data)))))
+            yield reply
+    assert told(acknowledged())[1:] == (b"one\ntwo\n", 3)
+    second.close()
+
+
+def test_exec_with_the_id_of_another_is_refused(ready):
+    container = ready.run("sleep", "100000", detach=True).id
+    exec_again(ready, f"{ready.name}-1", container, "true")
+    failure = ready.api.failure(lambda: exec_again(ready, f"{ready.name}-1", container, "false"))
+    assert (failure.code, failure.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
+
+
+def test_exec_that_failed_may_be_tried_again(ready):
+    container = ready.run("sleep", "100000", detach=True).id
+    for _ in range(2):
+        failure = ready.api.failure(
+            lambda: exec_again(ready, f"{ready.name}-1", container, "/no/such/program"))
+        assert failure.reason == "CONTAINER_COMMAND_NOT_FOUND"
+
+
 def test_run_that_failed_and_left_a_container_fails_again(ready):
     """As with docker the container stays; there is no second one."""
     request = run_request(ready, f"{ready.name}-1", "/no/such/program", name="broken")

@@ -60,6 +60,8 @@ ROWS = [
     ("run a missing image", "Run", {"config": {"image": "nosuch:1"}}, [], MISSING, "IMAGE_NOT_FOUND"),
 
     # --- commands ---
+    ("exec with a bad request id", "Exec", {"container": "box", "args": ["id"], "request_id": "a b"}, [],
+     INVALID, "request_id"),
     ("exec without a program", "Exec", {"container": "box"}, [], INVALID, "args"),
     ("exec with an empty program", "Exec", {"container": "box", "args": [""]}, [], INVALID, "args"),
     ("exec with an argument too long", "Exec", {"container": "box", "args": ["echo", LONG]}, [], INVALID,

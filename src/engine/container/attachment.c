@@ -82,8 +82,8 @@ nd_session_format(const uint8_t session[ND_WIRE_SESSION], char ret[ND_SESSION_TE
     ret[ND_SESSION_TEXT_SIZE - 1] = '\0';
 }
 
-static struct nd_error *
-session_gone(void)
+struct nd_error *
+nd_session_gone(void)
 {
     struct nd_error *err = nd_error_new(
         ND_NOT_FOUND, "there is nothing left of this session: it was away for too long, or the "
@@ -105,7 +105,7 @@ connect_relay(struct nd_attachment *a, const struct nd_relay_options *options)
 
     if (nd_error_code(err) == ND_NOT_FOUND && nd_session_is_named(a->options)) {
         nd_error_free(err);
-        return session_gone();
+        return nd_session_gone();
     }
     return nd_error_code(err) == ND_INVALID ? nd_error_in_field(err, "stream") : err;
 }
@@ -128,6 +128,8 @@ nd_attachment_open(struct nd_attachment *a, const char *folder, uint64_t from)
         ND_TRY(nd_session_parse(a->options->session_id, options.session));
         options.from[ND_WIRE_STDOUT] = a->options->stdout_offset;
         options.from[ND_WIRE_STDERR] = a->options->stderr_offset;
+    } else if (a->name != NULL) {
+        memcpy(options.session, a->name, sizeof(options.session));
     } else {
         nd_random(options.session, sizeof(options.session));
     }
@@ -137,7 +139,7 @@ nd_attachment_open(struct nd_attachment *a, const char *folder, uint64_t from)
     welcome = nd_relay_welcome(a->relay);
     if (resumes && (welcome->flags & ND_WIRE_RESUMED) == 0) {
         a->is_over = true; /* do not keep what was made just now */
-        return session_gone();
+        return nd_session_gone();
     }
     a->takes_input = a->takes_input && (welcome->flags & ND_WIRE_HAS_INPUT) != 0;
     a->input_closed = (welcome->flags & ND_WIRE_INPUT_IS_CLOSED) != 0;

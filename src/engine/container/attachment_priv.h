@@ -23,6 +23,7 @@ struct nd_attachment {
     const Pb__StreamOptions *options; /* NULL: the defaults */
     bool takes_input;
     uint32_t hold_ms, patience_ms;
+    const uint8_t *name; /* of a new session; NULL: a random one */
 
     struct nd_relay *relay; /* NULL until opened */
     uint8_t session[ND_WIRE_SESSION];
@@ -77,6 +78,9 @@ uint32_t nd_session_hold_ms(const struct nd_containers *cs);
 /* The name of a session as clients write it; see nd_session_parse(). Context: any. */
 #define ND_SESSION_TEXT_SIZE (2 * ND_WIRE_SESSION + 1)
 void nd_session_format(const uint8_t session[ND_WIRE_SESSION], char ret[ND_SESSION_TEXT_SIZE]);
+
+/* Fails: ND_NOT_FOUND, reason SESSION_NOT_FOUND. Context: any. */
+struct nd_error *nd_session_gone(void) ND_NEW_ERROR;
 
 /* Whether a session is to go on. Context: any. */
 bool nd_session_is_named(const Pb__StreamOptions *options);

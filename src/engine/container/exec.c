@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "codec/pb.h"
 #include "container/attach.h"
 #include "store/state.h"
 #include "stream/folder.h"
@@ -23,6 +24,7 @@
 #include "changes_priv.h"
 #include "exec_priv.h"
 #include "launch_priv.h"
+#include "remove_priv.h"
 #include "start_priv.h"
 #include "stream_options_priv.h"
 
@@ -37,6 +39,7 @@ struct exec {
     struct nd_state *state;
     struct process_name process;
     char id[33];
+    uint8_t session[ND_WIRE_SESSION]; /* of who begins it */
     const char *folder;
     struct nd_buf spec;
 
@@ -145,6 +148,7 @@ open_attachment(struct exec *e)
         .takes_input = true,
         .hold_ms = nd_session_hold_ms(e->cs),
         .patience_ms = ND_WIRE_FOR_EVER,
+        .name = e->session,
     };
     return nd_attachment_open(&e->attachment, e->folder, 0);
 }
@@ -251,43 +255,88 @@ undo_launch(void *arg)
     return NULL;
 }
 
+/* It runs, or has run: that is the answer when its request is repeated. */
+static struct nd_error *
+recover_command(struct nd_containers *cs, const struct nd_open_intent *intent, const char *exec_id,
+                const char *folder)
+{
+    struct nd_str rest = intent->payload, first, session = ND_STR_NONE;
+    Pb__RunResult more = PB__RUN_RESULT__INIT;
+    char text[ND_SESSION_TEXT_SIZE] = "";
+
+    if (nd_map_find(cs->execs, nd_str(exec_id)) == NULL)
+        (void)nd_exec_reap_later(cs, intent->ns, intent->object, exec_id, folder);
+    (void)nd_str_next(&rest, '\n', &first);
+    (void)nd_str_next(&rest, '\n', &session);
+    ND_TRY(nd_str_copy(text, sizeof(text), session, "session"));
+    more.exec_id = (char *)exec_id;
+    more.session_id = text;
+    *intent->recovered = ND_RECOVERED_DONE;
+    nd_buf_clear(intent->answer);
+    return nd_pb_encode(&more, intent->answer);
+}
+
+/* Of one that containerd does not know: it never came to that, unless everything of the container has ended. */
+static struct nd_error *
+recover_nothing(struct nd_containers *cs, const struct nd_open_intent *intent,
+                struct nd_arena *arena)
+{
+    task *t;
+
+    ND_TRY(nd_task_get(cs, intent->ns, intent->object, arena, &t));
+    if (!nd_task_is_alive(t))
+        *intent->recovered = ND_RECOVERED_UNKNOWN;
+    return NULL;
+}
+
 struct nd_error *
-nd_exec_wipe(struct nd_containers *cs, const char *ns, const char *id, const char *exec_id)
+nd_exec_recover(struct nd_containers *cs, const struct nd_open_intent *intent)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
     ND_AUTO(nd_state_freep) struct nd_state *state = NULL;
-    const struct process_name process = {.cs = cs, .ns = ns, .id = id, .exec_id = exec_id};
+    const char *exec_id =
+        nd_arena_str(arena, nd_str_sub(intent->payload, 0, nd_str_find(intent->payload, '\n')));
+    const struct process_name process = {
+        .cs = cs, .ns = intent->ns, .id = intent->object, .exec_id = exec_id};
     struct nd_store *store;
     const char *folder;
     task *t;
 
     if (!is_id(exec_id)) { /* "" would be the container's own process */
-        nd_warn("an intent names no command", ND_KV("container", id), ND_KV("command", exec_id));
+        nd_warn("an intent names no command", ND_KV("container", intent->object),
+                ND_KV("command", exec_id));
         return NULL;
     }
     ND_TRY(nd_containers_store(cs, &store));
-    ND_TRY(nd_state_new(store, ns, id, &state));
+    ND_TRY(nd_state_new(store, intent->ns, intent->object, &state));
     folder = nd_exec_folder(nd_state_path(state), exec_id, arena);
     ND_TRY(nd_process_get(&process, arena, &t));
-    if (t != NULL && t->status != CT_TASKS__STATUS__CREATED) {
-        (void)nd_exec_reap_later(cs, ns, id, exec_id, folder); /* else the sweep finds it */
-        return NULL;
-    }
+    if (t != NULL && t->status != CT_TASKS__STATUS__CREATED)
+        return recover_command(cs, intent, exec_id, folder);
+    if (t == NULL)
+        ND_TRY(recover_nothing(cs, intent, arena));
     ND_TRY(nd_exec_delete(&process));
     nd_streams_helper_end(folder, true);
     nd_streams_folder_remove(folder);
     return NULL;
 }
 
-/* Nothing of a command outlives a power cut, so its intent need not. */
+/*
+ * Nothing of a command outlives a power cut, so its intent need not. Who asks again after a death of the daemon
+ * gets the session from it.
+ */
 static struct nd_error *
 begin_change(struct exec *e, struct nd_change *ret)
 {
     struct nd_change_spec spec = {
         .kind = CHANGE_EXEC, .ns = e->ns, .object = e->rec->id, .lazy = true};
+    char session[ND_SESSION_TEXT_SIZE] = "";
 
     nd_random_hex(e->id, (sizeof(e->id) - 1) / 2);
-    spec.payload = nd_str(e->id);
+    nd_random(e->session, sizeof(e->session));
+    if (!e->options->detach)
+        nd_session_format(e->session, session);
+    spec.payload = nd_str(nd_arena_printf(e->arena, "%s\n%s", e->id, session));
     return nd_change_begin(e->cs->host, &spec, ret);
 }
 
@@ -310,9 +359,6 @@ begin_command(struct exec *e)
     nd_change_undo(&change, &step);
     ND_SHIELDED(ND_TASK_CREATE_NS);
     ND_TRY(launch(e));
-    if (!nd_exec_reap_later(e->cs, e->ns, e->rec->id, e->id, e->folder))
-        nd_warn("nobody forgets a command", ND_KV("container", (const char *)e->rec->id),
-                ND_KV("command", (const char *)e->id));
     nd_change_settle(&change);
     return NULL;
 }
@@ -385,6 +431,29 @@ begin(struct exec *e)
     return explain(e, begin_command(e));
 }
 
+/*
+ * Told, and with that remembered where it is a request. Only then it may be forgotten when it has ended, or a
+ * daemon that dies in between leaves nothing to see that it has run.
+ */
+static struct nd_error *
+tell_started(struct exec *e)
+{
+    struct nd_container_started started = {.id = e->id, .container = e->rec->id};
+    char session[ND_SESSION_TEXT_SIZE];
+    struct nd_error *err;
+
+    if (e->attachment.relay != NULL) {
+        nd_session_format(e->attachment.session, session);
+        started.session = session;
+    }
+    err = e->feed->started(e->feed->arg, &started);
+    if (!nd_session_is_named(e->options->stream) &&
+        !nd_exec_reap_later(e->cs, e->ns, e->rec->id, e->id, e->folder))
+        nd_warn("nobody forgets a command", ND_KV("container", (const char *)e->rec->id),
+                ND_KV("command", (const char *)e->id));
+    return err;
+}
+
 static struct nd_error *
 wait_for_end(void *arg)
 {
@@ -422,8 +491,25 @@ nd_container_exec(struct nd_containers *cs, const char *ns, const Pb__ExecOption
     e.group =
         nd_group_begin("exec", 0); /* not under the shield of the launch: the wait outlasts it */
     ND_TRY(begin(&e));
-    ND_TRY(feed->started(feed->arg, &(struct nd_container_started){.id = e.id}));
+    ND_TRY(tell_started(&e));
     if (options->detach)
         return NULL;
     return join(&e);
+}
+
+struct nd_error *
+nd_container_exec_wait(struct nd_containers *cs, const char *ns, const char *id,
+                       const char *exec_id, struct nd_arena *arena, Pb__ExitStatus **ret)
+{
+    const struct process_name process = {.cs = cs, .ns = ns, .id = id, .exec_id = exec_id};
+    struct task_exit exit;
+    struct nd_error *err = nd_exec_wait(&process, &exit);
+
+    if (nd_error_code(err) == ND_NOT_FOUND) {
+        nd_error_free(err);
+        return nd_session_gone();
+    }
+    ND_TRY(err);
+    *ret = nd_exit_status(&exit, arena);
+    return NULL;
 }

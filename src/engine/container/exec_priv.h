@@ -4,6 +4,7 @@
 /* Commands in containers. Context of all: fiber. */
 
 #include "base/buf.h"
+#include "state/intents.h"
 
 #include "containers_priv.h"
 
@@ -38,7 +39,7 @@ struct nd_error *nd_exec_sweep(struct nd_containers *cs) ND_CHECK_RESULT;
  * What is left of one that was being started: all of it goes, unless it runs; then it is left to the reaping.
  * Can be repeated.
  */
-struct nd_error *nd_exec_wipe(struct nd_containers *cs, const char *ns, const char *id,
-                              const char *exec_id) ND_CHECK_RESULT;
+struct nd_error *nd_exec_recover(struct nd_containers *cs,
+                                 const struct nd_open_intent *intent) ND_CHECK_RESULT;
 
 #endif

@@ -263,7 +263,7 @@ recover_signal(void *cs, const struct nd_open_intent *intent)
 static struct nd_error *
 recover_exec(struct recovering *r)
 {
-    return nd_exec_wipe(r->cs, r->intent->ns, r->intent->object, r->intent->payload.ptr);
+    return nd_exec_recover(r->cs, r->intent);
 }
 
 static struct nd_error *

@@ -113,6 +113,7 @@ struct job {
     struct nd_intent *left;            /* of this process; NULL: of a dead one */
     bool untried, blocked;             /* counted in the recovery */
     enum nd_recovered recovered;
+    struct nd_buf answer; /* beyond the container */
 };
 
 static void
@@ -146,6 +147,7 @@ free_job(struct job **job)
     mark_tried(*job);
     if ((*job)->left != NULL)
         nd_intent_leave((*job)->left);
+    nd_buf_fini(&(*job)->answer);
     nd_free(*job);
 }
 
@@ -269,6 +271,8 @@ new_job(struct nd_recovery *r, const struct nd_open_intent *intent)
     job->recovery = r;
     job->intent = *intent;
     job->intent.recovered = &job->recovered;
+    job->answer = ND_BUF_INIT(ND_RECOVERED_ANSWER_MAX);
+    job->intent.answer = &job->answer;
     job->recoverer = find_recoverer(r, intent->kind);
     return job;
 }

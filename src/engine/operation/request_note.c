@@ -4,7 +4,8 @@
  * What rolls forward is finished by a recovery, and then the request was done: its client may ask for the answer.
  * So the intents of a request carry a note of it, from which the recovery writes what the request itself
  * would have written. That is possible where the answer is the container that the intent is about, as
- * with everything that rolls forward; of a start it lacks the session, which nobody has heard of. What must not be
+ * with everything that rolls forward, and what its recoverer adds; of a start it lacks the session, which nobody
+ * has heard of. What must not be
  * done twice and may have been done is a failure, which says so.
  */
 
@@ -96,12 +97,15 @@ note_unknown(struct nd_outcome *o)
     o->reason = ND_REQUEST_UNKNOWN;
 }
 
+/* A message is its fields one behind the other. */
 static void
-note_container(struct nd_outcome *o, const char *container, uint64_t number, struct nd_buf *buf)
+note_answer(struct nd_outcome *o, const struct nd_open_intent *intent, uint64_t number,
+            struct nd_buf *buf)
 {
     nd_buf_putc(buf, (char)(number << 3 | WIRE_TEXT));
-    nd_buf_putc(buf, (char)strlen(container));
-    nd_buf_putz(buf, container);
+    nd_buf_putc(buf, (char)strlen(intent->object));
+    nd_buf_putz(buf, intent->object);
+    nd_buf_put(buf, nd_buf_str(intent->answer));
     o->result = nd_buf_str(buf);
 }
 
@@ -110,7 +114,8 @@ nd_request_recovered(struct nd_host *host, const struct nd_open_intent *intent,
                      enum nd_recovered recovered)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
-    ND_AUTO(nd_buf_fini) struct nd_buf answer = ND_BUF_INIT(2 + OBJECT_MAX);
+    ND_AUTO(nd_buf_fini)
+    struct nd_buf answer = ND_BUF_INIT(2 + OBJECT_MAX + ND_RECOVERED_ANSWER_MAX);
     struct nd_outcome outcome;
     uint64_t number;
 
@@ -120,6 +125,6 @@ nd_request_recovered(struct nd_host *host, const struct nd_open_intent *intent,
     if (recovered == ND_RECOVERED_UNKNOWN)
         note_unknown(&outcome);
     else
-        note_container(&outcome, intent->object, number, &answer);
+        note_answer(&outcome, intent, number, &answer);
     return nd_outcome_put(nd_host_ledger(host), &outcome);
 }

@@ -12,6 +12,7 @@
  */
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/str.h"
 #include "state/ledger.h"
 
@@ -87,6 +88,8 @@ enum nd_recovered {
     ND_RECOVERED_UNKNOWN,  /* left alone: done or not, nobody knows */
 };
 
+#define ND_RECOVERED_ANSWER_MAX 1024u /* bytes */
+
 /* One as it is found again. */
 struct nd_open_intent {
     uint64_t seq;
@@ -95,6 +98,7 @@ struct nd_open_intent {
     struct nd_str payload;        /* with a NUL behind it */
     bool same_boot;               /* the kernel has not started again since */
     enum nd_recovered *recovered; /* for who recovers it: to be set */
+    struct nd_buf *answer;        /* the same: more of the answer than the container, encoded */
 };
 
 /* What it says; lives as long as the intent. */

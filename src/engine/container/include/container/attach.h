@@ -49,6 +49,14 @@ struct nd_error *nd_container_exec(struct nd_containers *cs, const char *ns,
                                    const struct nd_container_feed *feed,
                                    struct nd_arena *arena) ND_CHECK_RESULT;
 
+/*
+ * How a command of ours ended, once it has; `id` is its container's. In the arena.
+ * Fails: ND_NOT_FOUND, reason SESSION_NOT_FOUND: that is not known any longer.
+ */
+struct nd_error *nd_container_exec_wait(struct nd_containers *cs, const char *ns, const char *id,
+                                        const char *exec_id, struct nd_arena *arena,
+                                        Pb__ExitStatus **ret) ND_CHECK_RESULT;
+
 /* Set the size of a terminal. Fails: ND_PRECONDITION, reason CONTAINER_NOT_RUNNING. */
 struct nd_error *nd_container_resize(struct nd_containers *cs, const char *ns,
                                      const Pb__ContainerServiceResizeRequest *req,

@@ -25,7 +25,8 @@ struct nd_container_started {
     const char *id;        /* of the container, or of a command in it */
     char *const *warnings; /* what the user should know */
     size_t n_warnings;
-    const char *session; /* in which the client is going to be attached; NULL: in none */
+    const char *session;   /* in which the client is going to be attached; NULL: in none */
+    const char *container; /* of a command: in which; else NULL */
 };
 
 /*
