@@ -26,7 +26,8 @@ system_info(struct nd_call *call, const void *in, void *out)
 
     (void)in;
     ND_TRY(nd_services_namespace(call, &ns));
-    return nd_system_info(nd_services_of(call)->host, ns, ND_VERSION, nd_call_arena(call), out);
+    return nd_system_info(nd_services_of(call)->containers, ns, ND_VERSION, nd_call_arena(call),
+                          out);
 }
 
 static struct nd_error *

@@ -348,6 +348,31 @@ def test_what_needs_a_stopped_shim_can_be_given_up_and_done_later(witness, metho
     host.wait_until(lambda: [c.name for c in ns.list(all=True)] == ["witness"], SECONDS, "removed")
 
 
+def test_what_needs_a_stopped_shim_fails_by_itself_and_says_why(witness):
+    """Also for a client that would wait for ever. Meanwhile whoever only looks is answered, and told as well."""
+    ns, m = witness, witness.m.container
+    made = {name: ns.run("sleep", "1000", detach=True, name=name).id for name in ("killed", "stopped", "removed")}
+    calls = [(ns.api.container.Kill, m.ContainerServiceKillRequest(container="killed", signal="USR1")),
+             (ns.api.container.Stop, m.ContainerServiceStopRequest(container="stopped", timeout=3600)),
+             (ns.api.container.Remove, m.ContainerServiceRemoveRequest(container="removed", force=True))]
+    with contextlib.ExitStack() as shims:
+        for container in made.values():
+            shims.enter_context(frozen.stopped(frozen.shim_of(ns.box, container)))
+        going = [method.future(request, metadata=ns.metadata) for method, request in calls]
+        for _ in range(2):
+            info = ns.call(ns.api.system.Info, ns.m.system.SystemServiceInfoRequest(), timeout=SECONDS)
+            assert (info.containers, info.containers_running, info.containers_stopped) == (4, 1, 0)
+            assert any("3 of the containers" in warning for warning in info.warnings)
+        for call, container in zip(going, made.values()):
+            failure = ns.api.failure(lambda: call.result(3 * SECONDS))
+            assert (failure.code, failure.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "SHIM_SILENT"), failure
+            assert container[:12] in failure.message and failure.suggestions
+    for name in ("killed", "stopped", "removed"):
+        with contextlib.suppress(grpc.RpcError):  # what was begun goes on by itself
+            ns.remove(name, force=True)
+    host.wait_until(lambda: [c.name for c in ns.list(all=True)] == ["witness"], SECONDS, "removed")
+
+
 def test_a_daemon_starts_beside_a_stopped_shim(own):
     own.run("sh", "-c", "echo up; sleep 1000", detach=True, name="witness")
     made = own.run("sleep", "1000", detach=True, name="held", auto_remove=True)

@@ -48,15 +48,11 @@ nd_container_record_get(struct nd_containers *cs, const char *ns, const char *id
     return NULL;
 }
 
-struct listing {
-    struct nd_arena *arena;
-    record **at;
-    size_t n, cap;
-};
-
-static void
-add_record(struct listing *l, record *rec)
+void
+nd_record_list_add(void *list, record *rec)
 {
+    struct record_list *l = list;
+
     if (l->n == l->cap) {
         size_t cap = l->cap == 0 ? 64 : 2 * l->cap;
         record **at = nd_arena_new_array(l->arena, cap, record *);
@@ -71,28 +67,39 @@ add_record(struct listing *l, record *rec)
 
 /* As a stream: a reply in one piece is at most 16 MiB, and a thousand specs are more. */
 struct nd_error *
-nd_container_record_list(struct nd_containers *cs, const char *ns, const char *const *filters,
-                         struct nd_arena *arena, record ***ret, size_t *ret_n)
+nd_container_record_each(struct nd_containers *cs, const char *ns, const struct record_reading *r)
 {
     CtContainers__ListRequest req = CT_CONTAINERS__LIST_REQUEST__INIT;
     ND_AUTO(nd_client_call_endp) struct nd_client_call *call = NULL;
-    struct listing l = {.arena = arena};
 
-    while (filters != NULL && filters[req.n_filters] != NULL)
+    while (r->filters != NULL && r->filters[req.n_filters] != NULL)
         req.n_filters++;
-    req.filters = (char **)filters;
+    req.filters = (char **)r->filters;
     ND_TRY(nd_ctrd_stream(ctrd(cs), scope_of(ns), CT_CONTAINERS_LIST_STREAM, &call));
     ND_TRY(nd_client_call_send(call, &req));
     ND_TRY(nd_client_call_finish_sending(call));
     for (;;) {
         CtContainers__ListStreamResponse *rsp;
 
-        ND_TRY(nd_client_call_recv(call, arena, &rsp));
+        if (r->one_by_one)
+            nd_arena_reset(r->arena);
+        ND_TRY(nd_client_call_recv(call, r->arena, &rsp));
         if (rsp == NULL)
-            break;
+            return NULL;
         if (rsp->container != NULL)
-            add_record(&l, rsp->container);
+            r->add(r->arg, rsp->container);
     }
+}
+
+struct nd_error *
+nd_container_record_list(struct nd_containers *cs, const char *ns, const char *const *filters,
+                         struct nd_arena *arena, record ***ret, size_t *ret_n)
+{
+    struct record_list l = {.arena = arena};
+    const struct record_reading r = {
+        .filters = filters, .arena = arena, .add = nd_record_list_add, .arg = &l};
+
+    ND_TRY(nd_container_record_each(cs, ns, &r));
     *ret = l.at;
     *ret_n = l.n;
     return NULL;
@@ -202,12 +209,13 @@ struct nd_error *
 nd_task_get(struct nd_containers *cs, const char *ns, const char *id, struct nd_arena *arena,
             task **ret)
 {
+    const struct process_name p = {cs, ns, id, ""};
     CtTasks__GetRequest req = CT_TASKS__GET_REQUEST__INIT;
     CtTasks__GetResponse *rsp = NULL;
     struct nd_error *err;
 
     req.container_id = (char *)id;
-    err = nd_ctrd_call(ctrd(cs), scope_of(ns), CT_TASKS_GET, &req, arena, &rsp);
+    err = nd_shim_call(&p, CT_TASKS_GET, &req, arena, &rsp);
     if (err != NULL && nd_error_code(err) != ND_NOT_FOUND)
         return err;
     *ret = err == NULL ? rsp->process : NULL;
@@ -231,11 +239,12 @@ nd_task_list(struct nd_containers *cs, const char *ns, struct nd_arena *arena, t
 static struct nd_error *
 delete_once(struct nd_containers *cs, const char *ns, const char *id, struct nd_arena *arena)
 {
+    const struct process_name p = {cs, ns, id, ""};
     CtTasks__DeleteRequest req = CT_TASKS__DELETE_REQUEST__INIT;
     CtTasks__DeleteResponse *rsp;
 
     req.container_id = (char *)id;
-    return unless_gone(nd_ctrd_call(ctrd(cs), scope_of(ns), CT_TASKS_DELETE, &req, arena, &rsp));
+    return unless_gone(nd_shim_call(&p, CT_TASKS_DELETE, &req, arena, &rsp));
 }
 
 /* While containerd cleans up behind a shim that died, it answers UNKNOWN; a moment later the task is gone. */
@@ -260,6 +269,7 @@ nd_task_kill(struct nd_containers *cs, const char *ns, const char *id, int signo
              bool *ret_gone)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    const struct process_name p = {cs, ns, id, ""};
     CtTasks__KillRequest req = CT_TASKS__KILL_REQUEST__INIT;
     struct nd_error *err;
     void *rsp;
@@ -267,7 +277,7 @@ nd_task_kill(struct nd_containers *cs, const char *ns, const char *id, int signo
     req.container_id = (char *)id;
     req.signal = (uint32_t)signo;
     req.all = all;
-    err = nd_ctrd_call(ctrd(cs), scope_of(ns), CT_TASKS_KILL, &req, arena, &rsp);
+    err = nd_shim_call(&p, CT_TASKS_KILL, &req, arena, &rsp);
     if (ret_gone != NULL)
         *ret_gone = nd_error_code(err) == ND_NOT_FOUND;
     return unless_gone(err);
@@ -277,11 +287,12 @@ struct nd_error *
 nd_task_resume(struct nd_containers *cs, const char *ns, const char *id)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    const struct process_name p = {cs, ns, id, ""};
     CtTasks__ResumeRequest req = CT_TASKS__RESUME_REQUEST__INIT;
     void *rsp;
 
     req.container_id = (char *)id;
-    return nd_ctrd_call(ctrd(cs), scope_of(ns), CT_TASKS_RESUME, &req, arena, &rsp);
+    return nd_shim_call(&p, CT_TASKS_RESUME, &req, arena, &rsp);
 }
 
 /* One waits for the end of this process. */

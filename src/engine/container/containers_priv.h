@@ -71,7 +71,26 @@ typedef CtContainers__Container record;
 struct nd_error *nd_container_record_get(struct nd_containers *cs, const char *ns, const char *id,
                                          struct nd_arena *arena, record **ret) ND_CHECK_RESULT;
 
-/* `filters` in containerd's language, NULL-terminated; NULL: all. `*ret` is an array of `*ret_n`. */
+/* Records as they come, to whoever takes them. */
+struct record_reading {
+    const char *const *filters; /* in containerd's language, NULL-terminated; NULL: all */
+    struct nd_arena *arena;     /* where they lie, */
+    bool one_by_one;            /* each until the next one comes */
+    void (*add)(void *arg, record *rec);
+    void *arg;
+};
+struct nd_error *nd_container_record_each(struct nd_containers *cs, const char *ns,
+                                          const struct record_reading *reading) ND_CHECK_RESULT;
+
+/* A list that grows in its arena; `add` is a record_reading's. Context: any. */
+struct record_list {
+    struct nd_arena *arena;
+    record **at;
+    size_t n, cap;
+};
+void nd_record_list_add(void *list, record *rec);
+
+/* All that match; `*ret` is an array of `*ret_n`. */
 struct nd_error *nd_container_record_list(struct nd_containers *cs, const char *ns,
                                           const char *const *filters, struct nd_arena *arena,
                                           record ***ret, size_t *ret_n) ND_CHECK_RESULT;
@@ -110,6 +129,19 @@ struct nd_error *nd_snapshot_prepare(struct nd_containers *cs, const char *ns,
 struct nd_error *nd_snapshot_mounts(struct nd_containers *cs, const char *ns,
                                     const char *snapshotter, const char *key,
                                     struct nd_arena *arena, struct mounts *ret) ND_CHECK_RESULT;
+
+struct process_name {
+    struct nd_containers *cs;
+    const char *ns, *id;
+    const char *exec_id; /* of a command; "": the first process */
+};
+
+/*
+ * A call that the container's shim answers (shim_call.c).
+ * Fails: as nd_ctrd_call(); ND_DEADLINE, reason SHIM_SILENT. All calls about tasks may fail so.
+ */
+struct nd_error *nd_shim_call(const struct process_name *p, const struct nd_method_desc *method,
+                              const void *req, struct nd_arena *arena, void *ret) ND_CHECK_RESULT;
 
 typedef CtTasks__Process task;
 

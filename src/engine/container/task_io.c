@@ -11,14 +11,6 @@
 
 #define PROCESS_TYPE_URL "types.containerd.io/opencontainers/runtime-spec/1/Process"
 
-static struct nd_error *
-call(const struct process_name *p, const struct nd_method_desc *method, const void *req,
-     struct nd_arena *arena, void *ret)
-{
-    return nd_ctrd_call(nd_host_ctrd(p->cs->host), (struct nd_ctrd_scope){.ns = p->ns}, method, req,
-                        arena, ret);
-}
-
 /* Takes `err`: nobody to say it to is fine. */
 static struct nd_error *
 unless_gone(struct nd_error *err)
@@ -40,7 +32,7 @@ nd_process_resize(const struct process_name *p, const Pb__TerminalSize *size)
     req.exec_id = (char *)p->exec_id;
     req.width = size->width;
     req.height = size->height;
-    return call(p, CT_TASKS_RESIZE_PTY, &req, arena, &rsp);
+    return nd_shim_call(p, CT_TASKS_RESIZE_PTY, &req, arena, &rsp);
 }
 
 struct nd_error *
@@ -53,7 +45,7 @@ nd_process_close_input(const struct process_name *p)
     req.container_id = (char *)p->id;
     req.exec_id = (char *)p->exec_id;
     req.stdin = true;
-    return unless_gone(call(p, CT_TASKS_CLOSE_IO, &req, arena, &rsp));
+    return unless_gone(nd_shim_call(p, CT_TASKS_CLOSE_IO, &req, arena, &rsp));
 }
 
 struct nd_error *
@@ -66,7 +58,7 @@ nd_process_signal(const struct process_name *p, int signo)
     req.container_id = (char *)p->id;
     req.exec_id = (char *)p->exec_id;
     req.signal = (uint32_t)signo;
-    return unless_gone(call(p, CT_TASKS_KILL, &req, arena, &rsp));
+    return unless_gone(nd_shim_call(p, CT_TASKS_KILL, &req, arena, &rsp));
 }
 
 struct nd_error *
@@ -89,7 +81,7 @@ nd_exec_register(const struct process_name *p, const struct exec_io *io)
     req.terminal = io->tty;
     req.spec = &spec;
     nd_doing("register command");
-    return call(p, CT_TASKS_EXEC, &req, arena, &rsp);
+    return nd_shim_call(p, CT_TASKS_EXEC, &req, arena, &rsp);
 }
 
 struct nd_error *
@@ -102,7 +94,7 @@ nd_exec_start(const struct process_name *p)
     req.container_id = (char *)p->id;
     req.exec_id = (char *)p->exec_id;
     nd_doing("start command");
-    return call(p, CT_TASKS_START, &req, arena, &rsp);
+    return nd_shim_call(p, CT_TASKS_START, &req, arena, &rsp);
 }
 
 /* A broken connection to containerd is no end of the command: ask again when it is back. */
@@ -110,13 +102,15 @@ struct nd_error *
 nd_exec_wait(const struct process_name *p, struct task_exit *ret)
 {
     ND_AUTO(nd_arena_freep) struct nd_arena *arena = nd_arena_new(0);
+    const struct nd_ctrd_scope scope = {.ns = p->ns};
     CtTasks__WaitRequest req = CT_TASKS__WAIT_REQUEST__INIT;
     CtTasks__WaitResponse *rsp;
 
     req.container_id = (char *)p->id;
     req.exec_id = (char *)p->exec_id;
     for (;;) {
-        struct nd_error *err = call(p, CT_TASKS_WAIT, &req, arena, &rsp);
+        struct nd_error *err =
+            nd_ctrd_call(nd_host_ctrd(p->cs->host), scope, CT_TASKS_WAIT, &req, arena, &rsp);
 
         if (err == NULL) {
             *ret = (struct task_exit){.code = rsp->exit_status, .at = nd_wall_of(rsp->exited_at)};
@@ -144,7 +138,7 @@ nd_process_get(const struct process_name *p, struct nd_arena *arena, task **ret)
 
     req.container_id = (char *)p->id;
     req.exec_id = (char *)p->exec_id;
-    err = call(p, CT_TASKS_GET, &req, arena, &rsp);
+    err = nd_shim_call(p, CT_TASKS_GET, &req, arena, &rsp);
     *ret = err == NULL ? rsp->process : NULL;
     return unless_gone(err);
 }
@@ -158,5 +152,5 @@ nd_exec_delete(const struct process_name *p)
 
     req.container_id = (char *)p->id;
     req.exec_id = (char *)p->exec_id;
-    return unless_gone(call(p, CT_TASKS_DELETE_PROCESS, &req, arena, &rsp));
+    return unless_gone(nd_shim_call(p, CT_TASKS_DELETE_PROCESS, &req, arena, &rsp));
 }

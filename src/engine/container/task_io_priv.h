@@ -8,11 +8,6 @@
 
 #include "containers_priv.h"
 
-struct process_name {
-    struct nd_containers *cs;
-    const char *ns, *id, *exec_id;
-};
-
 /* Fails: ND_NOT_FOUND. */
 struct nd_error *nd_process_resize(const struct process_name *p,
                                    const Pb__TerminalSize *size) ND_CHECK_RESULT;

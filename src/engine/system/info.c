@@ -4,8 +4,8 @@
  * what is in the namespace).
  */
 
+#include "container/query.h"
 #include "containerd/introspection.pb-c.h"
-#include "containerd/tasks.pb-c.h"
 #include "fiber/group.h"
 #include "namespace/namespaces.h"
 #include "system/system.h"
@@ -13,13 +13,15 @@
 #include "machine_priv.h"
 
 #define MAX_SECURITY_OPTIONS 3
-#define MAX_WARNINGS         8
+#define MAX_WARNINGS         9
 
 struct asking {
     struct nd_host *host;
     const char *ns;
     struct nd_arena *arena;
     Pb__SystemServiceInfoResponse *rsp;
+    struct nd_containers *containers;
+    size_t n_silent;                 /* of them, whose shims do not answer */
     const char *snapshotter_trouble; /* why the one in use cannot be used; NULL: it can */
 };
 
@@ -77,29 +79,10 @@ ask_snapshotters(void *arg)
     return NULL;
 }
 
-static struct nd_error *
-count_tasks(struct asking *a, int32_t *ret_running, int32_t *ret_paused)
+static int32_t
+number(size_t n)
 {
-    CtTasks__ListRequest req = CT_TASKS__LIST_REQUEST__INIT;
-    CtTasks__ListResponse *found;
-
-    *ret_running = *ret_paused = 0;
-    ND_TRY(nd_ctrd_call(nd_host_ctrd(a->host), (struct nd_ctrd_scope){.ns = a->ns}, CT_TASKS_LIST,
-                        &req, a->arena, &found));
-    for (size_t i = 0; i < found->n_tasks; i++) {
-        switch (found->tasks[i]->status) {
-        case CT_TASKS__STATUS__RUNNING:
-            (*ret_running)++;
-            break;
-        case CT_TASKS__STATUS__PAUSED:
-        case CT_TASKS__STATUS__PAUSING:
-            (*ret_paused)++;
-            break;
-        default:
-            break;
-        }
-    }
-    return NULL;
+    return (int32_t)ND_MIN(n, (size_t)INT32_MAX);
 }
 
 static struct nd_error *
@@ -107,16 +90,14 @@ ask_containers(void *arg)
 {
     struct asking *a = arg;
     Pb__SystemServiceInfoResponse *rsp = a->rsp;
-    int32_t running, paused;
-    size_t n;
+    struct nd_container_counts n;
 
-    ND_TRY(nd_namespace_count_containers(a->host, a->ns, &n));
-    ND_TRY(count_tasks(a, &running, &paused));
-    rsp->containers = (int32_t)ND_MIN(n, (size_t)INT32_MAX);
-    /* A container that came or went between the two answers must not make a count negative. */
-    rsp->containers_running = ND_MIN(running, rsp->containers);
-    rsp->containers_paused = ND_MIN(paused, rsp->containers - rsp->containers_running);
-    rsp->containers_stopped = rsp->containers - rsp->containers_running - rsp->containers_paused;
+    ND_TRY(nd_containers_count(a->containers, a->ns, &n));
+    rsp->containers = number(n.all);
+    rsp->containers_running = number(n.running);
+    rsp->containers_paused = number(n.paused);
+    rsp->containers_stopped = number(n.all - n.running - n.paused - n.silent);
+    a->n_silent = n.silent;
     return NULL;
 }
 
@@ -127,7 +108,7 @@ ask_images(void *arg)
     size_t n;
 
     ND_TRY(nd_namespace_count_images(a->host, a->ns, &n));
-    a->rsp->images = (int32_t)ND_MIN(n, (size_t)INT32_MAX);
+    a->rsp->images = number(n);
     return NULL;
 }
 
@@ -234,13 +215,22 @@ fill_warnings(const struct asking *a)
         rsp->warnings[rsp->n_warnings++] =
             nd_arena_printf(a->arena, "WARNING: the snapshotter %s cannot be used: %s", rsp->driver,
                             a->snapshotter_trouble);
+    if (a->n_silent > 0)
+        rsp->warnings[rsp->n_warnings++] = nd_arena_printf(
+            a->arena,
+            "WARNING: what %zu of the containers do is not known: their shims do not answer",
+            a->n_silent);
 }
 
 struct nd_error *
-nd_system_info(struct nd_host *host, const char *ns, const char *daemon_version,
+nd_system_info(struct nd_containers *containers, const char *ns, const char *daemon_version,
                struct nd_arena *arena, Pb__SystemServiceInfoResponse *rsp)
 {
-    struct asking a = {.host = host, .ns = ns, .arena = arena, .rsp = rsp};
+    struct asking a = {.host = nd_containers_host(containers),
+                       .containers = containers,
+                       .ns = ns,
+                       .arena = arena,
+                       .rsp = rsp};
     struct machine machine;
 
     ND_TRY(ask_containerd(&a));

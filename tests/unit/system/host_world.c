@@ -30,6 +30,7 @@ host_world_begin(void)
 
     (void)snprintf(data_root, sizeof(data_root), "%s/data", containerd_dir());
     expect_ok(nd_host_new(&settings, &hw->host));
+    expect_ok(nd_containers_new(hw->host, &hw->containers));
     hw->world = world_begin_with(nd_host_ctrd(hw->host));
     hw->arena = nd_arena_new(0);
     return hw;
@@ -42,6 +43,7 @@ host_world_endp(struct host_world **hw_ptr)
 
     nd_arena_free(hw->arena);
     world_endp(&hw->world);
+    nd_containers_free(hw->containers);
     nd_host_free(hw->host);
     nd_free(hw);
 }

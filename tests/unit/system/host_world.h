@@ -3,12 +3,14 @@
 
 /* A host object on the private containerd, and objects to look at: records only, nothing runs. */
 
+#include "container/containers.h"
 #include "host/host.h"
 
 #include "private_containerd.h"
 
 struct host_world {
     struct nd_host *host;
+    struct nd_containers *containers;
     struct world *world;
     struct nd_arena *arena;
 };

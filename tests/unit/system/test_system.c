@@ -52,7 +52,7 @@ IN_REAL_LOOP(info_counts_the_namespace)
     make_container(hw, "counted", "c2", "two", "x");
     make_image(hw, "counted", "docker.io/library/i:1", "x");
     make_container(hw, "elsewhere", "c3", "three", "x");
-    expect_ok(nd_system_info(hw->host, "counted", "1.2.3", hw->arena, &rsp));
+    expect_ok(nd_system_info(hw->containers, "counted", "1.2.3", hw->arena, &rsp));
     assert_int_equal(rsp.containers, 2);
     assert_int_equal(rsp.containers_running, 0);
     assert_int_equal(rsp.containers_stopped, 2);
@@ -82,7 +82,7 @@ IN_REAL_LOOP(without_containerd_only_the_version_is_told)
     containerd_kill();
     world_until(hw->world, false);
     expect_code(nd_system_ping(hw->host, hw->arena, &ping), ND_UNAVAILABLE);
-    expect_code(nd_system_info(hw->host, "default", "1", hw->arena, &info), ND_UNAVAILABLE);
+    expect_code(nd_system_info(hw->containers, "default", "1", hw->arena, &info), ND_UNAVAILABLE);
     expect_ok(ask_version(hw, &version));
     assert_null(find_component(&version, "containerd"));
     containerd_start();

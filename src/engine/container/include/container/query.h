@@ -19,6 +19,14 @@ struct nd_error *nd_containers_list(struct nd_containers *cs, const char *ns,
                                     struct nd_arena *arena,
                                     Pb__ContainerServiceListResponse *rsp) ND_CHECK_RESULT;
 
+/* How many there are, and what they do; the rest has ended, or was never started. */
+struct nd_container_counts {
+    size_t all, running, paused;
+    size_t silent; /* their shims do not answer */
+};
+struct nd_error *nd_containers_count(struct nd_containers *cs, const char *ns,
+                                     struct nd_container_counts *ret) ND_CHECK_RESULT;
+
 struct nd_error *nd_container_inspect(struct nd_containers *cs, const char *ns,
                                       const Pb__ContainerServiceInspectRequest *req,
                                       struct nd_arena *arena,

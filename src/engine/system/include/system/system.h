@@ -7,6 +7,7 @@
  * Context of everything here: fiber.
  */
 
+#include "container/containers.h"
 #include "host/host.h"
 #include "nerdctl/v1/system.pb-c.h"
 
@@ -20,8 +21,8 @@ struct nd_error *nd_system_version(struct nd_host *host, const char *daemon_vers
                                    Pb__SystemServiceVersionResponse *rsp) ND_CHECK_RESULT;
 
 /* Facts about host and engine, and counts of a namespace. Fails: ND_UNAVAILABLE. */
-struct nd_error *nd_system_info(struct nd_host *host, const char *ns, const char *daemon_version,
-                                struct nd_arena *arena,
+struct nd_error *nd_system_info(struct nd_containers *containers, const char *ns,
+                                const char *daemon_version, struct nd_arena *arena,
                                 Pb__SystemServiceInfoResponse *rsp) ND_CHECK_RESULT;
 
 /* Whether containerd answers now. Fails: ND_UNAVAILABLE. */
