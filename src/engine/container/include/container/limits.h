@@ -62,7 +62,7 @@
 #define ND_TASK_CREATE_NS \
     (120 * ND_SECOND) /* create and start a task, not cut short by the client */
 #define ND_SHIM_ANSWER_NS       (20 * ND_SECOND) /* for what a shim does at once */
-#define ND_TASK_DELETE_RETRY_NS (5 * ND_SECOND) /* containerd cleans up behind a dead shim */
+#define ND_TASK_DELETE_RETRY_NS (5 * ND_SECOND)  /* containerd cleans up behind a dead shim */
 #define ND_TASK_DELETE_PAUSE_NS (50 * ND_MILLISECOND)
 #define ND_SHIM_WAIT_NS         (500 * ND_MILLISECOND) /* for a shim to end, each time it is asked */
 #define ND_SHIM_PAUSE_NS        (20 * ND_MILLISECOND)
