@@ -199,6 +199,7 @@ submit(struct nd_session *session, struct nd_h2_stream *s, const struct nd_heade
     nghttp2_nv *nva = many != NULL ? many : few;
     int rv;
 
+    ND_INVARIANT(n != 0); /* also tells the compiler that something is there */
     for (size_t i = 0; i < n; i++)
         nva[i] = (nghttp2_nv){
             .name = (uint8_t *)headers[i].name.ptr,
