@@ -134,13 +134,27 @@ def own(api_modules, images):
         machine.daemon.start()
     host.wait_until(lambda: can_list(ns), 10, "recovered")
     ns.clear()
-    left = leaks.of_namespace(machine, ns.name)
+    left = without_task_logs(machine, ns.name, leaks.of_namespace(machine, ns.name))
     host.remove_namespace_cgroups(ns.name)
     api.close()
     lost = [name.decode() for name in machine.containerd.lost_shims()]
     left = [one for one in left + machine.close()
             if not ("containerd-shim" in one and any(name in one for name in lost))]
     assert not left, "; ".join(left)
+
+
+def without_task_logs(machine, name, left):
+    """containerd 1.6 that is killed, or loses a shim, while it deletes a task leaves the task's folder with the
+    FIFO of its shim's log, which whoever opens it makes anew. Nobody else may touch that folder. containerd
+    removes it at its next start, so that is tried; but for one that it had given a hidden name, as it does when it
+    begins to remove it: that it never looks at again. Nothing else is forgiven."""
+    logs = [one for one in left if leaks.TASK_LOG.fullmatch(one)]
+    if not logs:
+        return left
+    machine.containerd.stop()
+    machine.containerd.start()
+    return [one for one in left if one not in logs] + [
+        one for one in leaks.of_namespace(machine, name) if not leaks.HIDDEN_TASK_LOG.fullmatch(one)]
 
 
 def can_list(ns):

@@ -34,6 +34,11 @@ def files_left(folder, name):
     return left
 
 
+# As runtime_left() tells of it: containerd's own, in its folder of a task.
+TASK_LOG = re.compile(r"fifo .*/io\.containerd\.runtime\.v2\.task/[^/]+/\.*[0-9a-f]{64}/log")
+HIDDEN_TASK_LOG = re.compile(r"fifo .*/io\.containerd\.runtime\.v2\.task/[^/]+/\.+[0-9a-f]{64}/log")
+
+
 def runtime_left(folder, name):
     """Shims, helpers, mounts and FIFOs of the namespace."""
     left = []
