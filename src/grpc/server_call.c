@@ -86,7 +86,6 @@ nd_server_call_new(struct nd_conn *conn)
     call->conn = conn;
     nd_conn_ref(conn);
     conn->n_calls++;
-    LIST_INSERT_HEAD(&conn->calls, call, in_conn);
     call->refs = 1;
     call->deadline_ns = INT64_MAX;
     call->timeout_ns = INT64_MAX;
@@ -124,7 +123,6 @@ unref_call(struct nd_call *call)
     if (--call->refs != 0)
         return;
     drop_received(call);
-    LIST_REMOVE(call, in_conn);
     if (--call->conn->n_calls == 0)
         nd_conn_idle(call->conn);
     nd_conn_unref(call->conn);

@@ -52,6 +52,8 @@ count(struct nd_call *call)
     size_t bytes = nd_frames_pending(&call->in);
     struct nd_conn *conn = call->conn;
 
+    if (bytes == call->counted)
+        return;
     conn->pending_bytes += bytes - call->counted;
     call->server->pending_bytes += bytes - call->counted;
     call->counted = bytes;
@@ -70,14 +72,19 @@ give_up(struct nd_call *call, enum nd_overrun why)
     nd_cond_broadcast(&call->readable);
 }
 
-/* What is being inflated stays where it is, and soon it is not ours any more. */
+/*
+ * What is being inflated stays where it is, and soon it is not ours any more. Nor is what belongs to a stream
+ * that has gone: its fiber is on its way out.
+ */
 static struct nd_call *
 find_largest(const struct nd_conn *conn)
 {
+    struct nd_h2_stream *s = NULL;
     struct nd_call *largest = NULL;
-    struct nd_call *call;
 
-    LIST_FOREACH (call, &conn->calls, in_conn) {
+    while (conn->session != NULL && (s = nd_session_next_stream(conn->session, s)) != NULL) {
+        struct nd_call *call = (struct nd_call *)s;
+
         if (call->counted != 0 && !call->in.inflating &&
             (largest == NULL || call->counted > largest->counted))
             largest = call;

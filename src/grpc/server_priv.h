@@ -51,7 +51,6 @@ struct nd_conn {
     struct nd_peer peer;
     struct nd_identity identity;
     unsigned refs;
-    LIST_HEAD(, nd_call) calls;
     size_t
         pending_bytes; /* of its requests that have come and were not taken; see server_pending.c */
     size_t rank;       /* by these; 0: none */
@@ -125,7 +124,6 @@ struct nd_call {
     bool closed : 1;           /* the stream is gone */
     bool listed : 1;           /* in the list of pending ones */
     TAILQ_ENTRY(nd_call) link; /* pending or free */
-    LIST_ENTRY(nd_call) in_conn;
 };
 TAILQ_HEAD(nd_call_list, nd_call);
 

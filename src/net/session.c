@@ -444,6 +444,12 @@ nd_session_n_streams(const struct nd_session *session)
     return session->n_streams;
 }
 
+struct nd_h2_stream *
+nd_session_next_stream(const struct nd_session *session, const struct nd_h2_stream *s)
+{
+    return s != NULL ? TAILQ_NEXT(s, link) : TAILQ_FIRST(&session->streams);
+}
+
 uint32_t
 nd_session_peer_max_headers(const struct nd_session *session)
 {

@@ -177,6 +177,10 @@ void nd_session_terminate(struct nd_session *session, enum nd_h2_code code, cons
 /* Streams open now. */
 size_t nd_session_n_streams(const struct nd_session *session);
 
+/* The one that was opened after `s`, the oldest for NULL; NULL: no more. */
+struct nd_h2_stream *nd_session_next_stream(const struct nd_session *session,
+                                            const struct nd_h2_stream *s);
+
 /* What the peer accepts as the sum of name + value + 32 over a header block; UINT32_MAX: anything. */
 uint32_t nd_session_peer_max_headers(const struct nd_session *session);
 
