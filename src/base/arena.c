@@ -187,11 +187,12 @@ add_block(struct nd_arena *arena, size_t need)
     return b;
 }
 
+/* `align` is a power of two. */
 static void *
 bump(struct nd_arena *arena, size_t size, size_t align)
 {
     struct block *b = arena->newest;
-    size_t at = b != NULL ? (b->used + align - 1) / align * align : 0;
+    size_t at = b != NULL ? (b->used + align - 1) & ~(align - 1) : 0;
     void *ptr;
 
     if (size > SIZE_MAX / 2)

@@ -8,6 +8,10 @@
  * with an end that is none. Once a writer was there, or for whatever else, a read of nothing is the
  * end of the stream (a terminal whose other side is gone says EIO, which is the same).
  *
+ * The streams of network peers are paced: how much is read at once follows what the bytes before have taken, the
+ * read itself and all that its reader does inside on_bytes. Those whose bytes have taken long, and those that are new,
+ * are read when everything else has had its turn (loop.c).
+ *
  * Stopping only notes that nobody wants bytes; the descriptor is left in the poll set until it has
  * something again, since one who stops mostly starts again soon and system calls are dear.
  *
@@ -52,10 +56,14 @@ struct fd_stream {
     bool closed;
     bool drain_due;           /* bytes were dropped by the failure */
     struct nd_error *failure; /* to be told */
-    size_t read_most;         /* bytes in one turn */
+    bool paced;               /* it has its part of a turn, and no more */
+    unsigned slow;            /* quick reads until it comes first again; 0: it does */
+    size_t read_most;         /* bytes at once */
+    size_t last_read;
     struct nd_buf queue;
     size_t sent; /* of the queue */
     struct nd_deferred later;
+    struct nd_deferred late; /* slow: the read that is due */
 };
 
 static struct fd_stream *
@@ -162,6 +170,7 @@ read_once(struct fd_stream *s)
     char *buf = nd_loop_read_buf(nd_loop_here());
     ssize_t n = read(s->fd, buf, s->read_most);
 
+    s->last_read = n > 0 ? (size_t)n : 0;
     if (n > 0)
         s->base.reader.on_bytes(s->base.reader.arg, nd_str_n(buf, (size_t)n));
     else if (n == 0 || (errno == EIO && s->is_char))
@@ -171,6 +180,52 @@ read_once(struct fd_stream *s)
     else
         fail_reading(s, errno);
     return true;
+}
+
+/*
+ * One turn belongs to all. Frames without content and names of headers take a thousand times as long per byte as
+ * content does, so what is read at once depends on what the bytes before have taken.
+ */
+static void
+adapt(struct fd_stream *s, size_t n, int64_t took_ns)
+{
+    size_t most = s->read_most;
+
+    if (took_ns > ND_STREAM_PACED_NS)
+        most = (size_t)(ND_MIN(n, most) * (uint64_t)ND_STREAM_PACED_NS / (uint64_t)took_ns);
+    else if (n >= most && took_ns < ND_STREAM_PACED_NS / 2)
+        most *= 2;
+    s->read_most = ND_MIN(ND_MAX(most, ND_STREAM_PACED_LEAST), ND_STREAM_PACED_MOST);
+    if (took_ns >= ND_STREAM_PACED_NS / 2)
+        s->slow = ND_STREAM_PACED_QUICK;
+    else if (s->slow != 0)
+        s->slow--;
+}
+
+static void
+read_paced(struct fd_stream *s)
+{
+    int64_t begin_ns;
+
+    if (!s->paced) {
+        read_once(s);
+        return;
+    }
+    begin_ns = nd_mono_now().ns;
+    read_once(s);
+    adapt(s, s->last_read, nd_mono_now().ns - begin_ns);
+}
+
+static void
+read_late(void *arg)
+{
+    struct fd_stream *s = arg;
+
+    if (!wants_bytes(s) || s->fd < 0)
+        return;
+    read_paced(s);
+    if (!s->closed)
+        update_watch(s);
 }
 
 static void
@@ -309,8 +364,10 @@ on_event(void *arg, unsigned events)
     if (s->closed || s->watch == NULL)
         return;
     if ((events & ND_FD_READ) != 0) {
-        if (wants_bytes(s))
-            read_once(s);
+        if (wants_bytes(s) && s->slow != 0)
+            nd_deferred_add_late(&s->late);
+        else if (wants_bytes(s))
+            read_paced(s);
         else
             nd_watch_set(s->watch, nd_watch_get(s->watch) & ~(unsigned)ND_FD_READ);
     }
@@ -367,6 +424,7 @@ close_stream(struct nd_stream *base)
     if (s->fd >= 0 && s->old_flags >= 0)
         fcntl(s->fd, F_SETFL, s->old_flags);
     nd_closep(&s->fd);
+    nd_deferred_remove(&s->late);
     nd_deferred_add(&s->later);
 }
 
@@ -379,10 +437,15 @@ limit_unacked(struct nd_stream *base, int64_t ns)
         setsockopt(of(base)->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
+/* Who is new has to show first that it takes little. */
 static void
-limit_read(struct nd_stream *base, size_t most)
+pace(struct nd_stream *base)
 {
-    of(base)->read_most = most;
+    struct fd_stream *s = of(base);
+
+    s->paced = true;
+    s->slow = 1;
+    s->read_most = ND_STREAM_PACED_FIRST;
 }
 
 /* --- making one --- */
@@ -395,7 +458,7 @@ static const struct nd_stream_ops fd_ops = {
     .shutdown = finish,
     .close = close_stream,
     .limit_unacked = limit_unacked,
-    .limit_read = limit_read,
+    .pace = pace,
 };
 
 static struct fd_stream *
@@ -410,6 +473,7 @@ new_stream(int fd)
     s->read_most = ND_STREAM_READ_BYTES;
     s->queue = ND_BUF_INIT(ND_STREAM_QUEUE_BYTES);
     s->later = (struct nd_deferred){.fn = do_later, .arg = s};
+    s->late = (struct nd_deferred){.fn = read_late, .arg = s};
     return s;
 }
 

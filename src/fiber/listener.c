@@ -70,6 +70,8 @@ finish(int *fd, const struct nd_addr *addr, struct nd_listener **ret)
     }
     l->addr = *addr;
     l->fd = ND_TAKE_FD(*fd);
+    if (addr->kind == ND_PEER_TCP)
+        nd_socket_set_tcp(l->fd); /* what is accepted inherits it (tcp(7), socket(7)) */
     *ret = l;
     return NULL;
 }
@@ -309,8 +311,6 @@ nd_listener_accept(struct nd_listener *l, struct nd_stream **ret)
             break;
         ND_TRY(await_connection(l, errno));
     }
-    if (l->addr.kind == ND_PEER_TCP)
-        nd_socket_set_tcp(fd);
     ND_TRY(nd_stream_from_socket(fd, ret));
     fd = -1;
     return NULL;

@@ -1,13 +1,17 @@
 /*
  * The loop: libuv waits for descriptors, signals and threads; everything else is here. One turn:
  *
- *     sleep -> callbacks of libuv -> timers -> ready fibers -> deferred work -> sleep ...
+ *     sleep -> callbacks of libuv -> timers -> ready fibers -> some of what can wait -> deferred work -> sleep ...
  *
  * Fibers that callbacks, timers or other fibers make ready run in the same turn, so that one
  * wake-up carries all that it can and the deferred work (one coalesced write per connection) comes
- * after it. A fiber that yields, and one that comes after a turn has used up its allowance, runs
- * in the next turn, after another look at the descriptors. While something can run, the look does
- * not sleep; otherwise it sleeps until the first timer, or for good: an idle loop costs nothing.
+ * after it. A fiber that comes after a turn has used up its allowance runs in the next turn, after another look at the
+ * descriptors. While something can run, the look does not sleep; otherwise it sleeps until the first timer, or for
+ * good: an idle loop costs nothing.
+ *
+ * What can wait is what takes long, piece by piece: fibers that yield, and streams whose bytes were dear the last
+ * time (fd_stream.c), those of strangers among them. All of them together have a few microseconds of each turn, in
+ * the order in which they came, so that however many there are, whoever asks little is answered soon.
  *
  * With the virtual clock, time stands still while anything can run and then jumps to the first
  * timer. Jobs on threads hold it, unless they wait for the loop themselves; descriptors get a
@@ -56,6 +60,14 @@ nd_loop_now(void)
     const struct nd_loop *loop = nd_loop_here();
 
     return loop->virtual_clock ? (struct nd_mono){loop->virtual_ns} : nd_mono_now();
+}
+
+struct nd_mono
+nd_loop_turn_time(void)
+{
+    const struct nd_loop *loop = nd_loop_here();
+
+    return (struct nd_mono){loop->virtual_clock ? loop->virtual_ns : loop->turn_began_ns};
 }
 
 size_t
@@ -123,41 +135,59 @@ nd_loop_take_stall_ns(void)
 
 /* --- deferred work --- */
 
+static void
+enqueue(struct nd_deferred_queue *queue, struct nd_deferred *d)
+{
+    if (d->queue != NULL)
+        return;
+    d->queue = queue;
+    TAILQ_INSERT_TAIL(&queue->list, d, link);
+    queue->n++;
+}
+
 void
 nd_deferred_add(struct nd_deferred *d)
 {
-    struct nd_loop *loop = nd_loop_here();
+    enqueue(&nd_loop_here()->deferred, d);
+}
 
-    if (d->queued)
-        return;
-    d->queued = true;
-    TAILQ_INSERT_TAIL(&loop->deferred, d, link);
-    loop->n_deferred++;
+void
+nd_deferred_add_late(struct nd_deferred *d)
+{
+    enqueue(&nd_loop_here()->late, d);
 }
 
 void
 nd_deferred_remove(struct nd_deferred *d)
 {
-    struct nd_loop *loop;
+    struct nd_deferred_queue *queue = d->queue;
 
-    if (!d->queued)
+    if (queue == NULL)
         return;
-    loop = nd_loop_here();
-    TAILQ_REMOVE(&loop->deferred, d, link);
-    d->queued = false;
-    loop->n_deferred--;
+    TAILQ_REMOVE(&queue->list, d, link);
+    d->queue = NULL;
+    queue->n--;
+}
+
+/* False when there is none. */
+static bool
+run_first_deferred(struct nd_deferred_queue *queue)
+{
+    struct nd_deferred *d = TAILQ_FIRST(&queue->list);
+
+    if (d == NULL)
+        return false;
+    nd_deferred_remove(d);
+    d->fn(d->arg);
+    return true;
 }
 
 /* What is added meanwhile waits for the next turn. */
 static void
 run_deferred(struct nd_loop *loop)
 {
-    for (size_t n = loop->n_deferred; n > 0 && !TAILQ_EMPTY(&loop->deferred); n--) {
-        struct nd_deferred *d = TAILQ_FIRST(&loop->deferred);
-
-        nd_deferred_remove(d);
-        d->fn(d->arg);
-    }
+    for (size_t n = loop->deferred.n; n > 0 && run_first_deferred(&loop->deferred); n--)
+        continue;
 }
 
 /* --- posts of other threads --- */
@@ -257,7 +287,7 @@ static bool
 can_run(const struct nd_loop *loop)
 {
     return !STAILQ_EMPTY(&loop->ready) || !STAILQ_EMPTY(&loop->yielded) ||
-           !TAILQ_EMPTY(&loop->deferred);
+           !STAILQ_EMPTY(&loop->rested) || loop->late.n != 0 || loop->deferred.n != 0;
 }
 
 void
@@ -319,21 +349,21 @@ look(struct nd_loop *loop)
     nd_loop_woke(loop);
 }
 
-/* Those that yielded in the last turn, behind those that became ready since. */
+/* Those that yielded in the last turn. */
 static void /* NOLINTNEXTLINE(readability-function-size): the blocks of the queue's macro */
 take_yielded(struct nd_loop *loop)
 {
-    STAILQ_CONCAT(&loop->ready, &loop->yielded);
+    STAILQ_CONCAT(&loop->rested, &loop->yielded);
 }
 
 static void
-run_first(struct nd_loop *loop)
+run_first(struct nd_loop *loop, struct nd_fiber_queue *queue)
 {
-    struct nd_fiber *f = STAILQ_FIRST(&loop->ready);
+    struct nd_fiber *f = STAILQ_FIRST(queue);
     uint64_t id = f->id;
     const char *doing;
 
-    STAILQ_REMOVE_HEAD(&loop->ready, ready);
+    STAILQ_REMOVE_HEAD(queue, ready);
     doing = nd_fiber_enter(loop, f);
     note_hold(loop, id, doing);
 }
@@ -343,20 +373,59 @@ run_fibers(struct nd_loop *loop)
 {
     int64_t until_ns = coarse_now_ns() + TURN_NS;
 
-    take_yielded(loop);
     for (unsigned n = 0; n < TURN_FIBERS && !STAILQ_EMPTY(&loop->ready); n++) {
-        run_first(loop);
+        run_first(loop, &loop->ready);
         if (loop->coarse_ns > until_ns)
             break;
     }
 }
 
+static bool
+run_late_stream(struct nd_loop *loop)
+{
+    return run_first_deferred(&loop->late);
+}
+
+static bool
+run_rested(struct nd_loop *loop)
+{
+    if (STAILQ_EMPTY(&loop->rested))
+        return false;
+    run_first(loop, &loop->rested);
+    return true;
+}
+
+/* At least one of them, and what it makes ready. With the virtual clock all, so that real time changes nothing. */
+static void
+run_some(struct nd_loop *loop, bool (*run_one)(struct nd_loop *loop), int64_t until_ns)
+{
+    while (run_one(loop)) {
+        run_fibers(loop);
+        if (!loop->virtual_clock && nd_mono_now().ns >= until_ns)
+            break;
+    }
+}
+
+static void
+run_late(struct nd_loop *loop)
+{
+    int64_t until_ns;
+
+    if (STAILQ_EMPTY(&loop->rested) && loop->late.n == 0)
+        return;
+    until_ns = nd_mono_now().ns + ND_LOOP_LATE_NS;
+    run_some(loop, run_late_stream, until_ns);
+    run_some(loop, run_rested, until_ns);
+}
+
 static void
 turn(struct nd_loop *loop)
 {
+    take_yielded(loop);
     nd_timers_run(loop);
     note_hold(loop, 0, NULL);
     run_fibers(loop);
+    run_late(loop);
     run_deferred(loop);
     note_hold(loop, 0, NULL);
     note_turn(loop);
@@ -422,9 +491,11 @@ open_loop(struct nd_loop *loop)
     uv_timer_init(&loop->uv, &loop->alarm);
     loop->wakeup.data = loop->alarm.data = loop;
     pthread_mutex_init(&loop->posts_lock, NULL);
-    TAILQ_INIT(&loop->deferred);
+    TAILQ_INIT(&loop->deferred.list);
+    TAILQ_INIT(&loop->late.list);
     STAILQ_INIT(&loop->ready);
     STAILQ_INIT(&loop->yielded);
+    STAILQ_INIT(&loop->rested);
     STAILQ_INIT(&loop->pool);
     LIST_INIT(&loop->dying);
     loop->alarm_at_ns = INT64_MAX;
@@ -448,8 +519,8 @@ static void
 close_loop(struct nd_loop *loop)
 {
     ND_INVARIANT(loop->n_fibers == 0);
-    while (!TAILQ_EMPTY(&loop->deferred))
-        run_deferred(loop);
+    while (run_first_deferred(&loop->late) || run_first_deferred(&loop->deferred))
+        continue;
     nd_work_stop(loop);
     nd_process_reap_dying(loop);
     uv_close((uv_handle_t *)&loop->wakeup, NULL);

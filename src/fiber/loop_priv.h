@@ -97,6 +97,11 @@ struct nd_group {
     struct nd_cond room;    /* the same, for those that wait to spawn */
 };
 
+struct nd_deferred_queue {
+    TAILQ_HEAD(, nd_deferred) list;
+    size_t n;
+};
+
 /* Something that a thread has for the loop: `fn(arg)` runs on the loop. */
 struct nd_post {
     void (*fn)(void *arg);
@@ -117,7 +122,8 @@ struct nd_loop {
     size_t stack_size;
 
     struct nd_fiber_queue ready;
-    struct nd_fiber_queue yielded; /* ready in the next turn */
+    struct nd_fiber_queue yielded; /* ready in the next turn, */
+    struct nd_fiber_queue rested;  /* and then here: they run when nothing else is ready */
     struct nd_fiber_queue pool;    /* stacks without a fiber */
     size_t n_pool;
     size_t n_fibers;
@@ -125,8 +131,8 @@ struct nd_loop {
     bool main_ended;
     struct nd_error *main_result;
 
-    TAILQ_HEAD(, nd_deferred) deferred;
-    size_t n_deferred;
+    struct nd_deferred_queue deferred;
+    struct nd_deferred_queue late;
 
     struct nd_timer **heap; /* from 1 */
     size_t n_timers, heap_cap;

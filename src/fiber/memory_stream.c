@@ -161,7 +161,7 @@ do_later(void *arg)
         if (e->base.on_drain != NULL)
             e->base.on_drain(e->base.drain_arg);
     }
-    if (e->closed && !e->later.queued)
+    if (e->closed && e->later.queue == NULL)
         free_end(e);
     else if (!e->closed && e->flowing && !e->ended && e->incoming.len != 0)
         nd_deferred_add(&e->later);

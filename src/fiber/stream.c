@@ -70,11 +70,10 @@ nd_stream_limit_unacked(struct nd_stream *s, int64_t ns)
 }
 
 void
-nd_stream_limit_read(struct nd_stream *s, size_t most)
+nd_stream_pace(struct nd_stream *s)
 {
-    ND_INVARIANT(most != 0 && most <= ND_STREAM_READ_BYTES);
-    if (s->ops->limit_read != NULL)
-        s->ops->limit_read(s, most);
+    if (s->ops->pace != NULL)
+        s->ops->pace(s);
 }
 
 const struct nd_peer *

@@ -114,6 +114,7 @@ make_session(struct nd_conn *conn, struct nd_stream *stream)
 {
     const struct nd_session_options options = {
         .role = ND_SESSION_SERVER,
+        .pool = conn->server->pool,
         .any_authority = conn->peer.kind == ND_PEER_UNIX,
         .max_streams = conn->server->options.max_streams,
         .max_header_list = conn->server->options.max_header_list,

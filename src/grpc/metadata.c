@@ -32,7 +32,7 @@ static bool
 is_in(struct nd_str key, const struct nd_str *list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (nd_str_eq(key, list[i]))
+        if (key.len == list[i].len && nd_str_eq(key, list[i]))
             return true;
     }
     return false;
@@ -199,7 +199,7 @@ receive_binary(struct nd_metadata *md, struct nd_str key, struct nd_str list)
 bool
 nd_metadata_receive(struct nd_metadata *md, struct nd_str key, struct nd_str value)
 {
-    if (is_reserved(key) || (nd_str_starts(key, ND_STR(":")) && !nd_str_eqz(key, ":authority")))
+    if (nd_str_starts(key, ND_STR(":")) ? !nd_str_eq(key, ND_STR(":authority")) : is_reserved(key))
         return true;
     if (is_binary(key))
         return receive_binary(md, key, value);

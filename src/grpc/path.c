@@ -19,6 +19,8 @@ nd_is_grpc_content_type(struct nd_str value)
 {
     static const struct nd_str base = {"application/grpc", 16};
 
+    if (nd_str_eq(value, base))
+        return true;
     if (!nd_str_eq_nocase(nd_str_sub(value, 0, base.len), base))
         return false;
     return value.len == base.len || value.ptr[base.len] == '+' || value.ptr[base.len] == ';';

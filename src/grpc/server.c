@@ -47,6 +47,7 @@ nd_server_new(const struct nd_server_options *options)
         s->options = *options;
     set_defaults(&s->options);
     s->methods = nd_map_new();
+    s->pool = nd_session_pool_new();
     s->stop_timer = (struct nd_timer){.fn = on_stop_timer, .arg = s};
     nd_server_init_sweep(s);
     LIST_INIT(&s->ports);
@@ -78,6 +79,7 @@ nd_server_free(struct nd_server *s)
     nd_timer_disarm(&s->stop_timer);
     nd_timer_disarm(&s->sweep);
     nd_server_free_calls(s);
+    nd_session_pool_free(s->pool);
     nd_map_free(s->methods);
     for (size_t i = 0; i < s->n_services; i++)
         nd_free(s->services[i].methods);

@@ -56,9 +56,11 @@ struct nd_conn {
     size_t rank;       /* by these; 0: none */
     TAILQ_ENTRY(nd_conn) rank_link;
     size_t held_bytes; /* of requests in work and of answers that it does not read */
-    uint32_t n_calls;  /* streams and handlers, also those whose stream has gone */
-    bool refused;      /* beyond the limit: it is told so and counts elsewhere */
-    bool leaving;      /* told to go */
+    const struct nd_method_entry *last_method; /* asked for; NULL: none yet */
+    struct nd_str last_path;                   /* of it */
+    uint32_t n_calls; /* streams and handlers, also those whose stream has gone */
+    bool refused;     /* beyond the limit: it is told so and counts elsewhere */
+    bool leaving;     /* told to go */
     LIST_ENTRY(nd_conn) link;
 
     struct nd_port *port; /* while it is fresh; NULL: not, or it was adopted */
@@ -140,6 +142,7 @@ struct nd_server {
     LIST_HEAD(, nd_port) ports;
     LIST_HEAD(, nd_conn) conns;
     TAILQ_HEAD(, nd_conn) ranks[ND_SERVER_RANKS]; /* the first is not used */
+    struct nd_session_pool *pool;                 /* of their sessions */
     size_t n_conns;
     size_t n_refused; /* connections that are being told that there are too many */
     size_t n_calls;

@@ -21,11 +21,23 @@ take_method(struct nd_call *call, struct nd_str value)
     call->web.is_options = nd_str_eq(value, ND_STR("OPTIONS"));
 }
 
+/* Who calls mostly calls the same method again. */
 static void
 take_path(struct nd_call *call, struct nd_str value)
 {
-    call->method = nd_map_find(call->server->methods, value);
-    call->path = call->method != NULL ? nd_str(call->method->desc->path) : keep(call, value);
+    struct nd_conn *conn = call->conn;
+
+    if (conn->last_method == NULL || !nd_str_eq(value, conn->last_path)) {
+        call->method = nd_map_find(call->server->methods, value);
+        if (call->method == NULL) {
+            call->path = keep(call, value);
+            return;
+        }
+        conn->last_method = call->method;
+        conn->last_path = nd_str(call->method->desc->path);
+    }
+    call->method = conn->last_method;
+    call->path = conn->last_path;
 }
 
 static void
@@ -102,7 +114,8 @@ nd_server_call_take_header(struct nd_call *call, struct nd_str name, struct nd_s
             return;
         }
     }
-    call->n_authorities += nd_str_eq(name, ND_STR(":authority"));
+    if (name.len == 10)
+        call->n_authorities += nd_str_eq(name, ND_STR(":authority"));
     if (!nd_metadata_receive(&call->metadata, name, value))
         call->bad_binary = true;
 }

@@ -13,7 +13,7 @@ struct nd_meter {
 static inline bool
 nd_meter_take(struct nd_meter *meter, uint32_t max)
 {
-    int64_t now_ns = nd_loop_now().ns;
+    int64_t now_ns = nd_loop_turn_time().ns;
 
     if (now_ns - meter->since_ns > ND_SECOND) {
         meter->since_ns = now_ns;

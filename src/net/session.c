@@ -25,7 +25,6 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "fiber/limits.h"
 
 #include "session_priv.h"
 
@@ -37,9 +36,19 @@ nd_session_kick(struct nd_session *session)
     nd_deferred_add(&session->flush);
 }
 
+struct nd_h2_stream *
+nd_session_find_stream(struct nd_session *session, int32_t id)
+{
+    if (session->found == NULL || session->found->id != id)
+        session->found = nghttp2_session_get_stream_user_data(session->h2, id);
+    return session->found;
+}
+
 void
 nd_session_detach(struct nd_session *session, struct nd_h2_stream *s)
 {
+    if (session->found == s)
+        session->found = NULL;
     nghttp2_session_set_stream_user_data(session->h2, s->id, NULL);
     TAILQ_REMOVE(&session->streams, s, link);
     session->n_streams--;
@@ -100,6 +109,8 @@ begin_linger(struct nd_session *session)
 
     lose_streams(session, session->end_err != NULL ? session->end_err : lost);
     session->state = ND_SESSION_LINGERING;
+    if (session->stream->failed)
+        nd_stream_stop(session->stream); /* there is nobody any more to be spared a reset */
     nd_stream_finish(session->stream);
     arm_timer(session, wait ? ND_NET_HANDSHAKE_NS : ND_NET_LINGER_NS);
 }
@@ -144,40 +155,6 @@ on_flush(void *arg)
         report_gone(session);
 }
 
-/*
- * One turn belongs to all connections. Frames without content and names of headers take a thousand times as
- * long per byte as content does, so what is read at once depends on what the bytes before have taken.
- */
-static void
-pace(struct nd_session *session, size_t n, int64_t took_ns)
-{
-    size_t most = session->read_most;
-
-    if (took_ns > ND_NET_READ_NS)
-        most = (size_t)(ND_MIN(n, most) * (uint64_t)ND_NET_READ_NS / (uint64_t)took_ns);
-    else if (n >= most && took_ns < ND_NET_READ_NS / 2)
-        most *= 2;
-    most = ND_MIN(ND_MAX(most, ND_NET_READ_LEAST), ND_STREAM_READ_BYTES);
-    if (most == session->read_most)
-        return;
-    session->read_most = most;
-    nd_stream_limit_read(session->stream, most);
-}
-
-static void
-feed(struct nd_session *session, struct nd_str bytes)
-{
-    int64_t begin_ns;
-
-    if (bytes.len < ND_NET_READ_LEAST / 2) {
-        nd_session_feed(session, bytes);
-        return;
-    }
-    begin_ns = nd_mono_now().ns;
-    nd_session_feed(session, bytes);
-    pace(session, bytes.len, nd_mono_now().ns - begin_ns);
-}
-
 /* Who goes on for ever is not read for ever: there may be many, and each would have a part of every turn. */
 static void
 drop(struct nd_session *session, size_t n)
@@ -197,7 +174,7 @@ on_bytes(void *arg, struct nd_str bytes)
         return;
     }
     nd_session_heard(session);
-    feed(session, bytes);
+    nd_session_feed(session, bytes);
 }
 
 static void
@@ -330,6 +307,7 @@ nd_session_new(struct nd_stream *stream, const struct nd_session_options *o,
         o->max_header_list != 0 ? o->max_header_list : ND_NET_MAX_HEADER_LIST;
     session->ping_interval_ns =
         o->ping_interval_ns != 0 ? o->ping_interval_ns : ND_NET_PING_INTERVAL_NS;
+    session->pages.pool = o->pool;
     set_keepalive(session, o);
     session->flush = (struct nd_deferred){.fn = on_flush, .arg = session};
     session->timer = (struct nd_timer){.fn = on_timer, .arg = session};
@@ -341,8 +319,7 @@ nd_session_new(struct nd_stream *stream, const struct nd_session_options *o,
     make_h2(session);
     submit_settings(session, o);
     mine.arg = session;
-    session->read_most = ND_NET_READ_FIRST;
-    nd_stream_limit_read(stream, ND_NET_READ_FIRST);
+    nd_stream_pace(stream);
     nd_stream_attach(stream, &mine, on_drain, session);
     nd_stream_start(stream);
     arm_timer(session, session->handshake_timeout_ns);

@@ -20,12 +20,6 @@
 
 #include "session_priv.h"
 
-static struct nd_h2_stream *
-find_stream(struct nd_session *session, int32_t id)
-{
-    return nghttp2_session_get_stream_user_data(session->h2, id);
-}
-
 static void
 open_stream(struct nd_session *session, int32_t id)
 {
@@ -39,7 +33,7 @@ open_stream(struct nd_session *session, int32_t id)
     }
     s->id = id;
     s->session = session;
-    s->opened_at = nd_loop_now();
+    s->opened_at = nd_loop_turn_time();
     s->content_left = UINT64_MAX;
     TAILQ_INSERT_TAIL(&session->streams, s, link);
     session->n_streams++;
@@ -56,7 +50,7 @@ on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
     if (session->role == ND_SESSION_SERVER && frame->hd.type == NGHTTP2_HEADERS &&
         frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         open_stream(session, frame->hd.stream_id);
-    s = find_stream(session, frame->hd.stream_id);
+    s = nd_session_find_stream(session, frame->hd.stream_id);
     if (s != NULL) {
         s->header_bytes = 0;
         s->too_many_headers = false;
@@ -76,7 +70,7 @@ on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, 
           const uint8_t *value, size_t value_len, uint8_t flags, void *arg)
 {
     struct nd_session *session = arg;
-    struct nd_h2_stream *s = find_stream(session, frame->hd.stream_id);
+    struct nd_h2_stream *s = nd_session_find_stream(session, frame->hd.stream_id);
     struct nd_str n = nd_h2_text(name, name_len);
     struct nd_str v = nd_h2_text(value, value_len);
 
@@ -118,7 +112,7 @@ static int
 on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *data, size_t len, void *arg)
 {
     struct nd_session *session = arg;
-    struct nd_h2_stream *s = find_stream(session, id);
+    struct nd_h2_stream *s = nd_session_find_stream(session, id);
 
     (void)flags;
     nghttp2_session_consume_connection(h2, len);
@@ -152,7 +146,7 @@ static void
 stop_sending(struct nd_session *session, int32_t id)
 {
     const struct nd_h2_close why = {.code = ND_H2_NO_ERROR};
-    struct nd_h2_stream *s = find_stream(session, id);
+    struct nd_h2_stream *s = nd_session_find_stream(session, id);
 
     if (s == NULL || nghttp2_session_get_stream_local_close(session->h2, id) != 0)
         return;
@@ -193,7 +187,7 @@ headers_received(struct nd_session *session, struct nd_h2_stream *s, bool end)
     if (!s->has_headers || session->role == ND_SESSION_CLIENT) {
         s->has_headers = true;
         s->ops->on_headers(s, end);
-        s = find_stream(session, id);
+        s = nd_session_find_stream(session, id);
     }
     if (end && s != NULL)
         end_input(session, s);
@@ -252,11 +246,11 @@ goaway_received(struct nd_session *session, const nghttp2_goaway *goaway)
 static void
 reset_received(struct nd_session *session, int32_t id)
 {
-    struct nd_h2_stream *s = find_stream(session, id);
+    struct nd_h2_stream *s = nd_session_find_stream(session, id);
 
     if (session->role != ND_SESSION_SERVER || s == NULL)
         return;
-    if (nd_loop_now().ns - s->opened_at.ns < ND_NET_RAPID_RESET_NS &&
+    if (nd_loop_turn_time().ns - s->opened_at.ns < ND_NET_RAPID_RESET_NS &&
         !nd_meter_take(&session->rapid_resets, ND_NET_RAPID_RESETS))
         nd_session_terminate(session, ND_H2_ENHANCE_YOUR_CALM, "too many resets");
 }
@@ -271,11 +265,11 @@ on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
     (void)h2;
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-        if ((s = find_stream(session, frame->hd.stream_id)) != NULL)
+        if ((s = nd_session_find_stream(session, frame->hd.stream_id)) != NULL)
             headers_received(session, s, end);
         break;
     case NGHTTP2_DATA:
-        if (end && (s = find_stream(session, frame->hd.stream_id)) != NULL)
+        if (end && (s = nd_session_find_stream(session, frame->hd.stream_id)) != NULL)
             end_input(session, s);
         break;
     case NGHTTP2_SETTINGS:
@@ -304,9 +298,10 @@ static int
 on_stream_close(nghttp2_session *h2, int32_t id, uint32_t code, void *arg)
 {
     struct nd_session *session = arg;
-    struct nd_h2_stream *s = nghttp2_session_get_stream_user_data(h2, id);
+    struct nd_h2_stream *s = nd_session_find_stream(session, id);
     const struct nd_h2_close why = {.code = code, .unprocessed = code == ND_H2_REFUSED_STREAM};
 
+    (void)h2;
     if (s != NULL)
         nd_session_close_stream(session, s, &why);
     return 0;

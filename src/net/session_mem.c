@@ -27,7 +27,7 @@ take_pages(struct nd_pages *pages)
 
     if (ptr == MAP_FAILED)
         return false;
-    *pages = (struct nd_pages){.ptr = ptr};
+    pages->ptr = ptr;
     return true;
 }
 
@@ -43,13 +43,30 @@ part_of(const struct nd_pages *pages, const void *ptr)
 }
 
 static void *
+take_heap(struct nd_pages *pages, size_t size)
+{
+    if (pages->pool != NULL)
+        return nd_session_pool_take(pages->pool, size);
+    return nd_realloc(NULL, size, 1);
+}
+
+static void
+give_heap(struct nd_pages *pages, void *ptr)
+{
+    if (pages->pool != NULL)
+        nd_session_pool_give(pages->pool, ptr);
+    else
+        nd_free(ptr);
+}
+
+static void *
 mem_malloc(size_t size, void *arg)
 {
     struct nd_pages *pages = arg;
 
     if (size < ND_NET_FRAME_BLOCK || size > PAGES_BYTES - HEAD_BYTES ||
         (pages->used & BLOCK) != 0 || (pages->ptr == NULL && !take_pages(pages)))
-        return nd_realloc(NULL, size, 1);
+        return take_heap(pages, size);
     pages->used |= BLOCK;
     return pages->ptr + pages->head;
 }
@@ -61,14 +78,15 @@ mem_free(void *ptr, void *arg)
     unsigned part = part_of(pages, ptr);
 
     if (part == 0) {
-        nd_free(ptr);
+        give_heap(pages, ptr);
         return;
     }
     pages->used &= ~part;
     if (pages->used != 0)
         return;
     munmap(pages->ptr, PAGES_BYTES);
-    *pages = (struct nd_pages){0};
+    pages->ptr = NULL;
+    pages->head = 0;
 }
 
 /* The first object is the session. */

@@ -126,9 +126,10 @@ on_read(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t len, uint32_t *fla
         nghttp2_data_source *source, void *arg)
 {
     struct nd_session *session = arg;
-    struct nd_h2_stream *s = nghttp2_session_get_stream_user_data(h2, id);
+    struct nd_h2_stream *s = nd_session_find_stream(session, id);
     size_t n;
 
+    (void)h2;
     (void)buf;
     (void)source;
     if (s == NULL)
@@ -157,8 +158,9 @@ on_send_data(nghttp2_session *h2, nghttp2_frame *frame, const uint8_t *head, siz
              nghttp2_data_source *source, void *arg)
 {
     struct nd_session *session = arg;
-    struct nd_h2_stream *s = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
+    struct nd_h2_stream *s = nd_session_find_stream(session, frame->hd.stream_id);
 
+    (void)h2;
     (void)source;
     if (s == NULL || queued_bytes(s) < len)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -247,7 +249,7 @@ submit_trailers(struct nd_session *session, const struct nd_h2_stream *s)
 static void
 note_left(struct nd_session *session, int32_t id)
 {
-    struct nd_h2_stream *s = nghttp2_session_get_stream_user_data(session->h2, id);
+    struct nd_h2_stream *s = nd_session_find_stream(session, id);
 
     if (s != NULL)
         s->left = true;
@@ -391,7 +393,7 @@ nd_session_open(struct nd_session *session, struct nd_h2_stream *s, const struct
     s->session = session;
     s->responded = true;
     s->content_left = UINT64_MAX;
-    s->opened_at = nd_loop_now();
+    s->opened_at = nd_loop_turn_time();
     TAILQ_INSERT_TAIL(&session->streams, s, link);
     session->n_streams++;
     nd_session_wake_alive(session);

@@ -25,6 +25,7 @@ struct nd_pages {
     char *ptr; /* NULL: none */
     size_t head;
     unsigned used;
+    struct nd_session_pool *pool; /* for what lies on the heap; NULL: none */
 };
 
 /* Where the heads of frames are in what comes in; see session_scan.c. */
@@ -38,6 +39,7 @@ struct nd_frame_scan {
     uint32_t last_id;                     /* of a stream that the client has opened */
     uint32_t ended[ND_NET_ENDED_STREAMS]; /* ids of streams that the peer has ended */
     size_t ended_pos;
+    uint32_t ended_most; /* the highest id that ever was among them */
 };
 
 struct nd_session {
@@ -60,6 +62,7 @@ struct nd_session {
     struct nd_error *end_err;
     const char *drain_reason;
     struct nd_h2_stream_list streams;
+    struct nd_h2_stream *found; /* by the last look; NULL: none */
     size_t n_streams;
     uint32_t max_header_list;
     uint32_t max_streams; /* server */
@@ -84,8 +87,7 @@ struct nd_session {
     struct nd_meter idle_meter;
     struct nd_meter rapid_resets;
     struct nd_meter own_resets;
-    size_t read_most; /* bytes that are read at once; see session.c */
-    size_t dropped;   /* bytes that came when nobody looked at them any more */
+    size_t dropped; /* bytes that came when nobody looked at them any more */
 
     size_t unsent_headers; /* bytes of fields in blocks that nghttp2 has not written yet */
 
@@ -100,6 +102,9 @@ struct nd_session {
 
 /* Write, and look whether the session is over, at the end of this turn. */
 void nd_session_kick(struct nd_session *session);
+
+/* NULL: refused, or forgotten. Most questions in a row, one for each header, are about the same one. */
+struct nd_h2_stream *nd_session_find_stream(struct nd_session *session, int32_t id);
 
 /* Forget the stream: nghttp2 will not name it any more. */
 void nd_session_detach(struct nd_session *session, struct nd_h2_stream *s);
@@ -132,6 +137,12 @@ void nd_session_check_alive(struct nd_session *session);
 
 /* nghttp2's allocator; `pages` lives as long as the session. */
 nghttp2_mem nd_session_mem(struct nd_pages *pages);
+
+/* --- session_pool.c --- */
+
+/* As malloc and free. */
+void *nd_session_pool_take(struct nd_session_pool *pool, size_t size);
+void nd_session_pool_give(struct nd_session_pool *pool, void *ptr);
 
 /* --- session_scan.c --- */
 

@@ -35,9 +35,12 @@ nd_session_init_scan(struct nd_session *session)
     session->scan.skip = session->role == ND_SESSION_SERVER ? PREFACE_BYTES : 0;
 }
 
+/* Mostly it is the latest stream, and newer than any that has ended. */
 static bool
 has_ended(const struct nd_frame_scan *scan, uint32_t id)
 {
+    if (id > scan->ended_most)
+        return false;
     for (size_t i = 0; i < ND_LEN(scan->ended); i++) {
         if (scan->ended[i] == id)
             return true;
@@ -50,6 +53,7 @@ note_ended(struct nd_frame_scan *scan, uint32_t id)
 {
     if (has_ended(scan, id))
         return;
+    scan->ended_most = ND_MAX(scan->ended_most, id);
     scan->ended[scan->ended_pos] = id;
     scan->ended_pos = (scan->ended_pos + 1) % ND_LEN(scan->ended);
 }

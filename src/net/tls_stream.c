@@ -367,9 +367,9 @@ tls_limit_unacked(struct nd_stream *s, int64_t ns)
 }
 
 static void
-tls_limit_read(struct nd_stream *s, size_t most)
+tls_pace(struct nd_stream *s)
 {
-    nd_stream_limit_read(tls_of(s)->lower, most);
+    nd_stream_pace(tls_of(s)->lower);
 }
 
 static const struct nd_stream_ops tls_ops = {
@@ -380,7 +380,7 @@ static const struct nd_stream_ops tls_ops = {
     .shutdown = tls_shutdown,
     .close = tls_close,
     .limit_unacked = tls_limit_unacked,
-    .limit_read = tls_limit_read,
+    .pace = tls_pace,
 };
 
 /* --- making one --- */

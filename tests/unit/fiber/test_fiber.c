@@ -560,10 +560,56 @@ IN_LOOP(log_lines_name_fiber_and_action)
     return NULL;
 }
 
+struct late_work {
+    struct nd_deferred late[5];
+    struct nd_deferred turn; /* again and again, once in each */
+    unsigned n_turns;
+    unsigned n_done;
+    unsigned turns_when_done[5];
+};
+
+static void
+count_turn(void *arg)
+{
+    struct late_work *w = arg;
+
+    w->n_turns++;
+    if (w->n_done < ND_LEN(w->late))
+        nd_deferred_add(&w->turn);
+}
+
+static void
+take_long(void *arg)
+{
+    struct late_work *w = arg;
+    int64_t until_ns = nd_mono_now().ns + ND_LOOP_LATE_NS;
+
+    while (nd_mono_now().ns < until_ns)
+        continue;
+    w->turns_when_done[w->n_done++] = w->n_turns;
+}
+
+IN_REAL_LOOP(what_takes_long_does_not_come_all_in_one_turn)
+{
+    struct late_work w = {.turn = {.fn = count_turn, .arg = &w}};
+
+    for (size_t i = 0; i < ND_LEN(w.late); i++) {
+        w.late[i] = (struct nd_deferred){.fn = take_long, .arg = &w};
+        nd_deferred_add_late(&w.late[i]);
+    }
+    nd_deferred_add(&w.turn);
+    while (w.n_done < ND_LEN(w.late) || w.turn.queue != NULL)
+        ND_TRY(nd_fiber_yield());
+    for (size_t i = 0; i < ND_LEN(w.late); i++)
+        assert_int_equal(w.turns_when_done[i], i);
+    return NULL;
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_takes_long_does_not_come_all_in_one_turn),
         cmocka_unit_test(the_loop_returns_the_error_of_its_first_fiber),
         cmocka_unit_test(sleepers_wake_in_the_order_of_their_times),
         cmocka_unit_test(timers_fire_in_order_and_can_be_moved_and_disarmed),

@@ -388,21 +388,118 @@ IN_LOOP(a_stream_may_be_closed_inside_its_callbacks)
     return NULL;
 }
 
-IN_LOOP(pieces_are_no_larger_than_asked_for)
-{
-    struct pushed p = {0};
-    struct nd_stream *a;
+/* How much comes at once, and a reader that takes its time for it. */
+struct paced {
+    struct nd_stream *stream;
+    int64_t busy_ns; /* for each piece */
+    size_t last;
+    unsigned n_calls;
+    const struct paced *other;
+    unsigned others_calls; /* at the last call */
+};
 
-    pair_of_sockets(&p.stream, &a);
-    attach(&p);
-    nd_stream_limit_read(p.stream, 10);
-    nd_stream_start(p.stream);
-    nd_stream_push(a, ND_STR("a text of thirty-five characters..."));
-    while (p.n_bytes < 35)
+static void
+take_paced(void *arg, struct nd_str bytes)
+{
+    struct paced *p = arg;
+    int64_t until_ns = nd_mono_now().ns + p->busy_ns;
+
+    p->last = bytes.len;
+    p->n_calls++;
+    if (p->other != NULL)
+        p->others_calls = p->other->n_calls;
+    while (nd_mono_now().ns < until_ns)
+        continue;
+}
+
+static void
+ignore_end(void *arg, struct nd_error *err)
+{
+    (void)arg;
+    nd_error_free(err);
+}
+
+static void
+begin_paced(struct paced *p, struct nd_stream **peer)
+{
+    const struct nd_stream_reader reader = {.on_bytes = take_paced, .on_end = ignore_end, .arg = p};
+
+    pair_of_sockets(&p->stream, peer);
+    nd_stream_attach(p->stream, &reader, NULL, NULL);
+    nd_stream_pace(p->stream);
+    nd_stream_start(p->stream);
+}
+
+/* Have so many pieces read. */
+static struct nd_error *
+let_pass(const struct paced *p, struct nd_stream *peer, unsigned pieces)
+{
+    static const char some[16384];
+    unsigned until = p->n_calls + pieces;
+
+    while (p->n_calls < until) {
+        if (nd_stream_unsent(peer) < sizeof(some))
+            nd_stream_push(peer, nd_str_n(some, sizeof(some)));
         ND_TRY(nd_fiber_yield());
-    assert_int_equal(p.n_calls, 4);
-    nd_stream_close(a);
+    }
+    return NULL;
+}
+
+/* However busy the machine is, some of the pieces are quick. */
+IN_LOOP(what_is_quick_is_read_in_larger_pieces)
+{
+    struct paced p = {0};
+    struct nd_stream *peer;
+
+    begin_paced(&p, &peer);
+    ND_TRY(let_pass(&p, peer, 1));
+    assert_int_equal(p.last, ND_STREAM_PACED_FIRST);
+    for (int i = 0; i < 10000 && p.last < ND_STREAM_PACED_MOST; i++)
+        ND_TRY(let_pass(&p, peer, 1));
+    assert_int_equal(p.last, ND_STREAM_PACED_MOST);
+    nd_stream_close(peer);
     nd_stream_close(p.stream);
+    return NULL;
+}
+
+IN_LOOP(what_takes_long_is_read_in_smaller_pieces)
+{
+    struct paced p = {.busy_ns = 10 * ND_STREAM_PACED_NS};
+    struct nd_stream *peer;
+
+    begin_paced(&p, &peer);
+    ND_TRY(let_pass(&p, peer, 4));
+    assert_int_equal(p.last, ND_STREAM_PACED_LEAST);
+    nd_stream_close(peer);
+    nd_stream_close(p.stream);
+    return NULL;
+}
+
+/* Both have bytes for the same turn, the dear one first. However busy the machine is, the cheap one is quick for once. */
+IN_LOOP(what_takes_long_is_read_last)
+{
+    struct paced dear = {.busy_ns = 2 * ND_STREAM_PACED_NS};
+    struct paced cheap = {0};
+    struct nd_stream *peers[2];
+    bool cheap_was_first = false;
+
+    begin_paced(&dear, &peers[0]);
+    begin_paced(&cheap, &peers[1]);
+    dear.other = &cheap;
+    for (int i = 0; i < 10000 && !cheap_was_first; i++) {
+        unsigned until = cheap.n_calls + 1;
+
+        nd_stream_push(peers[0], ND_STR("."));
+        nd_stream_push(peers[1], ND_STR("."));
+        while (dear.n_calls < until || cheap.n_calls < until)
+            ND_TRY(nd_fiber_yield());
+        cheap_was_first = dear.others_calls == until;
+    }
+    assert_true(cheap_was_first);
+    for (size_t i = 0; i < ND_LEN(peers); i++)
+        nd_stream_close(peers[i]);
+    nd_stream_close(dear.stream);
+    nd_stream_close(cheap.stream);
     return NULL;
 }
 
@@ -650,7 +747,9 @@ main(void)
         cmocka_unit_test(writing_after_the_end_was_read_is_unavailable),
         cmocka_unit_test(a_writer_that_waits_learns_that_the_peer_has_closed),
         cmocka_unit_test(a_stream_may_be_closed_inside_its_callbacks),
-        cmocka_unit_test(pieces_are_no_larger_than_asked_for),
+        cmocka_unit_test(what_is_quick_is_read_in_larger_pieces),
+        cmocka_unit_test(what_takes_long_is_read_in_smaller_pieces),
+        cmocka_unit_test(what_takes_long_is_read_last),
         cmocka_unit_test(no_bytes_come_after_stop_until_start),
         cmocka_unit_test(drain_is_told_once_when_the_queue_has_gone),
         cmocka_unit_test(a_failed_write_is_told_as_the_end_after_what_the_peer_had_said),

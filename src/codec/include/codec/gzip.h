@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 
-#define ND_GZIP_STEP_BYTES ((size_t)64 << 10) /* uncompressed, per step */
+#define ND_GZIP_STEP_BYTES ((size_t)16 << 10) /* uncompressed, per step */
 
 struct nd_gzip;
 

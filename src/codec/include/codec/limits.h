@@ -13,7 +13,7 @@
 #define ND_PB_GROWTH_FREE ((size_t)4 << 20)   /* beyond the first ones */
 
 #define ND_PB_MAX_UNKNOWN ((size_t)16384) /* fields of a message and all in it */
-#define ND_PB_PAUSE_ITEMS ((size_t)4096)  /* fields from one pause to the next */
+#define ND_PB_PAUSE_ITEMS ((size_t)512)   /* fields from one pause to the next */
 
 /* JSON */
 #define ND_JSON_MAX_BYTES  ((size_t)16 << 20) /* of one text */

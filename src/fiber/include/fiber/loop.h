@@ -3,7 +3,8 @@
 
 /*
  * The one loop: libuv below, fibers above. A turn is: callbacks of ready descriptors and timers,
- * then every ready fiber, then the deferred work (net/ writes its output there), then sleep.
+ * then every ready fiber, then a little of what can wait (fibers that have yielded, descriptors whose bytes
+ * take long), then the deferred work (net/ writes its output there), then sleep.
  *
  * The running loop belongs to its thread and is found through it; several threads may each run
  * one (tests do).
@@ -32,6 +33,11 @@ struct nd_error *nd_loop_run(nd_fiber_fn *fn, void *arg,
 /* The loop's clock; the virtual one when that was asked for. Context: fiber, loop. */
 struct nd_mono nd_loop_now(void);
 
+/*
+ * When this turn began, by the same clock: for whom milliseconds are enough, at no cost. Context: fiber, loop.
+ */
+struct nd_mono nd_loop_turn_time(void);
+
 /* Longest time between two turns since the last call, and forget it. Context: fiber, loop. */
 int64_t nd_loop_take_stall_ns(void);
 
@@ -46,11 +52,17 @@ size_t nd_loop_n_fibers(void);
 struct nd_deferred {
     void (*fn)(void *arg);
     void *arg;
-    TAILQ_ENTRY(nd_deferred) link; /* private from here on */
-    bool queued;
+    TAILQ_ENTRY(nd_deferred) link;   /* private from here on */
+    struct nd_deferred_queue *queue; /* NULL: it is in none */
 };
 void nd_deferred_add(struct nd_deferred *d);
 void nd_deferred_remove(struct nd_deferred *d);
+
+/*
+ * The same for what takes long: it runs after everything that is ready, in the order of adding, and when all such
+ * work of one turn has taken ND_LOOP_LATE_NS, the rest waits for the next turn.
+ */
+void nd_deferred_add_late(struct nd_deferred *d);
 
 /* A one-shot timer with a callback, for net/. Storage is the caller's. Context: fiber, loop. */
 struct nd_timer {

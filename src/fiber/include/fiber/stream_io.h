@@ -30,8 +30,8 @@ struct nd_stream_ops {
     void (*close)(struct nd_stream *s);          /* frees it, perhaps later; no callback after it */
     /* NULL: bytes are never lost unnoticed */
     void (*limit_unacked)(struct nd_stream *s, int64_t ns);
-    /* NULL: pieces have the size that they have */
-    void (*limit_read)(struct nd_stream *s, size_t most);
+    /* NULL: pieces have the size that they have, and come when they come */
+    void (*pace)(struct nd_stream *s);
 };
 
 struct nd_stream {
@@ -64,9 +64,9 @@ void nd_stream_finish(struct nd_stream *s);
 void nd_stream_limit_unacked(struct nd_stream *s, int64_t ns);
 
 /*
- * Read no more than so many bytes (at most ND_STREAM_READ_BYTES) in one turn, for whom they take long. Nothing
- * on kinds that do not read. Context: fiber, loop.
+ * Let it have its part of a turn from now on, and no more: how much is read at once follows what the bytes before have
+ * taken, and whose bytes take long is read after all others. Nothing on kinds that do not read. Context: fiber, loop.
  */
-void nd_stream_limit_read(struct nd_stream *s, size_t most);
+void nd_stream_pace(struct nd_stream *s);
 
 #endif

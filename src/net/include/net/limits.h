@@ -15,11 +15,6 @@
 #define ND_NET_HIGH_WATER_BYTES (128u << 10) /* unsent by the byte stream: no more frames */
 #define ND_NET_FLUSH_BYTES      (128u << 10) /* frames collected for one write */
 
-#define ND_NET_READ_FIRST 2048u /* bytes read at once from a peer, in the beginning */
-#define ND_NET_READ_LEAST 1024u /* and however long they take */
-#define ND_NET_READ_NS \
-    (50 * ND_MICROSECOND) /* what is read at once should not take longer than this */
-
 #define ND_NET_HANDSHAKE_NS  (20 * ND_SECOND) /* until the peer's SETTINGS, TLS included */
 #define ND_NET_DRAIN_PING_NS (5 * ND_SECOND)  /* between the two GOAWAYs, at most */
 #define ND_NET_LINGER_NS     (1 * ND_SECOND)  /* read and drop, so that a close is no reset */

@@ -102,8 +102,18 @@ struct nd_h2_stream {
 
 enum nd_session_role { ND_SESSION_CLIENT, ND_SESSION_SERVER };
 
+/*
+ * Memory that sessions of one owner share: what the small objects of one call took is kept for the next. It
+ * must outlive them. Context: fiber, loop.
+ */
+struct nd_session_pool;
+
+struct nd_session_pool *nd_session_pool_new(void);
+void nd_session_pool_free(struct nd_session_pool *pool); /* NULL is fine */
+
 struct nd_session_options {
     enum nd_session_role role;
+    struct nd_session_pool *pool; /* borrowed; NULL: none */
     bool any_authority;   /* server on a Unix socket: accept whatever stands in :authority */
     uint32_t max_streams; /* server; 0 means the default of net/limits.h, here and below */
     uint32_t stream_window;
