@@ -265,24 +265,42 @@ def test_a_writer_that_never_ends_holds_little(echo, server):
         assert peer.goaway is None
 
 
-def test_uploads_that_are_never_complete_have_a_limit(echo, server):
-    """Two hundred requests of almost 4 MiB, each without its last byte."""
+def upload_without_end(peer, number):
+    """Requests of almost 4 MiB, each without its last byte. Returns how many were refused."""
     begin = b"\0" + UPLOAD_BYTES.to_bytes(4, "big")
     pieces = [begin + bytes(16000)] + [bytes(16000)] * (UPLOAD_BYTES // 16000 - 1)
+    refused = 0
+    for stream in itertools.islice(streams(), number):
+        peer.send(h2.request(stream, SERVICE + b"Unary"))
+        for piece in pieces:
+            if not peer.read_until(lambda p, s=stream: s in p.ended or p.credit(s) >= 16384):
+                break
+            if stream in peer.ended:
+                break
+            peer.spend(stream, len(piece))
+            peer.send(h2.frame(h2.DATA, 0, stream, piece))
+        refused += stream in peer.ended
+    return refused
+
+
+def test_uploads_that_are_never_complete_have_a_limit(echo, server):
     with watched(echo, server, "incomplete uploads", 144 * MIB), server.peer().hello() as peer:
-        refused = 0
-        for stream in itertools.islice(streams(), 200):
-            peer.send(h2.request(stream, SERVICE + b"Unary"))
-            for piece in pieces:
-                if not peer.read_until(lambda p, s=stream: s in p.ended or p.credit(s) >= 16384):
-                    break
-                if stream in peer.ended:
-                    break
-                peer.spend(stream, len(piece))
-                peer.send(h2.frame(h2.DATA, 0, stream, piece))
-            refused += stream in peer.ended
-        assert refused > 100
+        assert upload_without_end(peer, 200) > 100
         assert peer.goaway is None
+
+
+def test_uploads_that_are_never_complete_do_not_keep_others_out(echo, pki):
+    """Four connections hold all that incomplete requests may hold; a fifth has a large request of its own."""
+    with contextlib.ExitStack() as stack:
+        own = stack.enter_context(limited(pki))
+        stack.enter_context(watched(echo, own, "incomplete uploads of many", 300 * MIB))
+        for _ in range(4):
+            upload_without_end(stack.enter_context(own.peer()).hello(), 22)
+        assert own.memory("VmRSS") > 200 * MIB
+        with grpc.insecure_channel("{}:{}".format(*own.plain)) as channel:
+            request = echo.EchoRequest(text="large", payload=b"x" * 3_500_000)
+            for _ in range(5):
+                assert echo.Stub(channel).Unary(request, timeout=h2.SECONDS).text == "large"
 
 
 def test_answers_that_nobody_reads_have_a_limit(echo, server):
