@@ -6,7 +6,9 @@
  *
  * A job tries until it succeeds, with growing pauses. The gate for calls opens when each job of the dead has
  * been tried to an end once: one that cannot be recovered (a broken disk) must not keep everything else
- * from being served, nor the others from being tried, so only an attempt takes a place. While containerd cannot be reached the gate is open too, because calls fail by
+ * from being served, nor the others from being tried, so only an attempt takes a place. One that takes long (a shim
+ * that is stopped) goes on beside, without a place, and counts as tried: it holds its object's lock, so who wants
+ * that waits, and nobody else. While containerd cannot be reached the gate is open too, because calls fail by
  * themselves then, and it closes again only for those jobs that were never tried with it.
  *
  * A call that a daemon made just before it was killed is not over with it: containerd finishes what it has
@@ -14,6 +16,8 @@
  */
 
 #include "operation/recovery.h"
+
+#include <sys/queue.h>
 
 #include "base/alloc.h"
 #include "base/arena.h"
@@ -28,7 +32,7 @@
 #define TRY_NS       (120 * ND_SECOND) /* one attempt */
 #define LATE_MIN_NS  (250 * ND_MILLISECOND)
 #define LATE_MAX_NS  (2 * ND_SECOND)
-#define WIDTH        32u /* attempts at once */
+#define WIDTH        32u /* attempts at once, but for those that take long */
 
 struct recoverer {
     const char *kind;
@@ -45,6 +49,8 @@ struct nd_recovery {
     size_t n_untried; /* of those, not yet dealt with or tried in vain */
     size_t n_blocked; /* of those, waiting for containerd */
     struct nd_cond changed;
+    int64_t place_ns;         /* for so long an attempt keeps its place */
+    TAILQ_HEAD(, job) trying; /* those that have a place, in the order in which they got it */
     size_t n_trying;
     struct nd_cond place; /* one became free */
 };
@@ -55,7 +61,15 @@ nd_recovery_new(struct nd_host *host)
     struct nd_recovery *r = nd_new(struct nd_recovery);
 
     r->host = host;
+    r->place_ns = ND_RECOVERY_PLACE_NS;
+    TAILQ_INIT(&r->trying);
     return r;
+}
+
+void
+nd_recovery_set_place_ns(struct nd_recovery *r, int64_t place_ns)
+{
+    r->place_ns = place_ns;
 }
 
 void
@@ -112,6 +126,9 @@ struct job {
     const struct recoverer *recoverer; /* NULL: nobody knows how */
     struct nd_intent *left;            /* of this process; NULL: of a dead one */
     bool untried, blocked;             /* counted in the recovery */
+    bool has_place;
+    struct nd_mono since; /* that it has */
+    TAILQ_ENTRY(job) link;
     enum nd_recovered recovered;
     struct nd_buf answer; /* beyond the container */
 };
@@ -196,20 +213,79 @@ call_within(const struct job *job)
     return call_recoverer(job);
 }
 
+static void
+take_place(struct job *job)
+{
+    struct nd_recovery *r = job->recovery;
+
+    job->has_place = true;
+    job->since = nd_loop_now();
+    TAILQ_INSERT_TAIL(&r->trying, job, link);
+    if (r->n_trying++ == 0)
+        nd_cond_broadcast(&r->changed); /* there is a time to look at */
+}
+
+static void
+give_place_back(struct job *job)
+{
+    struct nd_recovery *r = job->recovery;
+
+    if (!job->has_place)
+        return;
+    job->has_place = false;
+    TAILQ_REMOVE(&r->trying, job, link);
+    r->n_trying--;
+    nd_cond_signal(&r->place);
+}
+
+/* Those that have taken too long go on without a place, and nobody waits for them. */
+static void
+set_slow_ones_aside(struct nd_recovery *r)
+{
+    struct job *job;
+
+    while ((job = TAILQ_FIRST(&r->trying)) != NULL &&
+           nd_loop_now().ns - job->since.ns >= r->place_ns) {
+        nd_warn("recovery takes long and goes on beside", ND_KV("kind", job->intent.kind),
+                ND_KV("object", job->intent.object), ND_KV("ns", job->intent.ns));
+        give_place_back(job);
+        mark_tried(job);
+    }
+}
+
+/* Wait for a change, or until one is to be set aside. */
 static struct nd_error *
-try_once(const struct job *job)
+wait_beside(struct nd_recovery *r, struct nd_cond *change)
+{
+    const struct job *oldest = TAILQ_FIRST(&r->trying);
+    struct nd_error *err;
+
+    if (oldest == NULL)
+        return nd_cond_wait(change);
+    {
+        ND_DEADLINE_IN(ND_MAX(oldest->since.ns + r->place_ns - nd_loop_now().ns, (int64_t)0));
+        err = nd_cond_wait(change);
+    }
+    if (nd_error_code(err) != ND_DEADLINE)
+        return err;
+    nd_error_free(err);
+    set_slow_ones_aside(r);
+    return nd_ctx_check();
+}
+
+static struct nd_error *
+try_once(struct job *job)
 {
     struct nd_recovery *r = job->recovery;
     struct nd_error *err;
 
     if (is_patient(job))
         return call_recoverer(job);
-    while (r->n_trying == WIDTH)
-        ND_TRY(nd_cond_wait(&r->place));
-    r->n_trying++;
+    while (r->n_trying >= WIDTH)
+        ND_TRY(wait_beside(r, &r->place));
+    take_place(job);
     err = call_within(job);
-    r->n_trying--;
-    nd_cond_signal(&r->place);
+    give_place_back(job);
     return err;
 }
 
@@ -338,6 +414,6 @@ struct nd_error *
 nd_recovery_wait(struct nd_recovery *r)
 {
     while (!r->listed || (r->n_untried > 0 && r->n_blocked == 0))
-        ND_TRY(nd_cond_wait(&r->changed));
+        ND_TRY(wait_beside(r, &r->changed));
     return NULL;
 }

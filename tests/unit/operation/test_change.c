@@ -310,6 +310,44 @@ take_for_ever(void *arg, const struct nd_open_intent *intent)
     return nd_fiber_sleep(ND_HOUR);
 }
 
+static struct nd_error *
+hang(void *arg, const struct nd_open_intent *intent)
+{
+    unsigned *n = arg;
+
+    (void)intent;
+    (*n)++;
+    return nd_fiber_sleep(ND_HOUR);
+}
+
+/* As a kill of containers whose shims are stopped: more of them than are tried at once. */
+IN_REAL_LOOP(what_hangs_is_set_aside_after_a_while)
+{
+    ND_AUTO(bench_end) struct bench b = bench_begin();
+    ND_AUTO(nd_recovery_freep) struct nd_recovery *r = NULL;
+    struct healer h = {0};
+    unsigned n = 0;
+
+    for (int i = 0; i < 40; i++)
+        die_in_the_middle(&b, &destroy);
+    die_in_the_middle(&b, &make);
+    r = nd_recovery_new(b.host);
+    nd_recovery_add(r, "test.make", heal, &h);
+    nd_recovery_add(r, "test.remove", hang, &n);
+    nd_recovery_set_place_ns(r, 20 * ND_MILLISECOND);
+    {
+        ND_AUTO(nd_group_endp) struct nd_group *group = nd_group_begin("recovery", 0);
+
+        ND_TRY(nd_group_spawn(group, nd_recovery_run, r));
+        ND_TRY(nd_recovery_wait(r));
+        assert_string_equal(h.healed, "test.make/a1 ");
+        assert_int_equal(n, 40); /* they go on */
+    }
+    bench_reopen(&b);
+    assert_int_equal(count_of_the_dead(b.host), 40);
+    return NULL;
+}
+
 IN_REAL_LOOP(what_takes_long_by_its_nature_holds_nobody_up)
 {
     ND_AUTO(bench_end) struct bench b = bench_begin();
@@ -430,6 +468,7 @@ main(void)
         cmocka_unit_test(what_was_being_made_is_looked_for_again_and_holds_nobody_up),
         cmocka_unit_test(the_gate_is_closed_until_the_dead_are_known),
         cmocka_unit_test(nobody_is_held_up_while_containerd_is_away),
+        cmocka_unit_test(what_hangs_is_set_aside_after_a_while),
         cmocka_unit_test(what_takes_long_by_its_nature_holds_nobody_up),
         cmocka_unit_test(a_kind_that_nobody_knows_stays_and_stops_nobody),
         cmocka_unit_test(many_that_cannot_be_recovered_leave_room_for_one_that_can),

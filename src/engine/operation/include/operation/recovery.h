@@ -21,6 +21,13 @@ struct nd_recovery *nd_recovery_new(struct nd_host *host) __attribute__((__retur
 void nd_recovery_free(struct nd_recovery *recovery); /* NULL is fine */
 void nd_recovery_freep(struct nd_recovery **recovery);
 
+/*
+ * An attempt that takes longer goes on beside the others, without the place that it had among them, and nobody is
+ * held up by it any more but who wants its object. Another time than this one: before the run.
+ */
+#define ND_RECOVERY_PLACE_NS (10 * ND_SECOND)
+void nd_recovery_set_place_ns(struct nd_recovery *recovery, int64_t place_ns);
+
 /* Who recovers a kind. Before the run; at most ND_RECOVERY_MAX_KINDS; `kind` is static text. */
 #define ND_RECOVERY_MAX_KINDS 32u
 void nd_recovery_add(struct nd_recovery *recovery, const char *kind, nd_recover_fn *fn, void *arg);
