@@ -100,6 +100,22 @@ hub_is_there(const struct hub *h)
            st.st_ino == h->inode;
 }
 
+bool
+hub_is_replaced(const struct hub *h)
+{
+    struct stat st;
+
+    return h->listener >= 0 && fstatat(h->folder, SOCKET_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_ino != h->inode;
+}
+
+void
+hub_let_go(struct hub *h, int64_t now_ns)
+{
+    sessions_let_go(h->sessions, now_ns);
+    hub_send(h, now_ns);
+}
+
 void
 hub_close(struct hub *h)
 {

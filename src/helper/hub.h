@@ -100,4 +100,10 @@ bool hub_has_company(const struct hub *h);
 /* Whether the socket can still be found: its folder was not removed, nor its file replaced. */
 bool hub_is_there(const struct hub *h);
 
+/* Whether another helper has put its own in the place: nobody comes back to us. */
+bool hub_is_replaced(const struct hub *h);
+
+/* Then who is away is let go, and who is there has a moment to go on reading before it is passed over. */
+void hub_let_go(struct hub *h, int64_t now_ns);
+
 #endif

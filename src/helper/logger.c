@@ -245,8 +245,8 @@ wait_ms(const struct logger *l, bool held_up)
         wait_ns = ND_MIN(wait_ns, init_watch_wait_ms(&l->setup.init) * ND_MILLISECOND);
     if (is_unborn(l))
         wait_ns = ND_MIN(wait_ns, ND_HELPER_UNBORN_NS);
-    if (l->drained_at_ns != 0)
-        wait_ns = ND_MIN(wait_ns, held_up ? ND_LOGGER_DRAIN_NS : ND_LOGGER_DRAIN_TURN_NS);
+    if (l->drained_at_ns != 0 || held_up)
+        wait_ns = ND_MIN(wait_ns, ND_LOGGER_DRAIN_TURN_NS);
     if (wait_ns == INT64_MAX)
         return -1;
     return wait_ns > 0 ? (int)(ND_MIN(wait_ns, ND_HOUR) / ND_MILLISECOND) + 1 : 0;
@@ -377,6 +377,8 @@ turn(struct logger *l)
         return false;
     fds[STREAMS] = (struct pollfd){.fd = ended ? -1 : init->fd, .events = POLLIN};
 
+    if (held_up && hub_is_replaced(&l->hub))
+        hub_let_go(&l->hub, nd_mono_now().ns); /* the log's next logger waits for us */
     n = wait_for(l, fds, STREAMS + 1, patience_ms(l, ended, held_up));
     for (size_t i = 0; i < STREAMS && n > 0; i++) {
         if (fds[i].revents != 0) {
@@ -444,17 +446,20 @@ run(struct logger *l)
     return 0;
 }
 
+/* First the socket: the logger of before sees by it that its time is over, and gives the lock back. */
 static void
 open_all(struct logger *l)
 {
     l->file.fd = -1;
-    if (l->setup.keeps_log)
+    hub_open(&l->hub, l->setup.streams_dir, l->setup.terminal);
+    if (l->setup.keeps_log) {
+        setup_lock(&l->setup);
         nd_log_file_open(&l->file,
                          &(struct nd_log_file_options){.path = l->setup.log_path,
                                                        .max_bytes = l->setup.config.max_bytes,
                                                        .max_files = l->setup.config.max_files,
                                                        .loss_fd = l->setup.lock_fd});
-    hub_open(&l->hub, l->setup.streams_dir, l->setup.terminal);
+    }
 }
 
 static void

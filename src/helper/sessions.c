@@ -405,6 +405,18 @@ sessions_look(struct session *sessions, struct spool *spools, int64_t now_ns)
         spool_keep(&spools[i], wanted[i]);
 }
 
+void
+sessions_let_go(struct session *sessions, int64_t now_ns)
+{
+    EACH_SESSION(s, sessions)
+    {
+        if (s->state == SESSION_AWAY)
+            session_leave(s, now_ns);
+        else if (s->state == SESSION_ATTACHED)
+            s->patience_ns = ND_MIN(s->patience_ns, ND_HELPER_REPLACED_NS);
+    }
+}
+
 int64_t
 sessions_wait_ns(const struct session *sessions, const struct spool *spools, int64_t now_ns)
 {

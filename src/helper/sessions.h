@@ -59,6 +59,9 @@ void sessions_will_grow(struct session *sessions, const struct spool *spool,
 /* Time has passed: holds that are over, patience that has run out, spools that nobody wants. */
 void sessions_look(struct session *sessions, struct spool *spools, int64_t now_ns);
 
+/* Nobody can come back any more, and somebody waits for the end of all this. */
+void sessions_let_go(struct session *sessions, int64_t now_ns);
+
 /* When that has to be asked again; INT64_MAX: never. */
 int64_t sessions_wait_ns(const struct session *sessions, const struct spool *spools,
                          int64_t now_ns);

@@ -162,9 +162,8 @@ make_parents(char *path)
     }
 }
 
-/* The exclusive lock that says: more output may come. */
-static int
-take_lock(const struct setup *setup)
+void
+setup_lock(struct setup *setup)
 {
     char path[ND_LOGGER_PATH_MAX + 16];
     int64_t give_up = nd_mono_now().ns + ND_LOGGER_LOCK_NS;
@@ -172,17 +171,15 @@ take_lock(const struct setup *setup)
 
     snprintf(path, sizeof(path), "%s/logger-lock", setup->state_dir);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-    if (fd < 0)
-        return -1;
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0 && nd_mono_now().ns < give_up) {
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && nd_mono_now().ns < give_up) {
         const struct timespec pause = {.tv_nsec = ND_LOGGER_LOCK_RETRY_NS};
 
         nanosleep(&pause, NULL);
     }
-    return fd;
+    setup->lock_fd = fd;
 }
 
-/* Paths, configuration and lock of a container's log. */
+/* Paths and configuration of a container's log. */
 static bool
 find_log(struct setup *setup, const char *id, char *scratch, size_t scratch_size)
 {
@@ -197,7 +194,6 @@ find_log(struct setup *setup, const char *id, char *scratch, size_t scratch_size
         memcpy(setup->log_path, setup->config.log_path, sizeof(setup->log_path));
         make_parents(setup->log_path);
     }
-    setup->lock_fd = take_lock(setup);
     return true;
 }
 

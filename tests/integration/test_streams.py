@@ -1,6 +1,7 @@
 """Standard streams of containers, through the API: attached by whoever, whenever, without losing a byte."""
 
 import hashlib
+import pathlib
 import random
 
 import grpc
@@ -370,3 +371,36 @@ def test_heartbeats_come_when_nothing_else_does(ready):
     going.until(lambda s: s.heartbeats > 0)
     going.detach()
     going.end()
+
+
+def lock_holder(path):
+    """The process that took the lock on a file."""
+    inode = f":{path.stat().st_ino}"
+    for line in pathlib.Path("/proc/locks").read_text().splitlines():
+        words = line.split()
+        if "->" not in words and words[1] == "FLOCK" and words[5].endswith(inode):
+            return int(words[4])
+    return None
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+def test_start_does_not_wait_for_a_client_of_before(ready, interactive):
+    """One that was cut off, and holds more than is kept for it: the log gets the rest, and the new logger the lock.
+    What is still in a shim that copies, with input, goes with the shim."""
+    request = ready.run_request("sh", "-c", "[ -e /once ] && exec sleep 1000; touch /once; "
+                                "yes | head -c 280000; echo end", interactive=interactive)
+    request.options.stream.acknowledge = True
+    replies = ready.call(ready.api.container.Run, iter([request]))
+    container = next(r.container_id for r in replies if r.WhichOneof("response") == "container_id")
+    next(r for r in replies if r.WhichOneof("response") == "output")
+    replies.cancel()
+    exited = ready.m.container.CONTAINER_STATE_EXITED
+    host.wait_until(lambda: ready.state(container) == exited, 20, "ended")
+    lock = next(ready.box.daemon.data_root.glob(f"*/containers/{ready.name}/{container}/logger-lock"))
+    before = lock_holder(lock)
+    assert before is not None, "nobody holds anything up"
+    ready.start(container)
+    assert lock_holder(lock) not in (before, None)
+    written, log = b"y\n" * 140000 + b"end\n", ready.logs(container)[0]
+    assert len(log) > 200 * 1024
+    assert written.startswith(log) if interactive else log == written

@@ -242,6 +242,51 @@ who_is_away_longest_makes_room(void **state)
     assert_false(s->resumed);
 }
 
+static void
+who_is_away_from_what_was_replaced_holds_up_nothing(void **state)
+{
+    struct table t;
+    struct session *s;
+
+    (void)state;
+    init(&t);
+    s = greet(&t, 1, ND_WIRE_FOR_EVER, 0);
+    fill(&t, 0);
+    session_lost(s, 0);
+    sessions_look(t.sessions, t.spools, 0);
+    assert_int_equal(room(&t), 0);
+    sessions_let_go(t.sessions, 1);
+    sessions_look(t.sessions, t.spools, 1);
+    assert_int_equal(room(&t), ND_HELPER_SPOOL_BYTES);
+    assert_int_equal(s->state, SESSION_FREE);
+}
+
+static void
+who_reads_on_what_was_replaced_gets_everything_and_others_are_passed_over(void **state)
+{
+    int64_t last_ns = ND_HELPER_REPLACED_NS - 1;
+    struct table t;
+    struct session *s;
+
+    (void)state;
+    init(&t);
+    s = greet(&t, 1, ND_WIRE_FOR_EVER, 0);
+    fill(&t, 0);
+    sessions_let_go(t.sessions, 0);
+    s->out[ND_WIRE_STDOUT].sent = ND_HELPER_STEP_BYTES;
+    sessions_look(t.sessions, t.spools, last_ns);
+    assert_int_equal(room(&t), 0);
+    assert_int_equal(
+        session_ack(s, &t.spools[ND_WIRE_STDOUT], ND_WIRE_STDOUT, ND_HELPER_STEP_BYTES, last_ns),
+        0);
+    fill(&t, last_ns);
+    sessions_look(t.sessions, t.spools, last_ns + ND_HELPER_REPLACED_NS - 1);
+    assert_int_equal(room(&t), 0);
+    sessions_look(t.sessions, t.spools, last_ns + ND_HELPER_REPLACED_NS);
+    assert_int_equal(room(&t), ND_HELPER_SPOOL_BYTES);
+    assert_int_equal(s->state, SESSION_ATTACHED);
+}
+
 int
 main(void)
 {
@@ -254,6 +299,8 @@ main(void)
         cmocka_unit_test(who_acknowledges_a_good_piece_is_waited_for_anew),
         cmocka_unit_test(who_is_away_longest_makes_room),
         cmocka_unit_test(who_has_everything_is_owed_until_it_leaves),
+        cmocka_unit_test(who_is_away_from_what_was_replaced_holds_up_nothing),
+        cmocka_unit_test(who_reads_on_what_was_replaced_gets_everything_and_others_are_passed_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,8 @@
 #define ND_HELPER_STEP_BYTES     ((size_t)32 * 1024) /* who acknowledges so many is waited for anew */
 #define ND_HELPER_HOLD_MAX_NS    (5 * ND_MINUTE)     /* of a session whose connection broke */
 #define ND_HELPER_GREETING_NS    (5 * ND_SECOND)     /* from a connection to its HELLO */
+/* Patience with those who are attached to a process in whose place another one has come. */
+#define ND_HELPER_REPLACED_NS    (1 * ND_SECOND)
 /* Without anybody at the other end of anything: how often its folder is looked for. */
 #define ND_HELPER_LOOK_NS        (50 * ND_MILLISECOND)
 /* The same before a first byte of output came: perhaps nothing was ever started. */
