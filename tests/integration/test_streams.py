@@ -10,6 +10,7 @@ import pytest
 import host
 import leaks
 import streams
+import stubs
 
 
 def lines(n):
@@ -365,12 +366,30 @@ def test_a_client_that_dies_leaves_nothing_held(ready):
     held.assert_same()
 
 
-def test_heartbeats_come_when_nothing_else_does(ready):
+@pytest.fixture
+def narrow(ready):
+    """The namespace through a connection that takes next to nothing of a stream before it is read."""
+    api = stubs.Api(ready.api.m, ready.box.daemon.target,
+                    options=[("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)])
+    yield api.namespace(ready.name)
+    api.close()
+
+
+def test_heartbeats_come_when_nothing_else_does_but_not_behind_the_exit_code(ready, narrow):
+    """Which somebody may take late: it is the last that there is."""
+    late = streams.run(narrow, "sh", "-c", "read go; head -c 50000 /dev/zero", interactive=True)
+    late.until(lambda s: s.session is not None and s.id)
+    late.paused.clear()
+    late.send(b"go\n")
+    ready.wait(late.id)
     ready.run("sleep", "1000", detach=True, name="quiet")
     going = streams.attach(ready, "quiet")
     going.until(lambda s: s.heartbeats > 0)
     going.detach()
     going.end()
+    late.paused.set()
+    assert len(late.end().stdout) == 50000
+    assert (late.code, late.heartbeats) == (0, 0)
 
 
 def lock_holder(path):

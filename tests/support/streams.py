@@ -63,6 +63,7 @@ class Streams:
             self.changed.notify_all()
 
     def take(self, reply):
+        assert self.exit is None, "something comes behind the exit code"
         kind = reply.WhichOneof("response")
         if kind in ("container_id", "exec_id"):
             self.id = getattr(reply, kind)

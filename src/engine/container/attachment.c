@@ -445,6 +445,7 @@ remember(const struct nd_attachment *a, const struct task_exit *exit)
 struct nd_error *
 nd_attachment_end(struct nd_attachment *a, const struct task_exit *exit, struct nd_arena *arena)
 {
+    nd_group_end(ND_TAKE(a->group)); /* no heartbeat behind it */
     if (a->relay != NULL)
         remember(a, exit);
     if (a->feed->ended != NULL)
