@@ -5,6 +5,7 @@ told by the model test, by chance.
 """
 
 import concurrent.futures
+import contextlib
 import itertools
 
 import grpc
@@ -44,7 +45,7 @@ def door(api_modules):
 @pytest.fixture
 def meet(door, images):
     """A namespace of that host with the image, empty again at the end."""
-    ns = door.api.namespace(f"meet{conftest.RUN}-{next(COUNTER)}")
+    ns = crash.Armed(door.api, f"meet{conftest.RUN}-{next(COUNTER)}")
     ns.box, ns.gate = door.box, door
     ns.load(images.busybox)
     yield ns
@@ -195,6 +196,35 @@ def test_who_wakes_a_process_beside_a_signal_does_not_make_it_come_twice(meet, p
     meet.kill(container, signal="TERM")
     meet.wait(container)
     assert meet.logs(container)[0] == b"up\ngot\n"
+
+
+def restart_after_its_death(ns):
+    ns.box.daemon.process.wait(10)
+    ns.box.daemon.process = None
+    ns.box.daemon.start()
+
+
+def test_a_command_is_not_forgotten_before_its_request_is_recovered(meet):
+    """Whoever clears away what a dead daemon left, and the recovery, begin at the same time."""
+    container = meet.run(*crash.FOREVER, detach=True).id
+    options = meet.m.container.ExecOptions(container=container, args=["sh", "-c", "echo ran >>/ran"], detach=True,
+                                           request_id="command")
+    request = meet.m.container.ContainerServiceExecRequest(options=options)
+
+    def send():
+        return next(meet.call(meet.api.container.Exec, iter([request]))).exec_id
+    meet.fault = "change.settled#1=kill"
+    with pytest.raises(grpc.RpcError):
+        send()
+    with meet.gate.hold("Containers/Get", most=1) as recovery:
+        restart_after_its_death(meet)
+        recovery.wait()
+        with contextlib.suppress(AssertionError):  # a mistake takes less
+            host.wait_until(lambda: not meet.commands_left(container), 1, "forgotten")
+    command = send()
+    host.wait_until(lambda: not meet.commands_left(container), 60, "forgotten")
+    assert command == send()
+    assert meet.exec(container, "cat", "/ran")[0] == b"ran\n"
 
 
 # --- a containerd that is away --------------------------------------------------------------------------

@@ -16,6 +16,7 @@
 #include "containerd/event_payloads.pb-c.h"
 #include "containerd/events.h"
 #include "containerd/namespaces.pb-c.h"
+#include "operation/recovery.h"
 
 #include "exec_priv.h"
 #include "finished_priv.h"
@@ -161,6 +162,22 @@ on_event(struct nd_containers *cs, const Ct__Envelope *event, struct nd_arena *a
         nd_remove_later(cs, event->namespace_, exit->container_id);
 }
 
+/* Behind the recovery, to which a command that has ended, and is still known, says that its request was done. */
+static struct nd_error *
+sweep_commands(void *containers)
+{
+    struct nd_containers *cs = containers;
+    struct nd_error *err = NULL;
+
+    nd_doing("look for commands of before");
+    if (cs->recovery != NULL)
+        err = nd_recovery_wait_for_tries(cs->recovery);
+    if (err == NULL)
+        err = nd_exec_sweep(cs);
+    cs->swept = err == NULL;
+    return err;
+}
+
 /* One life of the event stream. Fails: ND_UNAVAILABLE when it broke. */
 static struct nd_error *
 follow_events(struct nd_containers *cs, int64_t *retry_ns)
@@ -174,8 +191,7 @@ follow_events(struct nd_containers *cs, int64_t *retry_ns)
     ND_TRY(nd_containers_store(cs, &store)); /* so that the first call finds it open */
     ND_TRY(look_around(cs));
     if (!cs->swept)
-        ND_TRY(nd_exec_sweep(cs));
-    cs->swept = true;
+        cs->swept = nd_containers_spawn(cs, sweep_commands, cs);
     *retry_ns = RETRY_MIN_NS;
     for (;;) {
         const Ct__Envelope *event;

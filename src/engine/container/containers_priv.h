@@ -28,9 +28,10 @@ struct nd_containers {
     uint64_t changes; /* how often a lock was given back: something may have been changed before */
     struct nd_group *background; /* of nd_containers_watch(); NULL while that does not run */
     struct accounts *accounts;
-    struct finished *finished; /* finished.c */
-    struct nd_map *execs;      /* ids of commands that are ours and not forgotten yet */
-    bool swept;                /* commands of a daemon that has died were looked for */
+    struct finished *finished;    /* finished.c */
+    struct nd_map *execs;         /* ids of commands that are ours and not forgotten yet */
+    bool swept;                   /* commands of a daemon that has died are looked for, or were */
+    struct nd_recovery *recovery; /* borrowed; NULL: there is none */
 };
 
 /*

@@ -302,6 +302,7 @@ RECOVERER(recover_exec)
 void
 nd_containers_recover_by(struct nd_containers *cs, struct nd_recovery *recovery)
 {
+    cs->recovery = recovery;
     nd_recovery_add_making(recovery, CHANGE_CREATE, recover_create_by_intent, cs);
     nd_recovery_add(recovery, CHANGE_REMOVE, recover_remove_by_intent, cs);
     nd_recovery_add(recovery, CHANGE_REMOVE_FORCED, recover_forced_remove_by_intent, cs);

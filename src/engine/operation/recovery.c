@@ -6,10 +6,10 @@
  *
  * A job tries until it succeeds, with growing pauses. The gate for calls opens when each job of the dead has
  * been tried to an end once: one that cannot be recovered (a broken disk) must not keep everything else
- * from being served, nor the others from being tried, so only an attempt takes a place. One that takes long (a shim
- * that is stopped) goes on beside, without a place, and counts as tried: it holds its object's lock, so who wants
- * that waits, and nobody else. While containerd cannot be reached the gate is open too, because calls fail by
- * themselves then, and it closes again only for those jobs that were never tried with it.
+ * from being served, nor the others from being tried, so only an attempt takes a place. One that takes long
+ * (a shim that is stopped) goes on beside, without a place, and counts as tried: it holds its object's lock,
+ * so who wants that waits, and nobody else. While containerd cannot be reached the gate is open too, because
+ * calls fail by themselves then, and it closes again only for those jobs that were never tried with it.
  *
  * A call that a daemon made just before it was killed is not over with it: containerd finishes what it has
  * begun, and a busy host may begin late. So what was being made is looked for again when the gate is open.
@@ -414,6 +414,14 @@ struct nd_error *
 nd_recovery_wait(struct nd_recovery *r)
 {
     while (!r->listed || (r->n_untried > 0 && r->n_blocked == 0))
+        ND_TRY(wait_beside(r, &r->changed));
+    return NULL;
+}
+
+struct nd_error *
+nd_recovery_wait_for_tries(struct nd_recovery *r)
+{
+    while (!r->listed || r->n_untried > 0)
         ND_TRY(wait_beside(r, &r->changed));
     return NULL;
 }

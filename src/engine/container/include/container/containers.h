@@ -30,7 +30,10 @@ void nd_containers_freep(struct nd_containers **cs);
 
 struct nd_host *nd_containers_host(const struct nd_containers *cs);
 
-/* Say how changes of containers are recovered that a dead daemon left half done. Context: start-up. */
+/*
+ * Say how changes of containers are recovered that a dead daemon left half done. `recovery` lives as long as
+ * nd_containers_watch() runs. Context: start-up.
+ */
 struct nd_recovery; /* operation/recovery.h */
 void nd_containers_recover_by(struct nd_containers *cs, struct nd_recovery *recovery);
 

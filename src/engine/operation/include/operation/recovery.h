@@ -54,4 +54,7 @@ struct nd_error *nd_recovery_run(void *recovery) ND_CHECK_RESULT;
  */
 struct nd_error *nd_recovery_wait(struct nd_recovery *recovery) ND_CHECK_RESULT;
 
+/* The same, but until containerd is there: for who clears away what a recovery has to see first. */
+struct nd_error *nd_recovery_wait_for_tries(struct nd_recovery *recovery) ND_CHECK_RESULT;
+
 #endif
