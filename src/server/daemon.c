@@ -41,6 +41,8 @@
 #include "nerdctl_methods.h"
 
 #define CONTAINERD_PATIENCE_NS (1 * ND_SECOND) /* then the log says who is waited for */
+#define LISTEN_PATIENCE_NS     (1 * ND_SECOND)
+#define LISTEN_PAUSE_NS        (10 * ND_MILLISECOND)
 
 struct daemon {
     const struct nd_options *options;
@@ -137,6 +139,26 @@ read_tls(const struct nd_options *o, struct nd_tls_config **ret)
     return o->tls_cert != NULL ? nd_tls_config_server(&tls_options, ret) : NULL;
 }
 
+/*
+ * A daemon that was killed while it started a process leaves its sockets to that one, until the other program has
+ * begun: what is taken may be free in a moment.
+ */
+static struct nd_error *
+listen_patiently(struct daemon *d, const struct nd_addr *addr,
+                 const struct nd_listen_options *options, struct nd_tls_config *tls)
+{
+    int64_t until_ns = nd_loop_now().ns + LISTEN_PATIENCE_NS;
+
+    for (;;) {
+        ND_AUTO(nd_error_freep)
+        struct nd_error *err = nd_server_listen(d->server, addr, options, tls, NULL);
+
+        if (err == NULL || nd_error_code(err) != ND_EXISTS || nd_loop_now().ns >= until_ns)
+            return ND_TAKE(err);
+        ND_TRY(nd_fiber_sleep(LISTEN_PAUSE_NS));
+    }
+}
+
 static struct nd_error *
 listen_all(struct daemon *d)
 {
@@ -155,9 +177,8 @@ listen_all(struct daemon *d)
         bool tcp = o->addrs[i].kind == ND_PEER_TCP;
 
         make_socket_folder(&o->addrs[i]);
-        ND_TRY_DOING(
-            nd_server_listen(d->server, &o->addrs[i], &unix_options, tcp ? tls : NULL, NULL),
-            "listen on %s", o->listen[i]);
+        ND_TRY_DOING(listen_patiently(d, &o->addrs[i], &unix_options, tcp ? tls : NULL),
+                     "listen on %s", o->listen[i]);
         nd_info("listening", ND_KV("address", o->listen[i]), ND_KV("tls", tcp && tls != NULL));
     }
     return NULL;

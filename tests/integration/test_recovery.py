@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import random
+import socket
 import subprocess
 import threading
 import time
@@ -250,6 +251,19 @@ class TestDaemonKilled:
         own.box.daemon.start()
         host.wait_until(lambda: conftest.can_list(own), 10, "connected again")
         host.wait_until(lambda: not own.list(all=True), 10, "removed")
+
+    def test_a_process_that_was_just_being_started_holds_the_socket(self, own):
+        """Until it becomes another program: the next daemon waits for that."""
+        own.box.daemon.kill()
+        own.box.daemon.socket.unlink()
+        with socket.socket(socket.AF_UNIX) as held, concurrent.futures.ThreadPoolExecutor(1) as pool:
+            held.bind(str(own.box.daemon.socket))
+            held.listen()
+            started = pool.submit(own.box.daemon.start)
+            held.accept()[0].close()  # it has seen that somebody is there
+            held.close()
+            started.result()
+        host.wait_until(lambda: conftest.can_list(own), 10, "connected again")
 
     def test_killed_while_creating(self, own):
         """At any moment: what is left can be listed and removed, and of the rest there is nothing."""

@@ -60,7 +60,7 @@ void nd_deferred_remove(struct nd_deferred *d);
 
 /*
  * The same for what takes long: it runs after everything that is ready, in the order of adding, and when all such
- * work of one turn has taken ND_LOOP_LATE_NS, the rest waits for the next turn.
+ * work of one turn has taken ND_LOOP_LATE_NS, the rest waits for the next turn. Context: fiber, loop.
  */
 void nd_deferred_add_late(struct nd_deferred *d);
 
