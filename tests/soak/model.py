@@ -124,6 +124,7 @@ class Killer(threading.Thread):
                 host.wait_until(self.answers, RECOVERY_SECONDS, f"answers after a kill of {victim}")
             except (host.HostError, OSError) as error:
                 self.wrong.append(f"at call {number}: {error}")
+                self.help_up()
             self.note(victim, begin, time.monotonic())
             self.peace.set()
 
@@ -143,6 +144,13 @@ class Killer(threading.Thread):
             self.wrong.append(f"the daemon ended by itself with {daemon.process.returncode}")
         daemon.kill()
         self.last_start = daemon.start()
+
+    def help_up(self):
+        """A daemon that did not come up is started once more: else each call of the rest waits for its time."""
+        daemon = self.box.daemon
+        if daemon.process is None or daemon.process.poll() is not None:
+            with contextlib.suppress(host.HostError, OSError):
+                self.last_start = daemon.start()
 
     def answers(self):
         try:
