@@ -71,7 +71,8 @@ def run(bench, made, every=1, seed=1, only=None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", required=True, help="build folder of a daemon with fault points")
-    parser.add_argument("--helper", help="nerdctl-grpc-helper, unless it is that build's")
+    parser.add_argument("--helper", type=lambda path: pathlib.Path(path).resolve(),
+                        help="nerdctl-grpc-helper, unless it is that build's")
     parser.add_argument("--every", type=int, default=1, help="try one case in so many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="name of an operation")
