@@ -1,15 +1,15 @@
 /*
- * The floor of running a container, or a command in one: the calls that containerd needs, in the fastest
- * order, and nothing else. No log, no names, no files, no hooks; null input and output, or with OUTPUT what
- * that URI says (binary:///path/of/a/logger).
+ * The floor of running a container, or a command in one: the calls that containerd needs, in the
+ * fastest order, and nothing else. No log, no names, no files, no hooks; null input and output, or
+ * with OUTPUT what that URI says (binary:///path/of/a/logger).
  *
  *     bare_sequence run ADDRESS NAMESPACE SNAPSHOTTER PARENT SPEC [OUTPUT]
  *     bare_sequence exec ADDRESS NAMESPACE CONTAINER PROCESS
  *
- * PARENT is the chain id of the unpacked image, SPEC a file with the JSON of the run spec, PROCESS one
- * with that of a process. For each byte read from standard input one container, or command, runs; then a
- * line with two numbers: nanoseconds from the first call until the exit was known, and until everything
- * was removed.
+ * PARENT is the chain id of the unpacked image, SPEC a file with the JSON of the run spec, PROCESS
+ * one with that of a process. For each byte read from standard input one container, or command,
+ * runs; then a line with two numbers: nanoseconds from the first call until the exit was known, and
+ * until everything was removed.
  *
  * The order: the record first, because it keeps the snapshot from garbage collection; the wait is
  * issued before the start, so that the exit is known without another round trip.

@@ -1,6 +1,6 @@
 /*
- * What reading a log costs above reading its bytes. One file, warm in the page cache, three ways, the
- * best of several rounds each:
+ * What reading a log costs above reading its bytes. One file, warm in the page cache, three ways,
+ * the best of several rounds each:
  *
  *     read     read(2) alone
  *     decode   read(2) and the decoder in a plain loop, no fibers, no rotation, no options

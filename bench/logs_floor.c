@@ -1,6 +1,6 @@
 /*
- * The floor of reading a log: read the json-file, take the text out of every line, hand it to another
- * thread through a Unix socket. One loop in plain C, no waiting for more, no options.
+ * The floor of reading a log: read the json-file, take the text out of every line, hand it to
+ * another thread through a Unix socket. One loop in plain C, no waiting for more, no options.
  *
  *     logs_floor FILE       for each byte of standard input one pass; prints nanoseconds and bytes
  *

@@ -1,14 +1,15 @@
 /*
- * A client of the daemon for measuring: as thin as one can be, so that what is measured is the daemon.
+ * A client of the daemon for measuring: as thin as one can be, so that what is measured is the
+ * daemon.
  *
- *     run_client run ADDRESS NAMESPACE IMAGE        for each byte of standard input run `true`; prints
- *                                                   nanoseconds until the exit came, and until the
- *                                                   container was removed
- *     run_client exec ADDRESS NAMESPACE CONTAINER   for each byte of standard input execute `true`; prints
- *                                                   nanoseconds until the exit came, and until the call
- *                                                   had ended
- *     run_client logs ADDRESS NAMESPACE CONTAINER   for each byte of standard input read the whole log;
- *                                                   prints nanoseconds and the number of bytes
+ *     run_client run ADDRESS NAMESPACE IMAGE        for each byte of standard input run `true`;
+ *                                                   prints nanoseconds until the exit came, and
+ *                                                   until the container was removed
+ *     run_client exec ADDRESS NAMESPACE CONTAINER   for each byte of standard input execute `true`;
+ *                                                   prints nanoseconds until the exit came, and
+ *                                                   until the call had ended
+ *     run_client logs ADDRESS NAMESPACE CONTAINER   for each byte of standard input read the whole
+ *                                                   log; prints nanoseconds and the number of bytes
  */
 
 #include <errno.h>

@@ -3,14 +3,14 @@
  *
  *     echo_pty own|passed PROGRAM ARGUMENT...
  *
- * PROGRAM, which must end up as a `cat`, gets a terminal of its own. With "own" that terminal's echo is
- * measured. With "passed" the program hands a far terminal through: it first switches off the echo of ours,
- * and what comes back then comes from the far one.
+ * PROGRAM, which must end up as a `cat`, gets a terminal of its own. With "own" that terminal's
+ * echo is measured. With "passed" the program hands a far terminal through: it first switches off
+ * the echo of ours, and what comes back then comes from the far one.
  *
  * For each byte read from standard input one line is typed: KEYS keystrokes, each after a pause as
- * between those of a quick typist, so that everybody on the way has gone to sleep. Then a line with KEYS
- * numbers: nanoseconds from the keystroke until it was there again. The newline behind them makes `cat`
- * say everything once more, which proves that it was there.
+ * between those of a quick typist, so that everybody on the way has gone to sleep. Then a line with
+ * KEYS numbers: nanoseconds from the keystroke until it was there again. The newline behind them
+ * makes `cat` say everything once more, which proves that it was there.
  */
 
 #include <fcntl.h>
@@ -96,8 +96,8 @@ type_key(int fd)
 }
 
 /*
- * End the line of `n` keys: its newline is echoed, then `cat` says all of it. How many returns stand before
- * a newline depends on how many terminals are passed.
+ * End the line of `n` keys: its newline is echoed, then `cat` says all of it. How many returns
+ * stand before a newline depends on how many terminals are passed.
  */
 static bool
 end_line(int fd, int n)

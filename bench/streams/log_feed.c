@@ -4,15 +4,15 @@
  *     log_feed FEEDER_CPU WRITER_CPU FILE COPIES helper HELPER STORE ID
  *     log_feed FEEDER_CPU WRITER_CPU FILE COPIES floor PATH BYTES
  *
- * For each byte read from standard input one round: a process is started that reads a pipe of 1 MiB, and
- * FILE goes into it COPIES times. Then a line with three numbers: nanoseconds from the first byte until the
- * process had ended, and the nanoseconds of processor time that it took as a user and in the kernel. Each of
- * the two has a processor of its own.
+ * For each byte read from standard input one round: a process is started that reads a pipe of 1
+ * MiB, and FILE goes into it COPIES times. Then a line with three numbers: nanoseconds from the
+ * first byte until the process had ended, and the nanoseconds of processor time that it took as a
+ * user and in the kernel. Each of the two has a processor of its own.
  *
- *   helper   is started as containerd's shim would: pipes in descriptors 3 to 5, the names of the container in
- *            the environment, the folder STORE/bundle as working directory.
- *   floor    is what any writer of the same log has to do, and nothing else: take the lines, hand BYTES of
- *            anything to PATH, and begin a new file where a log is rotated.
+ *   helper   is started as containerd's shim would: pipes in descriptors 3 to 5, the names of the
+ *            container in the environment, the folder STORE/bundle as working directory.
+ *   floor    is what any writer of the same log has to do, and nothing else: take the lines, hand
+ *            BYTES of anything to PATH, and begin a new file where a log is rotated.
  */
 
 #include <errno.h>

@@ -1,8 +1,9 @@
 /*
- * Decoding a list reply of some megabyte, from the buffer that it came in to nothing left: our checked decoding
- * into an arena, in place as the transport does it with large messages, and with copies as with small ones;
- * and protobuf-c's own with malloc and free. Each round decodes once in each way, each from a copy of the bytes
- * that was made just before, so that all find the same caches:
+ * Decoding a list reply of some megabyte, from the buffer that it came in to nothing left: our
+ * checked decoding into an arena, in place as the transport does it with large messages, and with
+ * copies as with small ones; and protobuf-c's own with malloc and free. Each round decodes once in
+ * each way, each from a copy of the bytes that was made just before, so that all find the same
+ * caches:
  *
  *     codec            # for each byte on standard input: "IN-PLACE COPIED MALLOC" in nanoseconds
  */

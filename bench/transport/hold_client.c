@@ -3,8 +3,8 @@
  *
  *     hold_client [--ca F] ADDRESS CONNECTIONS STREAMS     # STREAMS: calls on each connection
  *
- * Prints "held" when the server has answered on every connection and has every stream; ends with its
- * standard input.
+ * Prints "held" when the server has answered on every connection and has every stream; ends with
+ * its standard input.
  */
 
 #include <stdio.h>

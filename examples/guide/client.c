@@ -1,6 +1,6 @@
 /*
- * The client of the guide (docs/grpc-library.md): every shape of call, deadlines, calls at the same time,
- * errors, retries, TLS, and the same calls through a tunnel.
+ * The client of the guide (docs/grpc-library.md): every shape of call, deadlines, calls at the same
+ * time, errors, retries, TLS, and the same calls through a tunnel.
  *
  *     client ADDRESS [CERTIFICATE KEY CA]
  */

@@ -1,6 +1,6 @@
 /*
- * The server of the guide (docs/grpc-library.md): streams, metadata, errors, an interceptor, TLS, limits,
- * work on a thread, a tunnel.
+ * The server of the guide (docs/grpc-library.md): streams, metadata, errors, an interceptor, TLS,
+ * limits, work on a thread, a tunnel.
  *
  *     server ADDRESS [CERTIFICATE KEY CA]
  */

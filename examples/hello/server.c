@@ -25,7 +25,9 @@ greet(struct nd_call *call, const void *in, void *out)
     return NULL;
 }
 
-/* Server stream: nd_call_send() waits while the client does not read, and fails when it has gone. */
+/*
+ * Server stream: nd_call_send() waits while the client does not read, and fails when it has gone.
+ */
 static struct nd_error *
 count(struct nd_call *call, const void *in, void *out)
 {

@@ -4,11 +4,11 @@
  *     arena ──► newest block ──► ... ──► first block        deferred: newest ──► ... ──► oldest
  *               [header|used|free   ]    [header|used|free]
  *
- * Blocks double from 512 bytes to 256 KiB; what does not fit gets a block of its own size. The first
- * block is made when it is needed, so an idle arena costs one small object, and the call of a parked
- * stream little more. One block of up to 4 KiB stays on reset, so a stream that resets per message
- * does not go back to the heap each time. The maximum counts
- * what was taken from the heap, headers included, because that is what hurts.
+ * Blocks double from 512 bytes to 256 KiB; what does not fit gets a block of its own size. The
+ * first block is made when it is needed, so an idle arena costs one small object, and the call of a
+ * parked stream little more. One block of up to 4 KiB stays on reset, so a stream that resets per
+ * message does not go back to the heap each time. The maximum counts what was taken from the heap,
+ * headers included, because that is what hurts.
  *
  * Under AddressSanitizer everything that is not handed out is poisoned and 16 bytes stay between
  * neighbours, so an overrun and a use after release are reported at once. Other debug builds fill
@@ -88,7 +88,9 @@ nd_arena_new(size_t max_bytes)
     return arena;
 }
 
-/* Run what was deferred, then let all blocks go but, for the next use, the largest that may stay. */
+/*
+ * Run what was deferred, then let all blocks go but, for the next use, the largest that may stay.
+ */
 static void
 release(struct nd_arena *arena, bool keep)
 {

@@ -1,10 +1,10 @@
 /*
  * Fault points, for builds with ND_FAULTS.
  *
- * Under one lock: what is armed, how often each name was reached since, and the trace. Names are counted
- * one by one, so that a point in a loop, or one that several steps share, can be armed for each of its
- * hits. The counts begin anew when a point is armed or a trace begun: a test traces an operation once and
- * then repeats it with each entry of that trace armed.
+ * Under one lock: what is armed, how often each name was reached since, and the trace. Names are
+ * counted one by one, so that a point in a loop, or one that several steps share, can be armed for
+ * each of its hits. The counts begin anew when a point is armed or a trace begun: a test traces an
+ * operation once and then repeats it with each entry of that trace armed.
  */
 
 #include "base/fault.h"

@@ -48,9 +48,9 @@ struct nd_archive {
 };
 
 /*
- * libarchive builds a list of a sparse file's holes while it reads the entry's header, without a limit: a few
- * kilobytes of input could make it take gigabytes. So what is compressed is handed on in small pieces, and with
- * each the header is looked at.
+ * libarchive builds a list of a sparse file's holes while it reads the entry's header, without a
+ * limit: a few kilobytes of input could make it take gigabytes. So what is compressed is handed on
+ * in small pieces, and with each the header is looked at.
  */
 #define PLAIN_PIECE  ((size_t)64 * 1024)
 #define PACKED_PIECE ((size_t)512)
@@ -211,8 +211,8 @@ check_output(const struct nd_archive *a)
 }
 
 /*
- * The entry's content goes on to here. A hole takes no bytes of the archive, and whoever unpacks it writes
- * zeros without end: it counts like everything else.
+ * The entry's content goes on to here. A hole takes no bytes of the archive, and whoever unpacks it
+ * writes zeros without end: it counts like everything else.
  */
 static struct nd_error *
 reach(struct nd_archive *a, uint64_t end)
@@ -360,7 +360,9 @@ read_owner(struct archive_entry *from, struct nd_archive_entry *to)
     return NULL;
 }
 
-/* The place for an attribute of that name: the same name may occur in two spellings of the format. */
+/*
+ * The place for an attribute of that name: the same name may occur in two spellings of the format.
+ */
 static struct nd_archive_xattr *
 xattr_slot(struct nd_archive *a, const char *name)
 {

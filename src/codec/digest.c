@@ -1,8 +1,8 @@
 /*
  * Digests on OpenSSL's EVP functions.
  *
- * A digest text names a file in the content store and is typed by people, so exactly one spelling is
- * accepted. The hash functions themselves cannot fail with these algorithms and valid memory;
+ * A digest text names a file in the content store and is typed by people, so exactly one spelling
+ * is accepted. The hash functions themselves cannot fail with these algorithms and valid memory;
  * should OpenSSL say otherwise, the process cannot go on trusting content.
  */
 

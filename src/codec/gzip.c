@@ -1,13 +1,13 @@
 /*
  * gzip on zlib.
  *
- * Compression is tuned for messages, not for archives: the fastest level, and tables no larger than the
- * message needs. A deflate state is 256 KiB by default, most of it hash tables that are cleared at the
- * start; for a message of 1 KiB these are a hundred times its own size.
+ * Compression is tuned for messages, not for archives: the fastest level, and tables no larger than
+ * the message needs. A deflate state is 256 KiB by default, most of it hash tables that are cleared
+ * at the start; for a message of 1 KiB these are a hundred times its own size.
  *
- * Decompression trusts nothing: the size in a member's trailer is not even looked at, the output grows
- * with what was really made, and once it stands at the maximum the rest is inflated into one byte that
- * must stay unused.
+ * Decompression trusts nothing: the size in a member's trailer is not even looked at, the output
+ * grows with what was really made, and once it stands at the maximum the rest is inflated into one
+ * byte that must stay unused.
  *
  * zlib fails for bad data and for no memory; the second is small here (under 300 KiB) and ends the
  * program like other small allocations.
@@ -140,7 +140,9 @@ nd_gunzip_freep(struct nd_gunzip **gunzip)
     nd_gunzip_free(ND_TAKE(*gunzip));
 }
 
-/* One call of inflate, what it took cut from `*in`, what it made in `out`; returns zlib's answer. */
+/*
+ * One call of inflate, what it took cut from `*in`, what it made in `out`; returns zlib's answer.
+ */
 static int
 inflate_some(struct nd_gunzip *gunzip, struct nd_str *in, void *out, size_t cap)
 {

@@ -1,6 +1,6 @@
 /*
- * The writer keeps two bits per level: what the level is, and whether it has a member yet. That is all it
- * takes to put commas right and to notice a call that is out of place.
+ * The writer keeps two bits per level: what the level is, and whether it has a member yet. That is
+ * all it takes to put commas right and to notice a call that is out of place.
  */
 
 #include "codec/json_writer.h"

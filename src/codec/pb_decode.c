@@ -2,24 +2,26 @@
  * Wire bytes to protobuf-c's structs, checked on the way.
  *
  * protobuf-c's own decoder trusts its input more than a server can: it does not look at UTF-8, its
- * strings end at a NUL inside them, it recurses as deep as the bytes say, and it takes whatever memory
- * a few bytes ask for (an empty nested message: 2 bytes against some hundred). It is also slow, as it
- * notes every field down before it takes any. Here the bytes are gone over once: each field is checked and
- * stored as it comes.
+ * strings end at a NUL inside them, it recurses as deep as the bytes say, and it takes whatever
+ * memory a few bytes ask for (an empty nested message: 2 bytes against some hundred). It is also
+ * slow, as it notes every field down before it takes any. Here the bytes are gone over once: each
+ * field is checked and stored as it comes.
  *
- * All memory is the arena's and is counted against a limit. Arrays of repeated fields have room for the next
- * power of two, so their count tells whether there is room for one more, and a nested message that occurs
- * again is merged into the first by going on where that ended, as the format wants it.
+ * All memory is the arena's and is counted against a limit. Arrays of repeated fields have room for
+ * the next power of two, so their count tells whether there is room for one more, and a nested
+ * message that occurs again is merged into the first by going on where that ended, as the format
+ * wants it.
  *
- * A few bytes on the wire can be much work, so who decodes what came from outside lets others run in between.
+ * A few bytes on the wire can be much work, so who decodes what came from outside lets others run
+ * in between.
  *
  * When the bytes are the arena's as well, texts are not copied but stay where they came:
  *
  *     tag len c o n t a i n e r tag ...      the next tag, once it has been read, becomes the NUL:
  *             '------ text ----' 0           behind a text there is nothing but a tag or the end
  *
- * Generated code describes messages by offsets; those of a field are `offset`, and `quantifier_offset`
- * for what goes with it: a count, a has-flag, or which one of a oneof is set.
+ * Generated code describes messages by offsets; those of a field are `offset`, and
+ * `quantifier_offset` for what goes with it: a count, a has-flag, or which one of a oneof is set.
  */
 
 #include <stdio.h>
@@ -318,7 +320,9 @@ find_field(const ProtobufCMessageDescriptor *desc, uint32_t number,
     return protobuf_c_message_descriptor_get_field(desc, number);
 }
 
-/* Say that a field which occurs once is there. Whether it was before: only then may it be merged. */
+/*
+ * Say that a field which occurs once is there. Whether it was before: only then may it be merged.
+ */
 static bool
 mark_set(const struct target *t, const ProtobufCFieldDescriptor *field)
 {
@@ -425,7 +429,9 @@ decode_message(struct decoder *d, const struct target *t)
     return NULL;
 }
 
-/* Objects are larger than their bytes, but not without measure: a nested message may be two bytes. */
+/*
+ * Objects are larger than their bytes, but not without measure: a nested message may be two bytes.
+ */
 static size_t
 memory_for(size_t len)
 {

@@ -1,9 +1,9 @@
 /*
  * One form for messages with maps.
  *
- * A map has no order, and some clients write it in another one each time. For protobuf-c it is a list of
- * entries, with nothing that says so but what protoc calls such a message: "<parent>.<Field>Entry", of a
- * key, 1, and a value, 2.
+ * A map has no order, and some clients write it in another one each time. For protobuf-c it is a
+ * list of entries, with nothing that says so but what protoc calls such a message:
+ * "<parent>.<Field>Entry", of a key, 1, and a value, 2.
  */
 
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 #define CODEC_PB_WIRE_PRIV_H
 
 /*
- * The fields of a message as they stand on the wire, one after the other (protobuf.dev, "Encoding").
- * Inline, because a large message has ten thousands of them; nearly every tag and length is one byte.
- * Groups are not supported: proto3 has none.
+ * The fields of a message as they stand on the wire, one after the other (protobuf.dev,
+ * "Encoding"). Inline, because a large message has ten thousands of them; nearly every tag and
+ * length is one byte. Groups are not supported: proto3 has none.
  */
 
 #include "codec/pb.h"

@@ -2,9 +2,10 @@
  * Connecting. A Unix socket answers at once, or says EAGAIN while its queue of waiting connections
  * is full, which is a reason to try again a little later.
  *
- * For TCP the addresses of the name are tried in the order in which the resolver gives them, IPv6 and IPv4
- * in turn. An address may lead nowhere without anybody saying so: the next one does not wait for its end,
- * but begins a moment later, or at once when it has failed, and the first that answers counts:
+ * For TCP the addresses of the name are tried in the order in which the resolver gives them, IPv6
+ * and IPv4 in turn. An address may lead nowhere without anybody saying so: the next one does not
+ * wait for its end, but begins a moment later, or at once when it has failed, and the first that
+ * answers counts:
  *
  *     first   |----------------------------------------->  (no answer)
  *     second        |------> refused

@@ -8,9 +8,9 @@
  * with an end that is none. Once a writer was there, or for whatever else, a read of nothing is the
  * end of the stream (a terminal whose other side is gone says EIO, which is the same).
  *
- * The streams of network peers are paced: how much is read at once follows what the bytes before have taken, the
- * read itself and all that its reader does inside on_bytes. Those whose bytes have taken long, and those that are new,
- * are read when everything else has had its turn (loop.c).
+ * The streams of network peers are paced: how much is read at once follows what the bytes before
+ * have taken, the read itself and all that its reader does inside on_bytes. Those whose bytes have
+ * taken long, and those that are new, are read when everything else has had its turn (loop.c).
  *
  * Stopping only notes that nobody wants bytes; the descriptor is left in the poll set until it has
  * something again, since one who stops mostly starts again soon and system calls are dear.
@@ -183,8 +183,9 @@ read_once(struct fd_stream *s)
 }
 
 /*
- * One turn belongs to all. Frames without content and names of headers take a thousand times as long per byte as
- * content does, so what is read at once depends on what the bytes before have taken.
+ * One turn belongs to all. Frames without content and names of headers take a thousand times as
+ * long per byte as content does, so what is read at once depends on what the bytes before have
+ * taken.
  */
 static void
 adapt(struct fd_stream *s, size_t n, int64_t took_ns)

@@ -12,8 +12,8 @@
 struct nd_error *nd_stream_from_socket(int fd, struct nd_stream **ret) ND_CHECK_RESULT;
 
 /*
- * What every TCP connection gets: no delay for small writes, and an end when the other side does not
- * answer any more (a host that lost its power says no goodbye).
+ * What every TCP connection gets: no delay for small writes, and an end when the other side does
+ * not answer any more (a host that lost its power says no goodbye).
  */
 void nd_socket_set_tcp(int fd);
 
@@ -38,8 +38,8 @@ struct nd_error *nd_addr_resolve(const struct nd_addr *addr, int flags,
 void nd_addrinfo_freep(struct addrinfo **list);
 
 /*
- * Connect to one address of a list that is not empty: the first that answers.
- * Fails: ND_UNAVAILABLE, ND_DENIED, ND_EXHAUSTED (descriptors, fibers); as the one that failed last.
+ * Connect to one address of a list that is not empty: the first that answers. Fails:
+ * ND_UNAVAILABLE, ND_DENIED, ND_EXHAUSTED (descriptors, fibers); as the one that failed last.
  * Context: fiber.
  */
 struct nd_error *nd_dial_first(const struct addrinfo *list, struct nd_stream **ret) ND_CHECK_RESULT;

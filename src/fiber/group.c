@@ -4,10 +4,10 @@
  *     fiber (owner) --begins--> group --spawns--> fibers --begin--> groups ...
  *
  * Cancelling runs down this tree: a cancelled fiber's groups are cancelled, a cancelled group's
- * fibers are. What was begun under a shield is not reached by the cancelling of its owner. Deadlines come the
- * same way: from the owner, in whose scopes of the moment they are spawned; or where others spawn, which lend
- * only their slots, from what was in force in the beginning. The grace of a shield that came later is no
- * deadline for what was there before.
+ * fibers are. What was begun under a shield is not reached by the cancelling of its owner.
+ * Deadlines come the same way: from the owner, in whose scopes of the moment they are spawned; or
+ * where others spawn, which lend only their slots, from what was in force in the beginning. The
+ * grace of a shield that came later is no deadline for what was there before.
  *
  * A fiber's failure becomes the group's when it is the first one and not the answer to being
  * cancelled; it then cancels the rest. The group keeps that error until its end, so that both the

@@ -1,17 +1,19 @@
 /*
  * The loop: libuv waits for descriptors, signals and threads; everything else is here. One turn:
  *
- *     sleep -> callbacks of libuv -> timers -> ready fibers -> some of what can wait -> deferred work -> sleep ...
+ *     sleep -> callbacks of libuv -> timers -> ready fibers -> some of what can wait -> deferred
+ *     work -> sleep ...
  *
  * Fibers that callbacks, timers or other fibers make ready run in the same turn, so that one
  * wake-up carries all that it can and the deferred work (one coalesced write per connection) comes
- * after it. A fiber that comes after a turn has used up its allowance runs in the next turn, after another look at the
- * descriptors. While something can run, the look does not sleep; otherwise it sleeps until the first timer, or for
- * good: an idle loop costs nothing.
+ * after it. A fiber that comes after a turn has used up its allowance runs in the next turn, after
+ * another look at the descriptors. While something can run, the look does not sleep; otherwise it
+ * sleeps until the first timer, or for good: an idle loop costs nothing.
  *
- * What can wait is what takes long, piece by piece: fibers that yield, and streams whose bytes were dear the last
- * time (fd_stream.c), those of strangers among them. All of them together have a few microseconds of each turn, in
- * the order in which they came, so that however many there are, whoever asks little is answered soon.
+ * What can wait is what takes long, piece by piece: fibers that yield, and streams whose bytes were
+ * dear the last time (fd_stream.c), those of strangers among them. All of them together have a few
+ * microseconds of each turn, in the order in which they came, so that however many there are,
+ * whoever asks little is answered soon.
  *
  * With the virtual clock, time stands still while anything can run and then jumps to the first
  * timer. Jobs on threads hold it, unless they wait for the loop themselves; descriptors get a
@@ -395,7 +397,10 @@ run_rested(struct nd_loop *loop)
     return true;
 }
 
-/* At least one of them, and what it makes ready. With the virtual clock all, so that real time changes nothing. */
+/*
+ * At least one of them, and what it makes ready. With the virtual clock all, so that real time
+ * changes nothing.
+ */
 static void
 run_some(struct nd_loop *loop, bool (*run_one)(struct nd_loop *loop), int64_t until_ns)
 {

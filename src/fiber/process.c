@@ -7,8 +7,8 @@
  * others are wanted are first moved out of the way, everything above is closed. It starts with no
  * signal blocked or ignored, whatever we do with them.
  *
- * A process is reaped the moment it ends, whether somebody waits or not. One that is forgotten while
- * it runs is killed and stays known to the loop until it is reaped.
+ * A process is reaped the moment it ends, whether somebody waits or not. One that is forgotten
+ * while it runs is killed and stays known to the loop until it is reaped.
  */
 
 #include "fiber/process.h"

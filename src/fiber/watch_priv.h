@@ -13,7 +13,10 @@ struct nd_watch;
 /* Told on the loop. ND_FD_READ | ND_FD_WRITE both stand in `events` when the kernel says error. */
 typedef void nd_watch_fn(void *arg, unsigned events);
 
-/* Watches nothing yet. Fails: ND_INVALID when the descriptor cannot be polled or is watched already. */
+/*
+ * Watches nothing yet. Fails: ND_INVALID when the descriptor cannot be polled or is watched
+ * already.
+ */
 struct nd_error *nd_watch_open(int fd, nd_watch_fn *fn, void *arg,
                                struct nd_watch **ret) ND_CHECK_RESULT;
 

@@ -3,12 +3,13 @@
  *
  *     due --(session, header block, what was sent before)--> open --> over --> due again, or done
  *
- * When an attempt is over (response.c), retry.c says whether the call gets another one. That is made by
- * the fiber that next wants something of the call, for waiting is for fibers; a second fiber waits for
- * the first. When the context of the fiber that makes it ends, the attempt is still due, for the other.
+ * When an attempt is over (response.c), retry.c says whether the call gets another one. That is
+ * made by the fiber that next wants something of the call, for waiting is for fibers; a second
+ * fiber waits for the first. When the context of the fiber that makes it ends, the attempt is still
+ * due, for the other.
  *
- * A stream keeps what it sends until the call is committed: by the server's first header block, or by
- * sending more than is kept. A unary call keeps nothing, its caller waits and has the message.
+ * A stream keeps what it sends until the call is committed: by the server's first header block, or
+ * by sending more than is kept. A unary call keeps nothing, its caller waits and has the message.
  */
 
 #include <protobuf-c/protobuf-c.h>
@@ -63,7 +64,10 @@ nd_attempt_prepare(struct nd_client_call *call, const struct nd_metadata *md)
     }
 }
 
-/* `timeout` and `number` hold texts until the block has been sent. Returns how many fields there are. */
+/*
+ * `timeout` and `number` hold texts until the block has been sent. Returns how many fields there
+ * are.
+ */
 static size_t
 fill_block(struct nd_client_call *call, char timeout[ND_TIMEOUT_SIZE], char number[NUMBER_SIZE])
 {
@@ -174,9 +178,9 @@ make_attempt(struct nd_client_call *call)
 }
 
 /*
- * What a stream sends goes to where it is kept, and from there to the stream if that is open. Encoding may
- * suspend: meanwhile another attempt can have begun, with what was kept before, or the call can have been
- * committed, and then this message is all that is kept.
+ * What a stream sends goes to where it is kept, and from there to the stream if that is open.
+ * Encoding may suspend: meanwhile another attempt can have begun, with what was kept before, or the
+ * call can have been committed, and then this message is all that is kept.
  */
 static struct nd_error *
 keep_and_put(struct nd_client_call *call, const void *message)

@@ -1,7 +1,7 @@
 /*
- * Base64 of "-bin" values: standard alphabet, written without padding, read with and without. What is
- * left of a value is decoded strictly: a foreign character, a single left-over character or bits behind
- * the last byte are malformed.
+ * Base64 of "-bin" values: standard alphabet, written without padding, read with and without. What
+ * is left of a value is decoded strictly: a foreign character, a single left-over character or bits
+ * behind the last byte are malformed.
  */
 
 #include "wire_priv.h"

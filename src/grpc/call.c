@@ -1,7 +1,7 @@
 /*
- * What a handler does with its call, but for receiving: server_receive.c. Waiting always means: until
- * something happens on the stream, or the fiber's context ends; a stream that has gone looks like
- * cancellation, which it is.
+ * What a handler does with its call, but for receiving: server_receive.c. Waiting always means:
+ * until something happens on the stream, or the fiber's context ends; a stream that has gone looks
+ * like cancellation, which it is.
  */
 
 #include "grpc/call.h"
@@ -59,7 +59,10 @@ struct flushing {
     uint64_t end; /* in what the session has written; UINT64_MAX: it has not written everything */
 };
 
-/* TLS and the socket may keep what has left the stream's own queue, and other calls write behind it. */
+/*
+ * TLS and the socket may keep what has left the stream's own queue, and other calls write behind
+ * it.
+ */
 static bool
 is_flushed(struct flushing *f)
 {
@@ -72,7 +75,10 @@ is_flushed(struct flushing *f)
     return f->end != UINT64_MAX && nd_session_has_left(s->session, f->end);
 }
 
-/* What was sent leaves at the end of the loop's turn, unless the client does not read; that has no event. */
+/*
+ * What was sent leaves at the end of the loop's turn, unless the client does not read; that has no
+ * event.
+ */
 struct nd_error *
 nd_call_flush(struct nd_call *call)
 {

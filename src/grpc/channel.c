@@ -1,20 +1,20 @@
 /*
  * A channel: an address and, when a call needs it, a connection to it.
  *
- * There is no fiber behind a channel. The first call that finds no connection makes it, with its own
- * deadline and cancellation; calls that come meanwhile wait for the outcome. When that fiber gives up
- * because its own context ended, nothing has failed: the next one takes over.
+ * There is no fiber behind a channel. The first call that finds no connection makes it, with its
+ * own deadline and cancellation; calls that come meanwhile wait for the outcome. When that fiber
+ * gives up because its own context ended, nothing has failed: the next one takes over.
  *
  *     IDLE --call--> CONNECTING --SETTINGS--> READY --GOAWAY or loss--> IDLE
  *                        |
  *                        '--failure--> FAILED --backoff over, next call--> CONNECTING
  *
  * During the backoff, calls fail at once with the last attempt's error, unless they said that they
- * wait. The backoff begins anew only after a connection that reached the server's SETTINGS: one that is
- * accepted and closed again is a failure like others.
+ * wait. The backoff begins anew only after a connection that reached the server's SETTINGS: one
+ * that is accepted and closed again is a failure like others.
  *
- * Calls above the peer's stream limit wait here, in the order in which they came, and not in nghttp2,
- * which would not report them when the connection ends.
+ * Calls above the peer's stream limit wait here, in the order in which they came, and not in
+ * nghttp2, which would not report them when the connection ends.
  *
  * Every UNAVAILABLE reads "target: phase: cause".
  */

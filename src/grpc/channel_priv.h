@@ -3,8 +3,8 @@
 
 /*
  * What the files of the client share: channel.c (states, who may open a stream), link.c (one
- * connection), client_call.c (what callers do), attempt.c and response.c (one try of a call), retry.c
- * (whether there is another one).
+ * connection), client_call.c (what callers do), attempt.c and response.c (one try of a call),
+ * retry.c (whether there is another one).
  */
 
 #include <sys/queue.h>
@@ -64,9 +64,9 @@ struct nd_channel {
 /* --- channel.c --- */
 
 /*
- * A connection that takes one more stream; makes it if need be. Callers are served in the order in which
- * they came. Nothing may suspend between this and nd_session_open().
- * Fails: ND_UNAVAILABLE, ND_DENIED (see nd_dial()), ND_CANCELLED, ND_DEADLINE. Context: fiber.
+ * A connection that takes one more stream; makes it if need be. Callers are served in the order in
+ * which they came. Nothing may suspend between this and nd_session_open(). Fails: ND_UNAVAILABLE,
+ * ND_DENIED (see nd_dial()), ND_CANCELLED, ND_DEADLINE. Context: fiber.
  */
 struct nd_error *nd_channel_get_session(struct nd_channel *ch, bool wait_for_ready,
                                         struct nd_session **ret) ND_CHECK_RESULT;

@@ -1,6 +1,6 @@
 /*
- * A call of the client, as its callers see it. What they ask for is one attempt's (attempt.c), and when
- * that ends early the next one's, without their noticing.
+ * A call of the client, as its callers see it. What they ask for is one attempt's (attempt.c), and
+ * when that ends early the next one's, without their noticing.
  *
  * A reader that waits for a message larger than the window would wait for ever, so while it waits,
  * credit is given back as bytes arrive; otherwise only for the messages that it takes.

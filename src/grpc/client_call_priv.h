@@ -66,9 +66,9 @@ struct nd_client_call {
 void nd_attempt_prepare(struct nd_client_call *call, const struct nd_metadata *md);
 
 /*
- * If an attempt is due, make it, or wait for the fiber that does. Afterwards either the stream is open or
- * the call is done. Fails: ND_CANCELLED, ND_DEADLINE, the attempt is still due then; ND_EXHAUSTED and
- * others when the request cannot be sent. Context: fiber.
+ * If an attempt is due, make it, or wait for the fiber that does. Afterwards either the stream is
+ * open or the call is done. Fails: ND_CANCELLED, ND_DEADLINE, the attempt is still due then;
+ * ND_EXHAUSTED and others when the request cannot be sent. Context: fiber.
  */
 struct nd_error *nd_attempt_ensure(struct nd_client_call *call) ND_CHECK_RESULT;
 
@@ -84,7 +84,10 @@ enum nd_attempt_end {
     ND_ATTEMPT_ENDED,
 };
 
-/* The running attempt has ended, with status OK if `err` is NULL. Takes `err`; the first end counts. */
+/*
+ * The running attempt has ended, with status OK if `err` is NULL. Takes `err`; the first end
+ * counts.
+ */
 void nd_attempt_over(struct nd_client_call *call, enum nd_attempt_end how, struct nd_error *err);
 
 /* Reset the stream, and let this be the end of the call. Takes `err`. */

@@ -2,11 +2,11 @@
  * Compression of messages: gzip, each message on its own, so nothing is kept between two.
  *
  * Neither direction holds more than it must. A message to send is packed piece by piece into the
- * compressor and never exists in plain form; a received one is inflated from the buffer that it arrived
- * in, and stops growing at the maximum message, however much a few bytes may promise.
+ * compressor and never exists in plain form; a received one is inflated from the buffer that it
+ * arrived in, and stops growing at the maximum message, however much a few bytes may promise.
  *
- * A megabyte takes milliseconds, and these are everybody's: after each step of 64 KiB the other fibers
- * have their turn.
+ * A megabyte takes milliseconds, and these are everybody's: after each step of 64 KiB the other
+ * fibers have their turn.
  */
 
 #include <protobuf-c/protobuf-c.h>

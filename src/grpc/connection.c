@@ -1,11 +1,11 @@
 /*
- * A connection of the server: a session, who is at its other end, and how many calls it has. Calls may
- * outlive the session (a handler that unwinds after its client has gone), therefore references.
+ * A connection of the server: a session, who is at its other end, and how many calls it has. Calls
+ * may outlive the session (a handler that unwinds after its client has gone), therefore references.
  *
  * Handlers are counted, not streams: a client that opens and resets streams as fast as it can keeps
- * its places occupied until the handlers have really returned (contracts/grpc-wire.md 2.9). The limit of
- * open streams is the session's; here as many again may still be unwinding, or an honest client that
- * cancels some calls and at once makes others up to its limit would be refused.
+ * its places occupied until the handlers have really returned (contracts/grpc-wire.md 2.9). The
+ * limit of open streams is the session's; here as many again may still be unwinding, or an honest
+ * client that cancels some calls and at once makes others up to its limit would be refused.
  */
 
 #include "base/alloc.h"
@@ -133,8 +133,8 @@ make_session(struct nd_conn *conn, struct nd_stream *stream)
 }
 
 /*
- * One too many: it hears why, as far as it listens. The session does not look at what comes in, and the
- * end of its lingering is near.
+ * One too many: it hears why, as far as it listens. The session does not look at what comes in, and
+ * the end of its lingering is near.
  */
 static void
 refuse(struct nd_conn *conn)

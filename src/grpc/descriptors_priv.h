@@ -2,8 +2,8 @@
 #define GRPC_DESCRIPTORS_PRIV_H
 
 /*
- * An index over serialised FileDescriptorSets: which file has which symbol. Files stay the bytes that
- * they were, so options that nobody here knows are kept. Context of everything here: any.
+ * An index over serialised FileDescriptorSets: which file has which symbol. Files stay the bytes
+ * that they were, so options that nobody here knows are kept. Context of everything here: any.
  */
 
 #include "base/error.h"
@@ -36,7 +36,9 @@ const struct nd_descriptor_file *nd_descriptors_symbol(const struct nd_descripto
 const struct nd_descriptor_file *nd_descriptors_extension(const struct nd_descriptors *d,
                                                           struct nd_str type, int32_t number);
 
-/* The numbers of the known extensions of a type, appended to `dst` up to `max`; returns how many. */
+/*
+ * The numbers of the known extensions of a type, appended to `dst` up to `max`; returns how many.
+ */
 size_t nd_descriptors_extension_numbers(const struct nd_descriptors *d, struct nd_str type,
                                         int32_t *dst, size_t max);
 

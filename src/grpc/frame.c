@@ -1,11 +1,11 @@
 /*
- * gRPC's framing: one byte of flags, four of length, the message. Received bytes are appended to one
- * buffer and taken from its front; what was taken is dropped when it makes up half of the buffer, so
- * many small messages cost no quadratic copying. The buffer grows with the bytes that really came, never
- * with the length that a prefix announces.
+ * gRPC's framing: one byte of flags, four of length, the message. Received bytes are appended to
+ * one buffer and taken from its front; what was taken is dropped when it makes up half of the
+ * buffer, so many small messages cost no quadratic copying. The buffer grows with the bytes that
+ * really came, never with the length that a prefix announces.
  *
- * A compressed message is inflated when it is taken (compression.c), which may let other fibers run: what
- * arrives meanwhile is appended as always, but nothing moves.
+ * A compressed message is inflated when it is taken (compression.c), which may let other fibers
+ * run: what arrives meanwhile is appended as always, but nothing moves.
  */
 
 #include <protobuf-c/protobuf-c.h>

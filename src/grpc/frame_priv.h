@@ -56,11 +56,11 @@ void nd_frames_feed(struct nd_frames *f, struct nd_str bytes);
 size_t nd_frames_pending(const struct nd_frames *f);
 
 /*
- * Take the message at the front, decompressed; borrowed until the next call on `f`, which feeding is
- * not for a compressed one. *ret_found is false while it is incomplete.
- * Fails, and then for good: ND_EXHAUSTED (more than the maximum, as announced or after decompression),
- * ND_INTERNAL (not a prefix; compressed without or against `encoding`); ND_CANCELLED, ND_DEADLINE.
- * Context: any; for a compressed message fiber, others run while a large one is inflated.
+ * Take the message at the front, decompressed; borrowed until the next call on `f`, which feeding
+ * is not for a compressed one. *ret_found is false while it is incomplete. Fails, and then for
+ * good: ND_EXHAUSTED (more than the maximum, as announced or after decompression), ND_INTERNAL (not
+ * a prefix; compressed without or against `encoding`); ND_CANCELLED, ND_DEADLINE. Context: any; for
+ * a compressed message fiber, others run while a large one is inflated.
  */
 struct nd_error *nd_frames_next(struct nd_frames *f, struct nd_str *ret,
                                 bool *ret_found) ND_CHECK_RESULT;
@@ -69,9 +69,9 @@ struct nd_error *nd_frames_next(struct nd_frames *f, struct nd_str *ret,
 bool nd_frames_is_compressed(const struct nd_frames *f);
 
 /*
- * Decode the message that was taken last, which `bytes` are, and forget them. A large one is decoded where it
- * is, and its memory becomes the arena's. Fails: as nd_pb_decode(); ND_CANCELLED, ND_DEADLINE.
- * Context: fiber; others run while a large one is decoded.
+ * Decode the message that was taken last, which `bytes` are, and forget them. A large one is
+ * decoded where it is, and its memory becomes the arena's. Fails: as nd_pb_decode(); ND_CANCELLED,
+ * ND_DEADLINE. Context: fiber; others run while a large one is decoded.
  */
 struct nd_error *nd_frames_decode(struct nd_frames *f, const ProtobufCMessageDescriptor *type,
                                   struct nd_str bytes, struct nd_arena *arena,

@@ -1,10 +1,10 @@
 /*
- * Health: a table of names and statuses, and one condition for all who watch it. A watcher that wakes
- * compares with what it sent last, so a slow client gets the latest status and never a queue of old
- * ones.
+ * Health: a table of names and statuses, and one condition for all who watch it. A watcher that
+ * wakes compares with what it sent last, so a slow client gets the latest status and never a queue
+ * of old ones.
  *
- * A watch has no end of its own. When the server shuts down it tells the last status and ends, so that a
- * graceful stop does not wait for it.
+ * A watch has no end of its own. When the server shuts down it tells the last status and ends, so
+ * that a graceful stop does not wait for it.
  */
 
 #include "grpc/health.h"

@@ -2,13 +2,14 @@
  * One connection of a channel, from the moment it has a byte stream until its last call has ended.
  *
  * A connection that received GOAWAY is no longer the current one and lives on in the channel's list
- * until its streams are done. One that nobody has used for the channel's idle time gets a GOAWAY from us
- * and goes the same way; the next call makes another.
+ * until its streams are done. One that nobody has used for the channel's idle time gets a GOAWAY
+ * from us and goes the same way; the next call makes another.
  *
- * Idleness is looked at when it may be over, and not at every call: a call only notes the time of its
- * end.
+ * Idleness is looked at when it may be over, and not at every call: a call only notes the time of
+ * its end.
  *
- * A server that finds our PINGs too many says so and closes. The next connections ask half as often.
+ * A server that finds our PINGs too many says so and closes. The next connections ask half as
+ * often.
  */
 
 #include "base/alloc.h"

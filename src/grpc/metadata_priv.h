@@ -28,8 +28,8 @@ size_t nd_metadata_size(const struct nd_metadata *md);
 size_t nd_metadata_field_size(struct nd_str key, struct nd_str value);
 
 /*
- * Write the list as header fields to `dst`, which has room for nd_metadata_count() of them; new text
- * goes to `arena`. `md` NULL is an empty list. Returns how many were written.
+ * Write the list as header fields to `dst`, which has room for nd_metadata_count() of them; new
+ * text goes to `arena`. `md` NULL is an empty list. Returns how many were written.
  */
 size_t nd_metadata_to_headers(const struct nd_metadata *md, struct nd_arena *arena,
                               struct nd_header *dst);

@@ -1,6 +1,6 @@
 /*
- * grpc-message: UTF-8 in percent-encoding. Printable ASCII but '%' goes as it is. A space at either end
- * is escaped too, which is legal for any byte and needed because strict HTTP/2 libraries reset
+ * grpc-message: UTF-8 in percent-encoding. Printable ASCII but '%' goes as it is. A space at either
+ * end is escaped too, which is legal for any byte and needed because strict HTTP/2 libraries reset
  * streams over such values.
  */
 

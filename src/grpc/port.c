@@ -4,11 +4,12 @@
  * A connection is fresh from the accept to the peer's SETTINGS, a TLS handshake included. Each port
  * has so many fresh ones at most: they cost memory, and who they are is not known yet. At the limit
  * nobody is refused; the next ones wait in the kernel's backlog until a handshake has ended. Honest
- * crowds (everybody comes back after a restart) are thereby served in order, as fast as handshakes go.
+ * crowds (everybody comes back after a restart) are thereby served in order, as fast as handshakes
+ * go.
  *
- * Whoever leaves a handshake lying while others wait loses it: the oldest fresh connection is closed
- * once it has had a short time. So a hundred sockets that say nothing hold up a port for seconds,
- * not until the handshake timeout, and they hold up no other port.
+ * Whoever leaves a handshake lying while others wait loses it: the oldest fresh connection is
+ * closed once it has had a short time. So a hundred sockets that say nothing hold up a port for
+ * seconds, not until the handshake timeout, and they hold up no other port.
  */
 
 #include "base/alloc.h"
@@ -76,8 +77,8 @@ make_room(struct nd_port *port)
 /* --- accepting --- */
 
 /*
- * Then the others have their turn: connections may come as fast as they are accepted. Fails only when
- * the fiber's context has ended.
+ * Then the others have their turn: connections may come as fast as they are accepted. Fails only
+ * when the fiber's context has ended.
  */
 static struct nd_error *
 accept_one(struct nd_port *port)

@@ -1,6 +1,6 @@
 /*
- * The response of one attempt, as it arrives. The session's callbacks collect (messages, both metadata
- * lists, the status) and wake; the fibers that send and receive do the rest.
+ * The response of one attempt, as it arrives. The session's callbacks collect (messages, both
+ * metadata lists, the status) and wake; the fibers that send and receive do the rest.
  *
  * The end is decided once, by what is processed first: the trailers, a reset, the loss of the
  * connection. Messages that came before it are delivered before it. A response that is not gRPC at

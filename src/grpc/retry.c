@@ -8,9 +8,9 @@
  *     anything after the first        never: the call is committed
  *       header block
  *
- * The server has a say: grpc-retry-pushback-ms in its trailers is the exact delay, or a no. And so has
- * everybody else: the tokens that failures cost are the channel's, so when most calls fail, nothing is
- * repeated any more and a server in trouble is left alone.
+ * The server has a say: grpc-retry-pushback-ms in its trailers is the exact delay, or a no. And so
+ * has everybody else: the tokens that failures cost are the channel's, so when most calls fail,
+ * nothing is repeated any more and a server in trouble is left alone.
  */
 
 #include "base/random.h"

@@ -6,8 +6,8 @@
  * calls wait in a list for it.
  *
  * Stopping: listeners close, every connection is told to drain; when the grace is over, the
- * handlers are cancelled and answer UNAVAILABLE; a few seconds later what still hangs on a peer that
- * does not read is cut off. run returns when the last connection has gone.
+ * handlers are cancelled and answer UNAVAILABLE; a few seconds later what still hangs on a peer
+ * that does not read is cut off. run returns when the last connection has gone.
  */
 
 #include "grpc/server.h"

@@ -38,7 +38,9 @@ status_headers(struct nd_call *call, const struct nd_error *err, struct nd_heade
     return n;
 }
 
-/* The end of an escaped text goes, whole escapes only; what is left ends in no space (percent.c). */
+/*
+ * The end of an escaped text goes, whole escapes only; what is left ends in no space (percent.c).
+ */
 static void
 shorten(struct nd_str *text, size_t by)
 {
@@ -53,7 +55,10 @@ shorten(struct nd_str *text, size_t by)
         text->len--;
 }
 
-/* Make a block of `n_fixed` fields, `n_status` of the status and then metadata fit the peer's limit. */
+/*
+ * Make a block of `n_fixed` fields, `n_status` of the status and then metadata fit the peer's
+ * limit.
+ */
 static size_t
 fit(const struct nd_call *call, struct nd_header *h, size_t n_fixed, size_t n_status, size_t n)
 {

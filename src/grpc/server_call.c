@@ -1,18 +1,17 @@
 /*
  * From a stream to a handler and back.
  *
- *     HEADERS --check--> refused: one header block with status, the end
- *         |
- *         '--> fiber: interceptors --> the one message of a unary call or server stream --> handler, status
+ *     HEADERS --check--> refused: one header block with status, the end | '--> fiber: interceptors
+ *         --> the one message of a unary call or server stream --> handler, status
  *
- * The fiber begins with the headers and the request is received when the interceptors have let it pass, or
- * one of them wants to see it: who may not call is told so before anything of the request is taken. Most
- * requests come as a whole, and then the message is there when the fiber begins.
+ * The fiber begins with the headers and the request is received when the interceptors have let it
+ * pass, or one of them wants to see it: who may not call is told so before anything of the request
+ * is taken. Most requests come as a whole, and then the message is there when the fiber begins.
  *
- * Nothing here runs user code inside a callback of the session. Two hold a call: the session while the stream
- * is open, and the fiber while it runs. When the stream closes first, the fiber is cancelled and its result
- * dropped; when the fiber ends first, what it queued drains and the arena waits for that. What was received
- * goes when the handler has returned.
+ * Nothing here runs user code inside a callback of the session. Two hold a call: the session while
+ * the stream is open, and the fiber while it runs. When the stream closes first, the fiber is
+ * cancelled and its result dropped; when the fiber ends first, what it queued drains and the arena
+ * waits for that. What was received goes when the handler has returned.
  */
 
 #include <protobuf-c/protobuf-c.h>

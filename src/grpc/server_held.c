@@ -1,16 +1,16 @@
 /*
- * What a client makes the server keep although its bytes have long been taken: requests in the hands of
- * handlers, and answers that it does not read.
+ * What a client makes the server keep although its bytes have long been taken: requests in the
+ * hands of handlers, and answers that it does not read.
  *
  *     bytes ──taken──> (inflated) ──decoded──> handler ──encoded──> answer ──> the client reads it
  *       pending_bytes    held_bytes: from here                          to here
  *       (server_pending.c)
  *
- * Neither is bounded by what was sent. Four megabytes of the smallest fields become tens of megabytes of
- * objects, compressed they are some kilobytes on the wire, and the answer to a question of ten bytes may be a
- * list of a megabyte, once for each stream. So both count for the call, its connection and the server, and
- * who passes a limit gets an error in place of the next one. When all together hold too much, those calls are
- * still served that are small.
+ * Neither is bounded by what was sent. Four megabytes of the smallest fields become tens of
+ * megabytes of objects, compressed they are some kilobytes on the wire, and the answer to a
+ * question of ten bytes may be a list of a megabyte, once for each stream. So both count for the
+ * call, its connection and the server, and who passes a limit gets an error in place of the next
+ * one. When all together hold too much, those calls are still served that are small.
  */
 
 #include <protobuf-c/protobuf-c.h>

@@ -1,20 +1,23 @@
 /*
- * What has come of requests and was not taken yet has a limit for each connection and one for all, and when
- * all together hold too much, those pay that hold the most.
+ * What has come of requests and was not taken yet has a limit for each connection and one for all,
+ * and when all together hold too much, those pay that hold the most.
  *
- * Everything that waits in a call counts, whether it is the part of a message whose rest is missing or whole
- * messages that a handler does not read. A connection cannot pass its own limit: the call with which it would
- * is given up. The sum is another matter. To refuse whoever comes when it is reached would let a few
- * connections, which begin requests and never end them, keep everybody else out; and a fixed share that is
- * small enough for ten thousand would be too small for one honest client. So who comes is always taken, and
- * the largest request of the connection that holds the most is given up for it. That is the equal share of
- * all who want more than it: a connection below half of it is never touched, and none is that holds no more
- * than a small request. No window has to be closed for it, and nobody waits for somebody who never goes on.
+ * Everything that waits in a call counts, whether it is the part of a message whose rest is missing
+ * or whole messages that a handler does not read. A connection cannot pass its own limit: the call
+ * with which it would is given up. The sum is another matter. To refuse whoever comes when it is
+ * reached would let a few connections, which begin requests and never end them, keep everybody else
+ * out; and a fixed share that is small enough for ten thousand would be too small for one honest
+ * client. So who comes is always taken, and the largest request of the connection that holds the
+ * most is given up for it. That is the equal share of all who want more than it: a connection below
+ * half of it is never touched, and none is that holds no more than a small request. No window has
+ * to be closed for it, and nobody waits for somebody who never goes on.
  *
- *     ranks[n]: connections with 64 KiB * 2^(n-1) and more; the first of a rank has been in it the longest
+ *     ranks[n]: connections with 64 KiB * 2^(n-1) and more; the first of a rank has been in it the
+ *     longest
  *
- * Ranks are powers of two, so that a connection rarely changes between them and the largest is found without
- * looking at thousands. Those with little are in none; an ordinary call costs two additions.
+ * Ranks are powers of two, so that a connection rarely changes between them and the largest is
+ * found without looking at thousands. Those with little are in none; an ordinary call costs two
+ * additions.
  */
 
 #include "server_priv.h"
@@ -73,8 +76,8 @@ give_up(struct nd_call *call, enum nd_overrun why)
 }
 
 /*
- * What is being inflated stays where it is, and soon it is not ours any more. Nor is what belongs to a stream
- * that has gone: its fiber is on its way out.
+ * What is being inflated stays where it is, and soon it is not ours any more. Nor is what belongs
+ * to a stream that has gone: its fiber is on its way out.
  */
 static struct nd_call *
 find_largest(const struct nd_conn *conn)

@@ -2,8 +2,9 @@
 #define GRPC_SERVER_PRIV_H
 
 /*
- * What the files of the server share: server.c (registration, run, stop), connection.c, server_call.c
- * (from a stream to a handler and back), server_receive.c and call.c (what handlers use).
+ * What the files of the server share: server.c (registration, run, stop), connection.c,
+ * server_call.c (from a stream to a handler and back), server_receive.c and call.c (what handlers
+ * use).
  */
 
 #include <sys/queue.h>
@@ -228,7 +229,10 @@ struct nd_error *nd_server_call_check_open(const struct nd_call *call) ND_CHECK_
 
 /* --- server_pending.c --- */
 
-/* Count what is in `in`, after each change of that; somebody's request is given up when it is too much. */
+/*
+ * Count what is in `in`, after each change of that; somebody's request is given up when it is too
+ * much.
+ */
 void nd_server_call_count(struct nd_call *call);
 
 /* Fails: ND_EXHAUSTED, when this request was given up. */
@@ -240,8 +244,8 @@ struct nd_error *nd_server_call_check_overrun(const struct nd_call *call) ND_CHE
 void nd_server_call_hold(struct nd_call *call, size_t bytes);
 
 /*
- * A request of so many bytes is in hand, inflated or decoded. Fails: ND_EXHAUSTED, when its client makes us
- * keep too much.
+ * A request of so many bytes is in hand, inflated or decoded. Fails: ND_EXHAUSTED, when its client
+ * makes us keep too much.
  */
 struct nd_error *nd_server_call_hold_request(struct nd_call *call, size_t bytes) ND_CHECK_RESULT;
 
@@ -273,8 +277,8 @@ void nd_server_call_send_headers(struct nd_call *call);
 size_t nd_server_call_room_for_headers(const struct nd_call *call);
 
 /*
- * Queue a message, after the header block. Fails: as nd_frame_put_gzip(). Context: fiber; suspends when
- * it compresses a large one.
+ * Queue a message, after the header block. Fails: as nd_frame_put_gzip(). Context: fiber; suspends
+ * when it compresses a large one.
  */
 struct nd_error *nd_server_call_put(struct nd_call *call, const void *message) ND_CHECK_RESULT;
 

@@ -4,15 +4,16 @@
  *     DATA --feed--> call->in, counted --take--> (inflated) --decode--> arena, held
  *                      server_pending.c                         server_held.c
  *
- * All call shapes receive in the same way, in the call's fiber: the one message of a unary call or a server
- * stream when the interceptors have let it pass, the messages of other streams when the handler asks. Until
- * then no credit is given, so who has not said who it is makes us hold a window and no more. A
- * reader that waits for a message larger than the window would wait for ever, so while it waits, credit is
- * given back as bytes arrive; otherwise only for the messages that it takes.
+ * All call shapes receive in the same way, in the call's fiber: the one message of a unary call or
+ * a server stream when the interceptors have let it pass, the messages of other streams when the
+ * handler asks. Until then no credit is given, so who has not said who it is makes us hold a window
+ * and no more. A reader that waits for a message larger than the window would wait for ever, so
+ * while it waits, credit is given back as bytes arrive; otherwise only for the messages that it
+ * takes.
  *
- * A kilobyte of gzip becomes a megabyte here, so what was inflated is held by the call from that moment.
- * And messages are inflated one after the other, in the order of asking; so many at once would be as many
- * buffers before the first of them is counted.
+ * A kilobyte of gzip becomes a megabyte here, so what was inflated is held by the call from that
+ * moment. And messages are inflated one after the other, in the order of asking; so many at once
+ * would be as many buffers before the first of them is counted.
  *
  * Small requests are decoded into the call's arena, which saves an arena of their own.
  */

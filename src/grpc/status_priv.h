@@ -12,8 +12,8 @@
 #define ND_STATUS_HEADERS 3 /* at most: grpc-status, grpc-message, grpc-status-details-bin */
 
 /*
- * Write status and message of `err` (NULL: OK), and `details` unless empty, as header fields to `dst`.
- * Texts go to the arena. Returns how many fields were written.
+ * Write status and message of `err` (NULL: OK), and `details` unless empty, as header fields to
+ * `dst`. Texts go to the arena. Returns how many fields were written.
  */
 size_t nd_status_to_headers(const struct nd_error *err, struct nd_str details,
                             struct nd_arena *arena, struct nd_header dst[ND_STATUS_HEADERS]);

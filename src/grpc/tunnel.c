@@ -1,23 +1,25 @@
 /*
- * A byte stream over a call. Two fibers join the blocking functions of the call to the callbacks of the
- * stream:
+ * A byte stream over a call. Two fibers join the blocking functions of the call to the callbacks of
+ * the stream:
  *
  *     call --recv--> reading fiber --[one message]--> deferred: on_bytes, in pieces
  *     call <--send-- writing fiber <--[ out ]-------- the stream's write
  *
- * There is no queue on the way in: a message is received only when bytes may flow and the one before was
- * taken, so the call's window stays closed while the stream's reader does not read. On the way out, what is
- * written waits in `out`; the writing fiber takes all of it at once and sends it in chunks, each of
- * which waits for room in the call. The user of the stream sees what waits (unsent) and stops.
+ * There is no queue on the way in: a message is received only when bytes may flow and the one
+ * before was taken, so the call's window stays closed while the stream's reader does not read. On
+ * the way out, what is written waits in `out`; the writing fiber takes all of it at once and sends
+ * it in chunks, each of which waits for room in the call. The user of the stream sees what waits
+ * (unsent) and stops.
  *
- * Callbacks of the stream run as deferred work and not in the reading fiber: what they start must not
- * inherit the deadline of this call. Calls inside a tunnel are independent of the call around them, but they
- * die with it.
+ * Callbacks of the stream run as deferred work and not in the reading fiber: what they start must
+ * not inherit the deadline of this call. Calls inside a tunnel are independent of the call around
+ * them, but they die with it.
  *
- * The object lives until the stream was closed and the tunnel has ended, in whatever order. A call that
- * refuses what is written has ended, and why is for the reading fiber to learn: it then receives even
- * if nobody wants the bytes, and the stream's end is then an error. After the stream was closed a client still receives, and drops, until the
- * server has ended the call, so that an orderly end does not look like a cancellation.
+ * The object lives until the stream was closed and the tunnel has ended, in whatever order. A call
+ * that refuses what is written has ended, and why is for the reading fiber to learn: it then
+ * receives even if nobody wants the bytes, and the stream's end is then an error. After the stream
+ * was closed a client still receives, and drops, until the server has ended the call, so that an
+ * orderly end does not look like a cancellation.
  */
 
 #include "grpc/tunnel.h"

@@ -1,19 +1,20 @@
 /*
- * gRPC-Web: calls of scripts in browsers, which cannot read HTTP trailers. The answer's last frame holds
- * them instead:
+ * gRPC-Web: calls of scripts in browsers, which cannot read HTTP trailers. The answer's last frame
+ * holds them instead:
  *
  *     HEADERS · DATA: message ... message, 0x80 length "grpc-status: 0\r\n..." · end
  *
- * In the text form the body is base64, each message and the trailers on their own. Everything else is as
- * in any call, and the rest of the server does not see the difference.
+ * In the text form the body is base64, each message and the trailers on their own. Everything else
+ * is as in any call, and the rest of the server does not see the difference.
  *
- * A browser sends a script's requests with what its user has, client certificates included, wherever the
- * script came from. So a request with an Origin that is not on the list (empty unless it was filled) ends
- * here, before anything else looks at it; other clients send none. What a browser asks before it lets a
- * script call (the preflight) carries no credentials and is answered before any are looked at.
+ * A browser sends a script's requests with what its user has, client certificates included,
+ * wherever the script came from. So a request with an Origin that is not on the list (empty unless
+ * it was filled) ends here, before anything else looks at it; other clients send none. What a
+ * browser asks before it lets a script call (the preflight) carries no credentials and is answered
+ * before any are looked at.
  *
- * Compression is not offered: scripts cannot read it. Streams of requests are refused, browsers cannot
- * send them.
+ * Compression is not offered: scripts cannot read it. Streams of requests are refused, browsers
+ * cannot send them.
  */
 
 #include "base/alloc.h"

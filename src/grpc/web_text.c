@@ -1,8 +1,8 @@
 /*
- * The text form of gRPC-Web: bodies in base64, for browsers that show a body while it arrives only as
- * text. A body is a sequence of groups of four characters, cut anywhere on its way. Each writer may end
- * with padding and go on, so a padded group is the end of nothing. What is not base64 is refused: white
- * space, bits behind the last byte, characters behind padding.
+ * The text form of gRPC-Web: bodies in base64, for browsers that show a body while it arrives only
+ * as text. A body is a sequence of groups of four characters, cut anywhere on its way. Each writer
+ * may end with padding and go on, so a padded group is the end of nothing. What is not base64 is
+ * refused: white space, bits behind the last byte, characters behind padding.
  */
 
 #include "web_priv.h"

@@ -1,12 +1,12 @@
 /*
- * From a container's output to entries of the json-file log, as Go's encoder writes them: besides what
- * JSON asks for, '<', '>', '&', U+2028 and U+2029 are escaped, and each byte that is not UTF-8 becomes
- * the escape of U+FFFD. As that loses bytes, such an entry has them all once more, in base64, behind
- * what every reader knows.
+ * From a container's output to entries of the json-file log, as Go's encoder writes them: besides
+ * what JSON asks for, '<', '>', '&', U+2028 and U+2029 are escaped, and each byte that is not UTF-8
+ * becomes the escape of U+FFFD. As that loses bytes, such an entry has them all once more, in
+ * base64, behind what every reader knows.
  *
  * One pass: sixteen bytes at a time are copied and looked at, so that plain text costs little more
- * than its copy; the newline that ends the entry is found on the way. The tail of an entry (stream and
- * time) is made once per batch and copied as a block of constant size.
+ * than its copy; the newline that ends the entry is found on the way. The tail of an entry (stream
+ * and time) is made once per batch and copied as a block of constant size.
  *
  * An unescaped newline stands at the end of an entry and nowhere else: that is how the writer finds
  * the last whole entry after a short write, and how entries are counted.
@@ -124,8 +124,8 @@ encode_high(const unsigned char *p, const unsigned char *end, char **dst, bool *
 }
 
 /*
- * Copy plain bytes from `p` until one that is not, or `end`. May read ND_ENTRY_PAD bytes behind `end`
- * and write as many behind what it copied.
+ * Copy plain bytes from `p` until one that is not, or `end`. May read ND_ENTRY_PAD bytes behind
+ * `end` and write as many behind what it copied.
  */
 #if defined(__SSE2__) && !defined(ND_ENTRY_NO_SIMD)
 static const unsigned char *

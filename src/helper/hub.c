@@ -5,11 +5,12 @@
  *                 │  └──▶ session ──▶ socket        unless that one's patience is over
  *     FIFO  ◀── pending of each session ◀── socket
  *
- * What is to be sent follows from what was sent: there are no queues, so a peer that does not read costs
- * nothing but its slot. A frame is one message of the socket, so it is sent whole or not at all.
+ * What is to be sent follows from what was sent: there are no queues, so a peer that does not read
+ * costs nothing but its slot. A frame is one message of the socket, so it is sent whole or not at
+ * all.
  *
- * Who counts for the room in a spool: sessions that want the stream, are attached or held, and are not
- * behind. What the table of sessions decides is in sessions.c.
+ * Who counts for the room in a spool: sessions that want the stream, are attached or held, and are
+ * not behind. What the table of sessions decides is in sessions.c.
  */
 
 #include "hub.h"
@@ -232,8 +233,8 @@ take_frame(struct hub *h, struct session **at, struct nd_str frame, int64_t now_
 }
 
 /*
- * Everything that one connection has sent, up to a bound; false when it is over. A HELLO may move it to the
- * slot of a session that was known, which `*at` becomes.
+ * Everything that one connection has sent, up to a bound; false when it is over. A HELLO may move
+ * it to the slot of a session that was known, which `*at` becomes.
  */
 static bool
 receive(struct hub *h, struct session **at, int64_t now_ns)

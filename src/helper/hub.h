@@ -2,8 +2,8 @@
 #define HELPER_HUB_H
 
 /*
- * Where people attach: a socket, sessions, the spools of both outputs, standard input. The protocol is
- * wire/frame.h. Nothing allocates; nothing here waits.
+ * Where people attach: a socket, sessions, the spools of both outputs, standard input. The protocol
+ * is wire/frame.h. Nothing allocates; nothing here waits.
  */
 
 #include <poll.h>
@@ -66,8 +66,8 @@ struct hub {
 };
 
 /*
- * Listen in `folder`, which is made when it is missing, and take its FIFO "stdin" if there is one. What
- * fails leaves a hub to which nobody can attach, because the container must run all the same.
+ * Listen in `folder`, which is made when it is missing, and take its FIFO "stdin" if there is one.
+ * What fails leaves a hub to which nobody can attach, because the container must run all the same.
  */
 void hub_open(struct hub *h, const char *folder, bool is_terminal);
 
@@ -103,7 +103,10 @@ bool hub_is_there(const struct hub *h);
 /* Whether another helper has put its own in the place: nobody comes back to us. */
 bool hub_is_replaced(const struct hub *h);
 
-/* Then who is away is let go, and who is there has a moment to go on reading before it is passed over. */
+/*
+ * Then who is away is let go, and who is there has a moment to go on reading before it is passed
+ * over.
+ */
 void hub_let_go(struct hub *h, int64_t now_ns);
 
 #endif

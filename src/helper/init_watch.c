@@ -1,19 +1,19 @@
 /*
  * When has the container ended?
  *
- * The container writes into our pipes, but the shim holds their writing ends too, and some versions do so
- * until the task is deleted, which may be days after the end of the container: the end of the streams says
- * that everything was read, but it may not come. So the first process is watched as well. runc puts its
- * number into init.pid in the bundle, by renaming, before the container starts:
+ * The container writes into our pipes, but the shim holds their writing ends too, and some versions
+ * do so until the task is deleted, which may be days after the end of the container: the end of the
+ * streams says that everything was read, but it may not come. So the first process is watched as
+ * well. runc puts its number into init.pid in the bundle, by renaming, before the container starts:
  *
  *      bundle ──every few ms, at first──▶ init.pid ──pidfd_open()──▶ readable: it has ended
  *
  * When it ends, the kernel has ended everything else in its process namespace before, so what the
  * pipes hold then is all that will come.
  *
- * The file is looked for and not waited for, although inotify could tell: closing an inotify descriptor
- * takes the kernel tens of milliseconds, and those would be the container's. A container that is never
- * started costs a look now and then. So does a kernel without pidfd.
+ * The file is looked for and not waited for, although inotify could tell: closing an inotify
+ * descriptor takes the kernel tens of milliseconds, and those would be the container's. A container
+ * that is never started costs a look now and then. So does a kernel without pidfd.
  */
 
 #include "init_watch.h"

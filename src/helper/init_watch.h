@@ -18,7 +18,10 @@ struct init_watch {
 /* Begin: the working directory is the bundle. */
 void init_watch_begin(struct init_watch *w);
 
-/* Whether it has ended by now: call when `fd` is readable, and after each wait; at any time besides. */
+/*
+ * Whether it has ended by now: call when `fd` is readable, and after each wait; at any time
+ * besides.
+ */
 void init_watch_look(struct init_watch *w);
 
 /* How long to wait at most before looking again; -1: `fd` tells, or there is nothing to be told. */

@@ -3,9 +3,9 @@
  *
  *     {"driver":"json-file","opts":{"max-size":"10m","max-file":"3"},"address":"..."}
  *
- * Why not the JSON of codec/: there is one helper per container for as long as it lives, so it links
- * no JSON library and no heap. A walk over objects and texts is all that this file needs; everything
- * else in it is stepped over.
+ * Why not the JSON of codec/: there is one helper per container for as long as it lives, so it
+ * links no JSON library and no heap. A walk over objects and texts is all that this file needs;
+ * everything else in it is stepped over.
  */
 
 #include "helper/log_config.h"

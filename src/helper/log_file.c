@@ -8,13 +8,13 @@
  *
  * Rotation renames <path> to <path>.N, N one more than the newest there is, and removes the oldest.
  * Numbers go on after a restart: nerdctl's writer begins at 1 each time and so overwrites what it
- * rotated before. It also keeps every rotated file unless max-file is at least 2; here the number of
- * files is always bounded (docs/compatibility.md).
+ * rotated before. It also keeps every rotated file unless max-file is at least 2; here the number
+ * of files is always bounded (docs/compatibility.md).
  *
  * A reader that follows the current file sees it renamed only after its last byte was written.
  *
- * What was dropped is told by an entry as soon as one can be written, and noted elsewhere until then
- * (wire/loss.h), because the disk may stay full for longer than the container lives.
+ * What was dropped is told by an entry as soon as one can be written, and noted elsewhere until
+ * then (wire/loss.h), because the disk may stay full for longer than the container lives.
  *
  * No fsync: a log is as durable as the page cache, as with every json-file writer.
  */

@@ -6,10 +6,11 @@
  *      stderr --> | held back | read() |        +------------+
  *                               +-------------> hub (hub.c) ---> attached
  *
- * One turn: wait, read once from each stream that has something, encode, write once. Under load a read
- * brings 64 KiB and a write takes a few hundred KiB, so a line costs no system call of its own;
- * with little to do each line is in the file microseconds after it was written. Somebody who is attached
- * and does not keep up makes a stream wait, within the limits of sessions.c; the log then waits, too.
+ * One turn: wait, read once from each stream that has something, encode, write once. Under load a
+ * read brings 64 KiB and a write takes a few hundred KiB, so a line costs no system call of its
+ * own; with little to do each line is in the file microseconds after it was written. Somebody who
+ * is attached and does not keep up makes a stream wait, within the limits of sessions.c; the log
+ * then waits, too.
  *
  * What makes an entry:
  *   - a line with its newline;
@@ -17,12 +18,12 @@
  *   - the beginning of a line for which nothing more came for a moment (a prompt), or at the end of the
  *     stream. Until then it is held back, so that a slow line is one entry and not ten.
  *
- * At the end everything is flushed and the lock released, which tells the log's readers. Whoever is attached
- * and has not got everything is served by a child that was forked then: the shim waits for us when the task
- * is deleted.
+ * At the end everything is flushed and the lock released, which tells the log's readers. Whoever is
+ * attached and has not got everything is served by a child that was forked then: the shim waits for
+ * us when the task is deleted.
  *
- * All memory is static, there is no heap: this must go on when nothing else does. At most 1 MiB, and
- * what was never needed is never touched.
+ * All memory is static, there is no heap: this must go on when nothing else does. At most 1 MiB,
+ * and what was never needed is never touched.
  */
 
 #include "helper/logger.h"
@@ -96,7 +97,9 @@ put_entry(struct logger *l, const struct stream *s, struct nd_str text)
     return taken;
 }
 
-/* The piece of `text` that can become an entry of its own: not too long, no character cut in two. */
+/*
+ * The piece of `text` that can become an entry of its own: not too long, no character cut in two.
+ */
 static struct nd_str
 piece_of(struct nd_str text)
 {
@@ -132,7 +135,9 @@ put_lines(struct logger *l, struct stream *s)
     return true;
 }
 
-/* Turn the held-back beginning of a line into an entry; half a character waits for its other half. */
+/*
+ * Turn the held-back beginning of a line into an entry; half a character waits for its other half.
+ */
 static void
 put_partial(struct logger *l, struct stream *s, bool at_end)
 {
@@ -173,8 +178,8 @@ room_for(const struct logger *l, const struct stream *s)
 }
 
 /*
- * Read once; called when poll() says that this does not wait. Somebody who came meanwhile may have taken the
- * room away, and to read nothing would look like the end.
+ * Read once; called when poll() says that this does not wait. Somebody who came meanwhile may have
+ * taken the room away, and to read nothing would look like the end.
  */
 static void
 read_stream(struct logger *l, struct stream *s)
@@ -264,8 +269,8 @@ end_all_streams(struct logger *l)
 }
 
 /*
- * The shim waits for its child when the task is deleted, and then kills it. So a child of ours goes on
- * where somebody has still something to get.
+ * The shim waits for its child when the task is deleted, and then kills it. So a child of ours goes
+ * on where somebody has still something to get.
  */
 static void
 outlive_the_shim(struct logger *l)
@@ -280,7 +285,10 @@ outlive_the_shim(struct logger *l)
         _exit(0);
 }
 
-/* The time is over, and somebody may be writing for ever: what the pipes hold now is read. Whether there is any. */
+/*
+ * The time is over, and somebody may be writing for ever: what the pipes hold now is read. Whether
+ * there is any.
+ */
 static bool
 has_rest(struct logger *l)
 {
@@ -301,8 +309,8 @@ has_rest(struct logger *l)
 }
 
 /*
- * Begin to wait for the end of the pipes, or go on with it. Time that was not ours does not count: we may have
- * been stopped, or waited for the disk.
+ * Begin to wait for the end of the pipes, or go on with it. Time that was not ours does not count:
+ * we may have been stopped, or waited for the disk.
  */
 static void
 wait_for_drain(struct logger *l, int64_t now_ns, bool anew)
@@ -317,8 +325,9 @@ wait_for_drain(struct logger *l, int64_t now_ns, bool anew)
 }
 
 /*
- * The process has ended: what the pipes hold is read, then they end, though others hold them. A FIFO that
- * is empty says nothing, the shim may still be copying to it: it ends, or the time is over.
+ * The process has ended: what the pipes hold is read, then they end, though others hold them. A
+ * FIFO that is empty says nothing, the shim may still be copying to it: it ends, or the time is
+ * over.
  */
 static void
 end_with_process(struct logger *l, bool quiet, bool held_up)
@@ -334,7 +343,10 @@ end_with_process(struct logger *l, bool quiet, bool held_up)
     end_all_streams(l);
 }
 
-/* Wait, and let the hub do its part. Returns how many of `fds`, which begin with `n` of ours, are ready. */
+/*
+ * Wait, and let the hub do its part. Returns how many of `fds`, which begin with `n` of ours, are
+ * ready.
+ */
 static int
 wait_for(struct logger *l, struct pollfd *fds, size_t n, int timeout_ms)
 {
@@ -411,8 +423,8 @@ finish_log(struct logger *l)
 }
 
 /*
- * For those who are attached, or may come back, until they have everything. Nobody can come back when the
- * folder was removed; those who are there get what there is all the same.
+ * For those who are attached, or may come back, until they have everything. Nobody can come back
+ * when the folder was removed; those who are there get what there is all the same.
  */
 static void
 linger(struct logger *l)
@@ -446,7 +458,9 @@ run(struct logger *l)
     return 0;
 }
 
-/* First the socket: the logger of before sees by it that its time is over, and gives the lock back. */
+/*
+ * First the socket: the logger of before sees by it that its time is over, and gives the lock back.
+ */
 static void
 open_all(struct logger *l)
 {

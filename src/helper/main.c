@@ -1,6 +1,6 @@
 /*
- * nerdctl-grpc-helper: what containerd's shim and runc start beside a container. Which part of it runs
- * is said by the first argument; each is one row of the table.
+ * nerdctl-grpc-helper: what containerd's shim and runc start beside a container. Which part of it
+ * runs is said by the first argument; each is one row of the table.
  */
 
 #include <stdio.h>

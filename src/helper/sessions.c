@@ -8,11 +8,11 @@
  *     FREE          LEAVING ◀─────hold is over─────────┘
  *                       └─────its input is written──▶ FREE
  *
- * The room in a spool is what the slowest of those leaves who count. One counts from its HELLO on, while
- * it is away too, and stops counting for an output that it has held up for longer than its patience; from
- * then on it gets what is there and is told what it missed, until it has caught up. Patience begins anew with
- * each good piece that is acknowledged, and once for one that was away: else a byte now and then, or coming
- * back for ever, would hold up the process for ever.
+ * The room in a spool is what the slowest of those leaves who count. One counts from its HELLO on,
+ * while it is away too, and stops counting for an output that it has held up for longer than its
+ * patience; from then on it gets what is there and is told what it missed, until it has caught up.
+ * Patience begins anew with each good piece that is acknowledged, and once for one that was away:
+ * else a byte now and then, or coming back for ever, would hold up the process for ever.
  */
 
 #include "sessions.h"
@@ -97,7 +97,9 @@ note_move(struct session *s, enum nd_wire_stream stream, const struct spool *spo
     s->out[stream].is_renewed = false;
 }
 
-/* Where an output goes on: as asked, but not behind its end. What is no longer there becomes a gap. */
+/*
+ * Where an output goes on: as asked, but not behind its end. What is no longer there becomes a gap.
+ */
 static void
 place(struct session *s, enum nd_wire_stream stream, uint64_t from, const struct spool *spool,
       int64_t now_ns)
@@ -111,7 +113,9 @@ place(struct session *s, enum nd_wire_stream stream, uint64_t from, const struct
     note_move(s, stream, spool, now_ns);
 }
 
-/* A session that is known cannot have got what was not written; what it holds must not go for that. */
+/*
+ * A session that is known cannot have got what was not written; what it holds must not go for that.
+ */
 static unsigned
 check_offsets(const struct nd_wire_hello *hello, const struct spool *spools)
 {
@@ -316,7 +320,9 @@ sessions_will_grow(struct session *sessions, const struct spool *spool, enum nd_
     }
 }
 
-/* When a session that holds up an output stops counting for it; INT64_MAX: it does not hold it up. */
+/*
+ * When a session that holds up an output stops counting for it; INT64_MAX: it does not hold it up.
+ */
 static int64_t
 gives_up_ns(const struct session *s, const struct spool *spool, enum nd_wire_stream stream)
 {
@@ -347,7 +353,10 @@ give_up(struct session *s, const struct spool *spools, int64_t now_ns)
     }
 }
 
-/* Of those who may be let go: not one for whom the process is to wait, nor one with input to be written. */
+/*
+ * Of those who may be let go: not one for whom the process is to wait, nor one with input to be
+ * written.
+ */
 static struct session *
 longest_away(struct session *sessions)
 {

@@ -3,7 +3,8 @@
 
 /*
  * The table of sessions: who is there, what each one has, who holds up the output and for how long.
- * `sessions` is the whole table of ND_HELPER_SESSIONS_MAX. Nothing here touches a socket but to close it.
+ * `sessions` is the whole table of ND_HELPER_SESSIONS_MAX. Nothing here touches a socket but to
+ * close it.
  */
 
 #include "hub.h"

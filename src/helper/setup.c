@@ -6,18 +6,18 @@
  *
  * Little here may fail. The container writes straight into our pipe: were we to give up, its next
  * write would kill it. A configuration that cannot be read gives defaults, a lock that another
- * logger of the container does not give back is gone without after a while, and a log that cannot be
- * opened becomes output that is dropped and counted. Only a call without the environment and
+ * logger of the container does not give back is gone without after a while, and a log that cannot
+ * be opened becomes output that is dropped and counted. Only a call without the environment and
  * descriptors of a logger is refused.
  *
  * A helper lives as long as its container. It must not go with the shim's process group, must be
- * the last that the kernel picks when memory is short, and does not mind SIGTERM: that only says that
- * the task is being deleted, while the end of the streams, or of the container (init_watch.c), says that
- * everything was read.
+ * the last that the kernel picks when memory is short, and does not mind SIGTERM: that only says
+ * that the task is being deleted, while the end of the streams, or of the container (init_watch.c),
+ * says that everything was read.
  *
  * The daemon starts a helper where the shim cannot: for a process with standard input but without a
- * terminal, and for commands that run in a container. It finds FIFOs in its folder instead of pipes in its
- * descriptors, and the rest is the same.
+ * terminal, and for commands that run in a container. It finds FIFOs in its folder instead of pipes
+ * in its descriptors, and the rest is the same.
  */
 
 #include "setup.h"
@@ -119,9 +119,9 @@ read_file(const char *path, char *dst, size_t size)
 }
 
 /*
- * Whether the task in the bundle (our working directory) has a terminal. Inside a JSON text the quotes
- * of these words would be escaped, and the specification has one member of this name with a value
- * that is a word, so there is no need to understand the rest of the file.
+ * Whether the task in the bundle (our working directory) has a terminal. Inside a JSON text the
+ * quotes of these words would be escaped, and the specification has one member of this name with a
+ * value that is a word, so there is no need to understand the rest of the file.
  */
 static bool
 bundle_has_terminal(char *scratch, size_t size)

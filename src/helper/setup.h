@@ -23,8 +23,9 @@ struct setup {
 };
 
 /*
- * As the shim starts us: detach from its session and signals, find the paths, read the configuration if there
- * is to be a log. `scratch` is used and left. False: the surroundings are not those of a log writer.
+ * As the shim starts us: detach from its session and signals, find the paths, read the
+ * configuration if there is to be a log. `scratch` is used and left. False: the surroundings are
+ * not those of a log writer.
  */
 bool setup_logger(struct setup *setup, const char *store, char *scratch, size_t scratch_size);
 
@@ -32,8 +33,8 @@ bool setup_logger(struct setup *setup, const char *store, char *scratch, size_t 
 bool setup_relay(struct setup *setup, int argc, char **argv, char *scratch, size_t scratch_size);
 
 /*
- * Take the exclusive lock of a log that says: more output may come. The container's logger of before has it until
- * it has written everything; it is not waited for for ever.
+ * Take the exclusive lock of a log that says: more output may come. The container's logger of
+ * before has it until it has written everything; it is not waited for for ever.
  */
 void setup_lock(struct setup *setup);
 

@@ -1,6 +1,6 @@
 /*
- * A ring with offsets. While nobody is attached it takes no copy and has no memory: the kernel gets the
- * pages back, because there is a helper for each container and most are never attached to.
+ * A ring with offsets. While nobody is attached it takes no copy and has no memory: the kernel gets
+ * the pages back, because there is a helper for each container and most are never attached to.
  */
 
 #include "spool.h"

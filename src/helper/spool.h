@@ -1,7 +1,9 @@
 #ifndef HELPER_SPOOL_H
 #define HELPER_SPOOL_H
 
-/* The last bytes of one output, with their offsets, for those who are attached. Nothing allocates. */
+/*
+ * The last bytes of one output, with their offsets, for those who are attached. Nothing allocates.
+ */
 
 #include <sys/uio.h>
 
@@ -23,8 +25,8 @@ void spool_keep(struct spool *s, bool kept);
 void spool_put(struct spool *s, struct nd_str bytes);
 
 /*
- * At most `max` bytes from an offset on, which is not before `start`: one or two pieces, whose number is
- * returned; none at the end.
+ * At most `max` bytes from an offset on, which is not before `start`: one or two pieces, whose
+ * number is returned; none at the end.
  */
 int spool_get(const struct spool *s, uint64_t offset, size_t max, struct iovec ret[2]);
 

@@ -1,9 +1,9 @@
 /*
  * The access log: one line for each call when it has ended.
  *
- * A call that failed for a reason of its caller is information, not a warning: the daemon did what it
- * should. INTERNAL and DATA_LOSS are ours and are logged as errors. Health checks and reflection would
- * drown the rest, so their successes are logged at debug level only.
+ * A call that failed for a reason of its caller is information, not a warning: the daemon did what
+ * it should. INTERNAL and DATA_LOSS are ours and are logged as errors. Health checks and reflection
+ * would drown the rest, so their successes are logged at debug level only.
  */
 
 #include "base/clock.h"

@@ -2,8 +2,10 @@
  * Fault points by call, in builds that have them: a test names one in the metadata of a call.
  *
  *   nerdctl-fault: tasks.v1.Tasks/Create#1=kill     armed before the handler runs; the trailer
- *                                                   nerdctl-fault-fired tells whether it was reached
- *   nerdctl-fault: trace                            the trailer nerdctl-fault-trace names what was reached
+ *                                                   nerdctl-fault-fired tells whether it was
+ *                                                   reached
+ *   nerdctl-fault: trace                            the trailer nerdctl-fault-trace names what was
+ *                                                   reached
  *
  * In other builds this does nothing.
  */

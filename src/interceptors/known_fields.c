@@ -1,10 +1,10 @@
 /*
  * A mutation with a field that this daemon does not know is refused.
  *
- * protobuf drops unknown fields silently, which is right for replies and for questions. For a mutation it
- * means that a newer client asks for a flag ("read-only"), gets success, and has something else. So the
- * decoded message, which keeps what it did not know, is searched, and the field's number and place are
- * named.
+ * protobuf drops unknown fields silently, which is right for replies and for questions. For a
+ * mutation it means that a newer client asks for a flag ("read-only"), gets success, and has
+ * something else. So the decoded message, which keeps what it did not know, is searched, and the
+ * field's number and place are named.
  */
 
 #include "base/buf.h"

@@ -1,8 +1,9 @@
 /*
- * Nobody is served before what a dead daemon left half done is in order: a client would see, and get in the
- * way of, a container that is about to be taken back.
+ * Nobody is served before what a dead daemon left half done is in order: a client would see, and
+ * get in the way of, a container that is about to be taken back.
  *
- * What does not touch such objects passes: the standard services, and the questions about the daemon itself.
+ * What does not touch such objects passes: the standard services, and the questions about the
+ * daemon itself.
  */
 
 #include "operation/recovery.h"

@@ -1,10 +1,10 @@
 /*
  * The checks of a request's header block that nghttp2 makes in its messaging mode, without the ones
- * on :authority. Only for Unix sockets, where clients put all sorts of things there (raw and escaped
- * paths, nothing at all; contracts/grpc-wire.md 3.6) and nghttp2 would reset their streams.
+ * on :authority. Only for Unix sockets, where clients put all sorts of things there (raw and
+ * escaped paths, nothing at all; contracts/grpc-wire.md 3.6) and nghttp2 would reset their streams.
  *
- * Malformed is what RFC 9113 8.2 and 8.3 call so; a value with control characters is dropped, as it is
- * on other listeners.
+ * Malformed is what RFC 9113 8.2 and 8.3 call so; a value with control characters is dropped, as it
+ * is on other listeners.
  */
 
 #include "session_priv.h"

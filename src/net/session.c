@@ -10,15 +10,16 @@
  * mem_recv nor mem_send is on the stack. It is the only place from which a session reports its end,
  * so that its owner may free it right there.
  *
- * A server drains in two steps (contracts/grpc-wire.md 3.2): a notice with the highest stream id and
- * a PING; on the answer, or after some seconds, the GOAWAY with the real last id. nghttp2 then says
- * itself, through its two "wants", when the last stream is over.
+ * A server drains in two steps (contracts/grpc-wire.md 3.2): a notice with the highest stream id
+ * and a PING; on the answer, or after some seconds, the GOAWAY with the real last id. nghttp2 then
+ * says itself, through its two "wants", when the last stream is over.
  *
  * LINGERING exists because closing a socket with unread input resets the connection, which can
  * destroy trailers that the peer has not read yet. It has a limit in time and one in bytes.
  *
- * One timer serves the handshake, then keepalive (session_alive.c) and the drain's PING, then the last
- * GOAWAY (a peer that does not read must not hold us) and the lingering: they follow one another.
+ * One timer serves the handshake, then keepalive (session_alive.c) and the drain's PING, then the
+ * last GOAWAY (a peer that does not read must not hold us) and the lingering: they follow one
+ * another.
  */
 
 #include "net/session.h"
@@ -155,7 +156,10 @@ on_flush(void *arg)
         report_gone(session);
 }
 
-/* Who goes on for ever is not read for ever: there may be many, and each would have a part of every turn. */
+/*
+ * Who goes on for ever is not read for ever: there may be many, and each would have a part of every
+ * turn.
+ */
 static void
 drop(struct nd_session *session, size_t n)
 {

@@ -5,14 +5,14 @@
  *                                  |
  *                                  '--> nothing within keepalive_timeout_ns: the connection is lost
  *
- * A read only notes the time; the timer looks at it when it fires and goes on for the rest. So a busy
- * connection costs one look per period, and an idle one wakes up for its PING and for the answer and
- * for nothing else, since the answer moves the timer. Due times are rounded up to whole seconds, so
- * that thousands of idle connections share their wake-ups.
+ * A read only notes the time; the timer looks at it when it fires and goes on for the rest. So a
+ * busy connection costs one look per period, and an idle one wakes up for its PING and for the
+ * answer and for nothing else, since the answer moves the timer. Due times are rounded up to whole
+ * seconds, so that thousands of idle connections share their wake-ups.
  *
- * A client without streams has nothing to keep alive, and servers count PINGs at such times as abuse:
- * it goes dormant. The next stream wakes it, and if the silence has been long enough by then, the
- * PING follows that stream's first frame.
+ * A client without streams has nothing to keep alive, and servers count PINGs at such times as
+ * abuse: it goes dormant. The next stream wakes it, and if the silence has been long enough by
+ * then, the PING follows that stream's first frame.
  *
  * The timer is the session's only one and belongs to the drain for some seconds (session.c).
  */

@@ -6,14 +6,15 @@
  * bytes owes the connection nothing.
  *
  * The header list is counted here because nghttp2 announces a limit but does not enforce one. Over
- * the limit, fields are dropped unseen and the user is told at the end of the block. Far over it the
- * stream is reset and nghttp2 shows no more of the block: one byte can name a field of thousands, and
- * to check it again and again costs more than anything else that a peer can ask for in so few bytes.
+ * the limit, fields are dropped unseen and the user is told at the end of the block. Far over it
+ * the stream is reset and nghttp2 shows no more of the block: one byte can name a field of
+ * thousands, and to check it again and again costs more than anything else that a peer can ask for
+ * in so few bytes.
  *
  * Defence (contracts/grpc-wire.md 2.9, 3.1): PINGs too early are strikes, forgiven whenever we have
  * sent HEADERS or DATA; streams that are reset as soon as opened are metered, and frames that carry
- * nothing (session_scan.c). Nothing here returns an error to nghttp2: the session is terminated instead, which
- * happens at the end of the turn.
+ * nothing (session_scan.c). Nothing here returns an error to nghttp2: the session is terminated
+ * instead, which happens at the end of the turn.
  */
 
 #include "base/log.h"

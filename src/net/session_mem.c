@@ -1,9 +1,10 @@
 /*
- * The memory of an nghttp2 session. Each has one block of 16 KiB from the beginning, for the frame that
- * it builds, and as our DATA does not pass through it (session_out.c), hardly more than its first kilobyte
- * is ever written. From the heap it would be a block that others have written before, TLS buffers
- * above all, so that ten thousand idle connections hold 160 MB of it. It gets pages of its own, of which
- * only those that are written exist. In front of it, on the first of them, lies the session's own object:
+ * The memory of an nghttp2 session. Each has one block of 16 KiB from the beginning, for the frame
+ * that it builds, and as our DATA does not pass through it (session_out.c), hardly more than its
+ * first kilobyte is ever written. From the heap it would be a block that others have written
+ * before, TLS buffers above all, so that ten thousand idle connections hold 160 MB of it. It gets
+ * pages of its own, of which only those that are written exist. In front of it, on the first of
+ * them, lies the session's own object:
  *
  *     | session, 3 KiB | frame: head . . . . . . . . . . . . . 16 KiB . . . |
  *     |<---------- first page ---------->|<- not there before a large frame |

@@ -1,6 +1,6 @@
 /*
- * What goes out. Each stream has a queue of bytes; nghttp2 asks for them when the windows allow, and
- * they are copied once more, straight into the buffer that becomes one write (NO_COPY).
+ * What goes out. Each stream has a queue of bytes; nghttp2 asks for them when the windows allow,
+ * and they are copied once more, straight into the buffer that becomes one write (NO_COPY).
  *
  * The read callback never answers "nothing" without an end: it defers, and queued() resumes. The
  * trailers are submitted inside it, together with the last byte, because trailers submitted earlier
@@ -92,7 +92,10 @@ nd_session_written(const struct nd_session *session)
     return session->written;
 }
 
-/* The byte stream keeps the order. TLS makes more of the bytes, so below it this comes true a little later. */
+/*
+ * The byte stream keeps the order. TLS makes more of the bytes, so below it this comes true a
+ * little later.
+ */
 bool
 nd_session_has_left(const struct nd_session *session, uint64_t position)
 {
@@ -107,7 +110,9 @@ queued_bytes(const struct nd_h2_stream *s)
     return s->out.len - s->out_pos;
 }
 
-/* Everything has left. Thousands of streams may be parked now: a large one gives its memory back. */
+/*
+ * Everything has left. Thousands of streams may be parked now: a large one gives its memory back.
+ */
 static void
 empty_queue(struct nd_h2_stream *s)
 {

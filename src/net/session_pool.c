@@ -1,9 +1,9 @@
 /*
  * Small objects of nghttp2 sessions, kept for the next ones.
  *
- * A call is eight of them: the stream, its frames, their fields. A turn of many calls makes and frees more
- * than the few of each size that malloc keeps at hand, and then each costs ten times as much. Blocks of
- * the same size are in a list; how large one is, malloc knows:
+ * A call is eight of them: the stream, its frames, their fields. A turn of many calls makes and
+ * frees more than the few of each size that malloc keeps at hand, and then each costs ten times as
+ * much. Blocks of the same size are in a list; how large one is, malloc knows:
  *
  *     lists[3]: a block of 48 to 63 bytes -> another -> ...      at most KEEP of them
  *

@@ -103,7 +103,10 @@ struct nd_session {
 /* Write, and look whether the session is over, at the end of this turn. */
 void nd_session_kick(struct nd_session *session);
 
-/* NULL: refused, or forgotten. Most questions in a row, one for each header, are about the same one. */
+/*
+ * NULL: refused, or forgotten. Most questions in a row, one for each header, are about the same
+ * one.
+ */
 struct nd_h2_stream *nd_session_find_stream(struct nd_session *session, int32_t id);
 
 /* Forget the stream: nghttp2 will not name it any more. */
@@ -149,8 +152,8 @@ void nd_session_pool_give(struct nd_session_pool *pool, void *ptr);
 void nd_session_init_scan(struct nd_session *session);
 
 /*
- * The next part of `*bytes` that nghttp2 shall get, possibly an empty one; moves over it. Valid until the next
- * call.
+ * The next part of `*bytes` that nghttp2 shall get, possibly an empty one; moves over it. Valid
+ * until the next call.
  */
 struct nd_str nd_session_scan(struct nd_session *session, struct nd_str *bytes);
 

@@ -3,20 +3,21 @@
  *
  *     length 3 | type 1 | flags 1 | stream 4        then `length` bytes, which are not looked at
  *
- * Three things are seen here that nghttp2 does not show. Frames that carry nothing cost their sender
- * little and us more: they are counted, also those that nghttp2 would ignore. And a peer that goes on
- * with a stream which it has ended itself breaks the protocol (RFC 9113, 5.1). nghttp2 could tell that
- * from frames for a stream that we have reset, which were on their way and are ignored, but only by
- * keeping up to 256 closed streams, 64 KiB of them, in every connection. The ids of the streams that the
- * peer has ended last serve as well; an older one is ignored. And whether a block of headers is
- * complete: nothing may come in between, so that a peer which keeps us waiting for the rest of one
- * holds its connection, and shall not hold it for long.
+ * Three things are seen here that nghttp2 does not show. Frames that carry nothing cost their
+ * sender little and us more: they are counted, also those that nghttp2 would ignore. And a peer
+ * that goes on with a stream which it has ended itself breaks the protocol (RFC 9113, 5.1). nghttp2
+ * could tell that from frames for a stream that we have reset, which were on their way and are
+ * ignored, but only by keeping up to 256 closed streams, 64 KiB of them, in every connection. The
+ * ids of the streams that the peer has ended last serve as well; an older one is ignored. And
+ * whether a block of headers is complete: nothing may come in between, so that a peer which keeps
+ * us waiting for the rest of one holds its connection, and shall not hold it for long.
  *
- * One kind of frame is kept from nghttp2: the reset of a stream that was never opened. gRPC's C core sends it
- * for a call that is cancelled before its headers have left, and then never opens that stream. The letter of
- * the protocol makes it an error of the connection (RFC 9113, 5.1), which would end all the other calls of
- * an honest client; other servers ignore it. So do we, but count it, and on a connection that has carried
- * a request already: who begins like that is no such client.
+ * One kind of frame is kept from nghttp2: the reset of a stream that was never opened. gRPC's C
+ * core sends it for a call that is cancelled before its headers have left, and then never opens
+ * that stream. The letter of the protocol makes it an error of the connection (RFC 9113, 5.1),
+ * which would end all the other calls of an honest client; other servers ignore it. So do we, but
+ * count it, and on a connection that has carried a request already: who begins like that is no such
+ * client.
  *
  * To keep a frame back its head must be known first: bytes of an incomplete head wait here.
  */

@@ -1,15 +1,15 @@
 /*
  * What OpenSSL reads from and writes to: the bytes at hand, and nothing in between.
  *
- * OpenSSL's own memory BIOs keep a copy of what comes in and the largest buffer they ever needed, in
- * both directions, for as long as the connection lives. Ten thousand connections that wait for
+ * OpenSSL's own memory BIOs keep a copy of what comes in and the largest buffer they ever needed,
+ * in both directions, for as long as the connection lives. Ten thousand connections that wait for
  * something would hold a gigabyte for nothing. Here input is read where the lower stream delivered
  * it, and output is collected for one write and given back.
  *
- * TLS has messages of its own that a peer may send at any time, each of which costs us key derivations
- * and an answer, for thirty bytes: a request for new keys, a renegotiation that is declined. OpenSSL
- * works through all that have come before it returns. So they are counted here, and beyond what
- * anybody needs there is nothing more to read.
+ * TLS has messages of its own that a peer may send at any time, each of which costs us key
+ * derivations and an answer, for thirty bytes: a request for new keys, a renegotiation that is
+ * declined. OpenSSL works through all that have come before it returns. So they are counted here,
+ * and beyond what anybody needs there is nothing more to read.
  */
 
 #include "net/limits.h"

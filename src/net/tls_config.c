@@ -2,8 +2,8 @@
  * TLS settings: what is read from files, once, into an SSL_CTX that all connections share.
  *
  * TLS 1.2 with ephemeral keys and AEAD ciphers only (the list that HTTP/2 allows), or 1.3. No
- * compression, no renegotiation, no session tickets: a resumed session would skip the check of a client
- * certificate that has been withdrawn since.
+ * compression, no renegotiation, no session tickets: a resumed session would skip the check of a
+ * client certificate that has been withdrawn since.
  */
 
 #include "net/tls_config.h"

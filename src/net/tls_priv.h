@@ -29,7 +29,9 @@ struct nd_tls_wire {
 /* Freed by BIO_meth_free() after the last BIO. */
 BIO_METHOD *nd_tls_bio_method_new(void);
 
-/* Of an SSL_CTX: messages of TLS itself are counted in the wire, which is the callback's argument. */
+/*
+ * Of an SSL_CTX: messages of TLS itself are counted in the wire, which is the callback's argument.
+ */
 void nd_tls_count_messages(SSL_CTX *ctx);
 
 /* A BIO for both directions; `wire` must outlive it. */

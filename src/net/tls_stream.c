@@ -5,12 +5,12 @@
  *
  * Every feed runs SSL_read until it wants more, and everything that OpenSSL may have put into its
  * output (handshake records, key updates, alerts) is drained after each call. Between two feeds
- * nothing is kept, unless the reader has stopped in the middle of one (tls_bio.c). Plaintext written before
- * the handshake is over is kept; the writer sees it in unsent(). The handshake reads whether or not
- * somebody reads from the stream yet: a writer waits for it too.
+ * nothing is kept, unless the reader has stopped in the middle of one (tls_bio.c). Plaintext
+ * written before the handshake is over is kept; the writer sees it in unsent(). The handshake reads
+ * whether or not somebody reads from the stream yet: a writer waits for it too.
  *
- * The reader may close the stream inside its callback. A busy mark then postpones the freeing to the
- * end of the loop that called it.
+ * The reader may close the stream inside its callback. A busy mark then postpones the freeing to
+ * the end of the loop that called it.
  */
 
 #include <arpa/inet.h>
@@ -447,8 +447,8 @@ is_address(const char *host)
 }
 
 /*
- * The name to ask for, and to find in the certificate. To OpenSSL an empty one means that any will do;
- * to whoever dials it means this machine.
+ * The name to ask for, and to find in the certificate. To OpenSSL an empty one means that any will
+ * do; to whoever dials it means this machine.
  */
 static void
 expect_host(struct tls_stream *t, const char *host)

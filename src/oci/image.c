@@ -1,9 +1,9 @@
 /*
  * Indexes, manifests, and the list of images in an archive of docker's.
  *
- * A document could be read as an index and as a manifest if it had the members of both, and two programs
- * would then see two images under one digest. Such documents are refused, and so are those whose own
- * media type says that they are something else than what is asked for.
+ * A document could be read as an index and as a manifest if it had the members of both, and two
+ * programs would then see two images under one digest. Such documents are refused, and so are those
+ * whose own media type says that they are something else than what is asked for.
  */
 
 #include "codec/digest.h"

@@ -1,8 +1,8 @@
 /*
  * The config of an image: what a container of it starts with, and what its root is made of.
  *
- * Docker and OCI agree on it, save for some keys that only docker has (Healthcheck). Member names are
- * compared exactly. The health check is kept as text, because it goes into a label as it is.
+ * Docker and OCI agree on it, save for some keys that only docker has (Healthcheck). Member names
+ * are compared exactly. The health check is kept as text, because it goes into a label as it is.
  *
  * A chain id names the stack of layers below and including one:
  *

@@ -1,6 +1,6 @@
 /*
- * The pieces that documents of images are made of: texts, lists, maps, times, each with its limit and
- * with an error that names the place. Everything is copied into the arena, the JSON tree goes.
+ * The pieces that documents of images are made of: texts, lists, maps, times, each with its limit
+ * and with an error that names the place. Everything is copied into the arena, the JSON tree goes.
  */
 
 #include <stdio.h>

@@ -5,8 +5,8 @@
  *     linux/amd64  runs  amd64, then 386
  *     linux/amd64/v3     amd64/v3, amd64/v2, amd64, then 386
  *
- * The order of that list is the order of preference. Choosing an image means to find each candidate's
- * place in the machine's list.
+ * The order of that list is the order of preference. Choosing an image means to find each
+ * candidate's place in the machine's list.
  */
 
 #include "oci/platform.h"

@@ -5,10 +5,10 @@
  *     └── domain ──┘ └─ path ─┘ │   └─ digest ─┘
  *                              tag
  *
- * Two steps. What a person typed is completed first: which part is the domain is decided by the text
- * before the first slash ("a.b/c" has one, "a/b" has none and means docker.io). Then each part is held
- * against its grammar, from the outside in. The order of the checks is the one that others use, so that
- * the same inputs are refused.
+ * Two steps. What a person typed is completed first: which part is the domain is decided by the
+ * text before the first slash ("a.b/c" has one, "a/b" has none and means docker.io). Then each part
+ * is held against its grammar, from the outside in. The order of the checks is the one that others
+ * use, so that the same inputs are refused.
  */
 
 #include "oci/reference.h"
@@ -148,7 +148,9 @@ is_domain(struct nd_str domain)
     return port.len > 0 && is_host(nd_str_sub(domain, 0, colon));
 }
 
-/* Length of a separator inside a component at the front of `s`: ".", "_", "__" or dashes; 0: none. */
+/*
+ * Length of a separator inside a component at the front of `s`: ".", "_", "__" or dashes; 0: none.
+ */
 static size_t
 separator_len(struct nd_str s)
 {

@@ -1,14 +1,14 @@
 /*
  * The default seccomp profile: everything is refused (EPERM) but what stands in the tables below.
  *
- * The profile depends on three things. Capabilities: who may administrate may also call what that needs.
- * The kernel: from 4.8 on ptrace is safe to allow. The architecture: a few calls exist on one alone, and
- * programs of its 32-bit relatives run too. Names that the host's libseccomp does not know are skipped by
- * runc, so the tables may be newer than the host.
+ * The profile depends on three things. Capabilities: who may administrate may also call what that
+ * needs. The kernel: from 4.8 on ptrace is safe to allow. The architecture: a few calls exist on
+ * one alone, and programs of its 32-bit relatives run too. Names that the host's libseccomp does
+ * not know are skipped by runc, so the tables may be newer than the host.
  *
  * Several rules for one call mean OR; conditions inside a rule mean AND, but runc splits repeated
- * conditions on one argument into rules of their own. So "not AF_ALG and not AF_VSOCK" is written as three
- * ranges instead of two inequalities.
+ * conditions on one argument into rules of their own. So "not AF_ALG and not AF_VSOCK" is written
+ * as three ranges instead of two inequalities.
  *
  * Follows: contracts/seccomp.md, which moves with moby's and containerd's defaults.
  */

@@ -5,8 +5,8 @@
  *        │        ── root, hostname, mounts (spec_mounts.c), annotations, hooks
  *        └──────── linux ── namespaces, resources (spec_resources.c), seccomp, masked and read-only paths
  *
- * The text is what containerd stores and runc reads, and what the nerdctl command decodes, so the order of
- * keys is that of the runtime specification's own types.
+ * The text is what containerd stores and runc reads, and what the nerdctl command decodes, so the
+ * order of keys is that of the runtime specification's own types.
  */
 
 #include "oci/spec.h"
@@ -18,7 +18,9 @@
 /* Far above what checked input can make; see nd_spec_build(). */
 #define SPEC_TEXT_MAX ((size_t)1 << 40)
 
-/* Of the runtime specification that this document follows; runc 1.1 refuses a newer minor version. */
+/*
+ * Of the runtime specification that this document follows; runc 1.1 refuses a newer minor version.
+ */
 #define OCI_VERSION "1.0.2"
 
 static const char *const masked_paths[] = {
@@ -51,7 +53,9 @@ write_user(const struct nd_spec_input *in, struct nd_json_writer *w)
     nd_json_end_object(w);
 }
 
-/* The inheritable and ambient sets stay empty: a program without file capabilities must gain none. */
+/*
+ * The inheritable and ambient sets stay empty: a program without file capabilities must gain none.
+ */
 static void
 write_capabilities(nd_capset caps, struct nd_json_writer *w)
 {

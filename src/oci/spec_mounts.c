@@ -1,10 +1,11 @@
 /*
  * The mounts of the spec.
  *
- * Seven defaults, then those of the user. A user's mount replaces the default with the same destination,
- * and one on /dev takes away every default below it as well. All of that is sorted by the number of path
- * separators, so that a parent is mounted before what lies in it; equal ones keep their order. The files
- * below /etc that the engine writes come last, whatever the user asked for.
+ * Seven defaults, then those of the user. A user's mount replaces the default with the same
+ * destination, and one on /dev takes away every default below it as well. All of that is sorted by
+ * the number of path separators, so that a parent is mounted before what lies in it; equal ones
+ * keep their order. The files below /etc that the engine writes come last, whatever the user asked
+ * for.
  */
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /*
  * linux.resources: what the container may use, and which devices it may touch.
  *
- * The device rules are refusal of everything, then the nine that every program expects (null, full, zero,
- * tty, random, urandom, console, pts, ptmx), then those that were asked for. A privileged container may
- * touch all.
+ * The device rules are refusal of everything, then the nine that every program expects (null, full,
+ * zero, tty, random, urandom, console, pts, ptmx), then those that were asked for. A privileged
+ * container may touch all.
  */
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
- * Users and groups of an image, looked up in the text of its own /etc/passwd and /etc/group. The files
- * come from the image and are hostile input: lines that do not parse are skipped, the work is bounded by
- * the size of the text, and nothing in them is trusted but numbers.
+ * Users and groups of an image, looked up in the text of its own /etc/passwd and /etc/group. The
+ * files come from the image and are hostile input: lines that do not parse are skipped, the work is
+ * bounded by the size of the text, and nothing in them is trusted but numbers.
  *
  * A text of digits alone is a number first: "1000" is uid 1000, whether or not it has an entry.
  */

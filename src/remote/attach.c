@@ -1,18 +1,19 @@
 /*
  * A process in the foreground.
  *
- * One fiber receives and writes what comes, one waits for our signals, and where input is wanted one reads
- * it and one sends it (attach_input.c). The receiver decides when it is over; the others are cancelled
- * then. A signal that arrives before the process runs means "stop preparing": the call is cancelled, and the
- * daemon undoes what it began.
+ * One fiber receives and writes what comes, one waits for our signals, and where input is wanted
+ * one reads it and one sends it (attach_input.c). The receiver decides when it is over; the others
+ * are cancelled then. A signal that arrives before the process runs means "stop preparing": the
+ * call is cancelled, and the daemon undoes what it began.
  *
  *     stdin, signals --> call --> daemon
  *                         |
  *     stdout, stderr <-- receiver <--- daemon
  *
- * With a session the connection may break: the receiver connects again and says how far everything came,
- * so that nothing is lost and nothing comes twice. Nobody waits for it meanwhile: signals and the size of our
- * terminal are owed until the session goes on, and who leaves by the keys leaves at once.
+ * With a session the connection may break: the receiver connects again and says how far everything
+ * came, so that nothing is lost and nothing comes twice. Nobody waits for it meanwhile: signals and
+ * the size of our terminal are owed until the session goes on, and who leaves by the keys leaves at
+ * once.
  */
 
 #include "attach.h"
@@ -62,7 +63,10 @@ nd_attach_control(struct session *session, Pb__StreamControl *control)
     return nd_attach_say(session, &message);
 }
 
-/* What is said on a call that is over is said to nobody; the receiver knows what that means. Takes `err`. */
+/*
+ * What is said on a call that is over is said to nobody; the receiver knows what that means. Takes
+ * `err`.
+ */
 static struct nd_error *
 unless_over(struct nd_error *err)
 {
@@ -100,7 +104,10 @@ write_output(struct session *session, const Pb__Output *output)
     return acknowledge(session, output, is_error);
 }
 
-/* What cannot be said now is owed, and said when the session goes on. Takes `err`; whether it is that. */
+/*
+ * What cannot be said now is owed, and said when the session goes on. Takes `err`; whether it is
+ * that.
+ */
 static bool
 is_cut_off(const struct session *session, struct nd_error *err)
 {
@@ -319,7 +326,9 @@ connect_again(struct session *session)
     return nd_channel_connect(session->attach->cli->channel);
 }
 
-/* Nothing is known yet of a process, or of how we are attached to it: the same request once more. */
+/*
+ * Nothing is known yet of a process, or of how we are attached to it: the same request once more.
+ */
 static bool
 may_ask_again(const struct session *session)
 {

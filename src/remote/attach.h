@@ -2,8 +2,9 @@
 #define REMOTE_ATTACH_H
 
 /*
- * A call that connects us with a process: its output comes here, our input, signals and terminal go there,
- * its exit code becomes ours. `run`, `start --attach`, `attach` and `exec` differ only in the messages.
+ * A call that connects us with a process: its output comes here, our input, signals and terminal go
+ * there, its exit code becomes ours. `run`, `start --attach`, `attach` and `exec` differ only in
+ * the messages.
  */
 
 #include "nerdctl/v1/container.pb-c.h"
@@ -71,8 +72,8 @@ struct nd_attach {
 
 /*
  * Make the call. The first interrupt before the process runs cancels everything; later ones are the
- * process's, and the third ends us alone. A connection that breaks is made again where there is a session.
- * Fails: what the daemon says; ND_UNAVAILABLE when it is lost. Context: not inside a loop.
+ * process's, and the third ends us alone. A connection that breaks is made again where there is a
+ * session. Fails: what the daemon says; ND_UNAVAILABLE when it is lost. Context: not inside a loop.
  */
 struct nd_error *nd_attach_run(struct nd_attach *attach) ND_CHECK_RESULT;
 

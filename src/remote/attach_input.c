@@ -5,10 +5,10 @@
  *                            ▲
  *                  taken ────┘   what has arrived is forgotten
  *
- * What the process has not taken is kept, and sent again when the connection broke: from where the session
- * says when it goes on, and nothing is sent before. When what is kept is as much as the daemon allows on its
- * way, nothing more is read. The end of our input is the end of the process's, but for a terminal, which has
- * keys for that.
+ * What the process has not taken is kept, and sent again when the connection broke: from where the
+ * session says when it goes on, and nothing is sent before. When what is kept is as much as the
+ * daemon allows on its way, nothing more is read. The end of our input is the end of the process's,
+ * but for a terminal, which has keys for that.
  */
 
 #include <errno.h>
@@ -131,8 +131,8 @@ read_all(struct session *s, struct nd_stream *in)
 }
 
 /*
- * The keys to leave were read: the sender tells the daemon, which ends the call. Who is cut off, or gets no
- * answer, leaves without.
+ * The keys to leave were read: the sender tells the daemon, which ends the call. Who is cut off, or
+ * gets no answer, leaves without.
  */
 static struct nd_error *
 leave(struct session *s)

@@ -1,7 +1,10 @@
 #ifndef REMOTE_ATTACH_SESSION_H
 #define REMOTE_ATTACH_SESSION_H
 
-/* One connection with a process while it lasts: what attach.c and attach_input.c share. Context: fiber. */
+/*
+ * One connection with a process while it lasts: what attach.c and attach_input.c share. Context:
+ * fiber.
+ */
 
 #include "base/buf.h"
 #include "fiber/group.h"

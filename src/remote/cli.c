@@ -3,10 +3,10 @@
  *
  *     nerdctl-remote [global flags] [group] command [flags] [arguments]
  *
- * Global flags may stand anywhere; those of one letter only in front. Everything is parsed and checked
- * before the daemon is called. Standard output is collected and written at the end (streams flush as
- * they go); when it is a pipe that nobody reads any more, the program ends as if SIGPIPE had hit it,
- * like every other filter.
+ * Global flags may stand anywhere; those of one letter only in front. Everything is parsed and
+ * checked before the daemon is called. Standard output is collected and written at the end (streams
+ * flush as they go); when it is a pipe that nobody reads any more, the program ends as if SIGPIPE
+ * had hit it, like every other filter.
  */
 
 #include "cli.h"
@@ -26,7 +26,10 @@
 #define EXIT_125         125
 #define EXIT_INTERRUPTED 130
 
-/* Whether the output is for a person's eyes: on a terminal, and not in a form that the user asked for. */
+/*
+ * Whether the output is for a person's eyes: on a terminal, and not in a form that the user asked
+ * for.
+ */
 static bool
 is_for_eyes(const struct nd_cli *cli)
 {
@@ -89,7 +92,10 @@ unknown_command(struct nd_cli *cli, const struct nd_group *group, struct nd_str 
                         close.len > 0 ? close.ptr : "");
 }
 
-/* Global flags up to the next word, which is cut off the front of `*words`; empty when none is left. */
+/*
+ * Global flags up to the next word, which is cut off the front of `*words`; empty when none is
+ * left.
+ */
 static struct nd_error *
 next_word(struct nd_cli *cli, struct nd_flag_words *words, struct nd_str *ret)
 {

@@ -5,8 +5,8 @@
  * One run of the program: what a command gets, and how it talks to the daemon.
  *
  * A command's function runs on the ordinary stack, before there is a loop: it reads its flags and
- * files, parses its format, so that mistakes are reported before anybody is called. Then it makes its
- * calls inside nd_cli_call(), and prints afterwards (streams print while they run).
+ * files, parses its format, so that mistakes are reported before anybody is called. Then it makes
+ * its calls inside nd_cli_call(), and prints afterwards (streams print while they run).
  */
 
 #include "fiber/loop.h"
@@ -34,8 +34,8 @@ struct nd_cli {
 
 /*
  * Connect to the daemon and run `fn(arg)` as a fiber; `cli->channel` and `cli->options` are for its
- * calls. Fails: what `fn` fails with; ND_UNAVAILABLE and others with hints when there is no connection.
- * Context: not inside a loop.
+ * calls. Fails: what `fn` fails with; ND_UNAVAILABLE and others with hints when there is no
+ * connection. Context: not inside a loop.
  */
 struct nd_error *nd_cli_call(struct nd_cli *cli, nd_fiber_fn *fn, void *arg) ND_CHECK_RESULT;
 
@@ -44,14 +44,14 @@ struct nd_error *nd_cli_unary(struct nd_cli *cli, const struct nd_method_desc *m
                               const void *request, void *ret) ND_CHECK_RESULT;
 
 /*
- * What a command changes is asked for with an id, so that it can be asked again when the connection breaks before the
- * answer: the daemon does it once. A random one, in the arena.
+ * What a command changes is asked for with an id, so that it can be asked again when the connection
+ * breaks before the answer: the daemon does it once. A random one, in the arena.
  */
 char *nd_cli_request_id(struct nd_cli *cli);
 
 /*
- * `fn(arg)` makes a call with such an id; as long as the connection breaks under it, and for some seconds, it
- * is made again. Context: fiber.
+ * `fn(arg)` makes a call with such an id; as long as the connection breaks under it, and for some
+ * seconds, it is made again. Context: fiber.
  */
 struct nd_error *nd_cli_repeat(struct nd_cli *cli, nd_fiber_fn *fn, void *arg) ND_CHECK_RESULT;
 

@@ -1,5 +1,6 @@
 /*
- * stop, kill, rm, wait: commands that say one thing to each of several containers; and rename, of one.
+ * stop, kill, rm, wait: commands that say one thing to each of several containers; and rename, of
+ * one.
  */
 
 #include "cli.h"

@@ -1,8 +1,8 @@
 /*
  * events: what happens on the host, one line each, until the user has seen enough.
  *
- * This is the one place where a template runs inside a fiber, on its small stack; the depth of templates
- * is bounded accordingly.
+ * This is the one place where a template runs inside a fiber, on its small stack; the depth of
+ * templates is bounded accordingly.
  */
 
 #include "remote/format.h"

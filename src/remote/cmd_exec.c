@@ -1,8 +1,8 @@
 /*
  * exec: run a command in a container.
  *
- * Exit codes are docker's: the command's own; 127 and 126 when it is not there or cannot be executed; 1 for
- * other failures before it runs.
+ * Exit codes are docker's: the command's own; 127 and 126 when it is not there or cannot be
+ * executed; 1 for other failures before it runs.
  */
 
 #include "remote/container_config.h"

@@ -1,4 +1,7 @@
-/* help, and the dump of all tables, which completion and manual pages are made from (man/make_manual.py). */
+/*
+ * help, and the dump of all tables, which completion and manual pages are made from
+ * (man/make_manual.py).
+ */
 
 #include "cli.h"
 

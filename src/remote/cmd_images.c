@@ -1,9 +1,9 @@
 /*
  * images: the image store, in two views.
  *
- * The short view has one row per name: what it is, how much disk it takes, whether a container uses it.
- * The classic view, which templates and the flags about columns ask for, has one row per platform that
- * is here. IDs are digests of the index or manifest, as everywhere in nerdctl.
+ * The short view has one row per name: what it is, how much disk it takes, whether a container uses
+ * it. The classic view, which templates and the flags about columns ask for, has one row per
+ * platform that is here. IDs are digests of the index or manifest, as everywhere in nerdctl.
  */
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
  * info: the host and the engine.
  *
- * Fields and their order are nerdctl's, which are docker's; counts of containers and images, which only
- * docker has, follow behind. What the API does not tell is left at its zero value, as nerdctl does with
- * what a host cannot do.
+ * Fields and their order are nerdctl's, which are docker's; counts of containers and images, which
+ * only docker has, follow behind. What the API does not tell is left at its zero value, as nerdctl
+ * does with what a host cannot do.
  */
 
 #include "remote/format.h"

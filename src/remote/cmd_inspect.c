@@ -1,8 +1,9 @@
 /*
  * inspect, container inspect, image inspect.
  *
- * The daemon sends a JSON object per thing. Without a format they are printed as one array; with one,
- * each on its own. What was found is printed even when something else was not, and the command fails.
+ * The daemon sends a JSON object per thing. Without a format they are printed as one array; with
+ * one, each on its own. What was found is printed even when something else was not, and the command
+ * fails.
  */
 
 #include "remote/format.h"

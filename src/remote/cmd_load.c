@@ -1,9 +1,9 @@
 /*
  * load: an archive of images from a file or standard input to the daemon.
  *
- * One fiber reads the archive and sends it in pieces, the other receives what the daemon says about it;
- * the daemon's window holds the first one back. When the daemon has seen enough (an error, say), sending
- * fails with ABORTED, and the receiver knows the reason.
+ * One fiber reads the archive and sends it in pieces, the other receives what the daemon says about
+ * it; the daemon's window holds the first one back. When the daemon has seen enough (an error,
+ * say), sending fails with ABORTED, and the receiver knows the reason.
  */
 
 #include <errno.h>

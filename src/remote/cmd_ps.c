@@ -1,8 +1,8 @@
 /*
  * ps: containers as a table, as rows for templates, or as ids.
  *
- * The fields of a row are nerdctl's in nerdctl's order, so that JSON looks the same; behind them stand
- * the names that only docker has, for templates alone.
+ * The fields of a row are nerdctl's in nerdctl's order, so that JSON looks the same; behind them
+ * stand the names that only docker has, for templates alone.
  */
 
 #include "remote/format.h"

@@ -1,8 +1,8 @@
 /*
  * Finding a command by its words, and saying what is wrong with the words.
  *
- * A command has one path and any number of aliases, each of one or two words, so "ps", "container ls"
- * and "container list" are found the same way. Texts are cobra's, which people grep for.
+ * A command has one path and any number of aliases, each of one or two words, so "ps", "container
+ * ls" and "container list" are found the same way. Texts are cobra's, which people grep for.
  */
 
 #include "remote/command.h"
@@ -10,7 +10,9 @@
 #define MAX_DISTANCE 2 /* edits between a wrong word and a suggestion */
 #define MAX_WORD     32
 
-/* Commands of nerdctl that have no RPC in this version of the API: refused by name, not "unknown". */
+/*
+ * Commands of nerdctl that have no RPC in this version of the API: refused by name, not "unknown".
+ */
 static const char *const planned[] = {
     "build",
     "builder",

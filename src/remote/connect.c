@@ -1,9 +1,9 @@
 /*
  * From a target to a connection, and from a failure to connect to advice.
  *
- * The connection is made before the first call, so that "cannot connect" and "the daemon says no" are
- * never mixed up. On a Unix socket nothing of TLS is touched: starting OpenSSL would cost more than
- * everything else that a short command does.
+ * The connection is made before the first call, so that "cannot connect" and "the daemon says no"
+ * are never mixed up. On a Unix socket nothing of TLS is touched: starting OpenSSL would cost more
+ * than everything else that a short command does.
  */
 
 #include <errno.h>
@@ -81,7 +81,9 @@ explain_tcp(struct nd_error *err, const struct nd_target *target)
                               "default is 9090), and does the firewall let it through?");
 }
 
-/* The rooms below have put address and phase in front of the reason; we name the address ourselves. */
+/*
+ * The rooms below have put address and phase in front of the reason; we name the address ourselves.
+ */
 static const char *
 bare_reason(const struct nd_error *err)
 {

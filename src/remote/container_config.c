@@ -1,10 +1,10 @@
 /*
  * From the flags of `run` and `create` to the message that describes a container.
  *
- * Most flags are a text, a number or a list that goes into one field, and stand in the tables at the
- * top. The others have a function each, which run one after the other; the first mistake ends it and
- * names its flag. Nothing that was written on the command line is dropped: a flag either has a place
- * here or was refused before (ND_FLAG_UNSUPPORTED).
+ * Most flags are a text, a number or a list that goes into one field, and stand in the tables at
+ * the top. The others have a function each, which run one after the other; the first mistake ends
+ * it and names its flag. Nothing that was written on the command line is dropped: a flag either has
+ * a place here or was refused before (ND_FLAG_UNSUPPORTED).
  */
 
 #include "remote/container_config.h"

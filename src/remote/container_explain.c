@@ -1,9 +1,9 @@
 /*
  * From fields of the API back to flags.
  *
- * The daemon names the field that it refuses by its path in the message. Who typed a command line knows
- * flags, so the path in front of the message is replaced by the flag that set it; the rest stays. Paths
- * that no flag is responsible for are left as they are.
+ * The daemon names the field that it refuses by its path in the message. Who typed a command line
+ * knows flags, so the path in front of the message is replaced by the flag that set it; the rest
+ * stays. Paths that no flag is responsible for are left as they are.
  */
 
 #include "remote/container_config.h"

@@ -8,8 +8,8 @@
  *         ]
  *     }
  *
- * It holds paths of keys, no keys. It is replaced as a whole by renaming a new one over it, so a reader
- * never sees half of it. Members that we do not know are dropped when we write.
+ * It holds paths of keys, no keys. It is replaced as a whole by renaming a new one over it, so a
+ * reader never sees half of it. Members that we do not know are dropped when we write.
  */
 
 #include <errno.h>
@@ -160,7 +160,9 @@ write_file(const char *path, struct nd_str text)
     return NULL;
 }
 
-/* Every folder on the way to a file. Those that exist, or cannot be made, show when it is opened. */
+/*
+ * Every folder on the way to a file. Those that exist, or cannot be made, show when it is opened.
+ */
 static void
 make_folders(struct nd_arena *arena, const char *path)
 {

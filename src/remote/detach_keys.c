@@ -1,9 +1,10 @@
 /*
  * Finding a sequence of keys in what is typed.
  *
- * The beginning of the sequence is held back, because it may become the whole. When the next key does not
- * fit, the longest end of what was held that is a beginning again stays, and the rest goes to the process:
- * so no key is lost and none comes twice, also for sequences that repeat themselves.
+ * The beginning of the sequence is held back, because it may become the whole. When the next key
+ * does not fit, the longest end of what was held that is a beginning again stays, and the rest goes
+ * to the process: so no key is lost and none comes twice, also for sequences that repeat
+ * themselves.
  */
 
 #include "detach_keys.h"

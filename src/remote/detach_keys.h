@@ -1,7 +1,10 @@
 #ifndef REMOTE_DETACH_KEYS_H
 #define REMOTE_DETACH_KEYS_H
 
-/* The keys that leave a terminal: "ctrl-p,ctrl-q", "ctrl-a,d", "a". Context of everything here: any. */
+/*
+ * The keys that leave a terminal: "ctrl-p,ctrl-q", "ctrl-a,d", "a". Context of everything here:
+ * any.
+ */
 
 #include "base/error.h"
 #include "base/str.h"
@@ -22,9 +25,9 @@ struct nd_error *nd_detach_keys_parse(struct nd_str text,
                                       struct nd_detach_keys *ret) ND_CHECK_RESULT;
 
 /*
- * Pass what was typed through: `dst` (room for ND_DETACH_KEYS_MAX more than `typed`) gets what is for the
- * process, `*ret_len` bytes. True when the last key of the sequence was typed: what came behind it is
- * dropped.
+ * Pass what was typed through: `dst` (room for ND_DETACH_KEYS_MAX more than `typed`) gets what is
+ * for the process, `*ret_len` bytes. True when the last key of the sequence was typed: what came
+ * behind it is dropped.
  */
 bool nd_detach_keys_filter(struct nd_detach_keys *keys, struct nd_str typed, char *dst,
                            size_t *ret_len);

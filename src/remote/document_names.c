@@ -2,9 +2,9 @@
  * What the documents of inspect are called inside and out.
  *
  * In Go the fields of a struct have one name in templates ("ID") and another in JSON ("Id"), fields
- * that are empty may be missing in JSON although templates see their zero value, and a map prints and
- * answers differently from a struct. The daemon sends JSON, so three small tables put back what JSON
- * does not say: other names, zero values, and which objects are maps.
+ * that are empty may be missing in JSON although templates see their zero value, and a map prints
+ * and answers differently from a struct. The daemon sends JSON, so three small tables put back what
+ * JSON does not say: other names, zero values, and which objects are maps.
  */
 
 #include "value_priv.h"

@@ -2,8 +2,9 @@
  * Details of a failed call: google.rpc.Status, whose parts are messages of several types.
  *
  * Ours are understood: ErrorDetail brings a reason, who failed, metadata and suggestions;
- * ValidationError the wrong fields. When several fields are wrong, the message names the first only, so
- * the others become hints. Everything here is decoration: bytes that do not parse change nothing.
+ * ValidationError the wrong fields. When several fields are wrong, the message names the first
+ * only, so the others become hints. Everything here is decoration: bytes that do not parse change
+ * nothing.
  */
 
 #include "error_details.h"

@@ -2,9 +2,9 @@
  * Flags that every command understands.
  *
  * Those that say where the daemon is are ours; nerdctl's own global flags describe the host beside
- * containerd. A remote client cannot decide those: they are known, so that scripts get an answer that
- * names the flag, and refused. The one-letter aliases count only in front of the command, because
- * commands use the same letters for themselves.
+ * containerd. A remote client cannot decide those: they are known, so that scripts get an answer
+ * that names the flag, and refused. The one-letter aliases count only in front of the command,
+ * because commands use the same letters for themselves.
  */
 
 #include "remote/command.h"

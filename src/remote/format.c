@@ -2,9 +2,9 @@
  * --format: which words are keywords, and how elements are printed.
  *
  * nerdctl knows the keywords table, wide, raw and json, which must be the whole text; the rest is a
- * template. Docker in addition takes "table " in front of a template, aligns what it prints in columns
- * and makes a heading by running the template over the titles; nerdctl would print that word, so
- * nobody relies on it, and we do what docker does.
+ * template. Docker in addition takes "table " in front of a template, aligns what it prints in
+ * columns and makes a heading by running the template over the titles; nerdctl would print that
+ * word, so nobody relies on it, and we do what docker does.
  */
 
 #include "remote/format.h"

@@ -1,9 +1,10 @@
 /*
  * Ages, sizes and ids for tables.
  *
- * The thresholds are those of docker's units library, which people know by heart without knowing it:
- * 61 seconds are "About a minute", hours are rounded to the nearest, so 89 minutes are "About an
- * hour" and 90 are "2 hours". Sizes have a fixed number of significant digits, so columns stay narrow.
+ * The thresholds are those of docker's units library, which people know by heart without knowing
+ * it: 61 seconds are "About a minute", hours are rounded to the nearest, so 89 minutes are "About
+ * an hour" and 90 are "2 hours". Sizes have a fixed number of significant digits, so columns stay
+ * narrow.
  */
 
 #include "remote/human.h"

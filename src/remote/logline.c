@@ -1,8 +1,8 @@
 /*
  * Errors and warnings on standard error.
  *
- * Scripts grep these lines, so their shape is that of nerdctl's logger. The quoted form keeps an error
- * of several lines on one; on a terminal it is shown as it is.
+ * Scripts grep these lines, so their shape is that of nerdctl's logger. The quoted form keeps an
+ * error of several lines on one; on a terminal it is shown as it is.
  */
 
 #include "logline.h"
@@ -110,7 +110,10 @@ write_line(enum nd_line_level level, struct nd_str text)
     ND_AUTO(nd_buf_fini) struct nd_buf line = ND_BUF_INIT(MAX_LINE_BYTES);
     bool terminal = isatty(STDERR_FILENO) == 1, raw = terminal && nd_terminal_is_raw();
 
-    /* In the middle of a process's output, and a newline alone does not go back to the first column. */
+    /*
+     * In the middle of a process's output, and a newline alone does not go back to the first
+     * column.
+     */
     if (raw)
         nd_buf_putz(&line, "\r\n");
     nd_line_format(&line, terminal, level, nd_wall_now(), seconds_since_start(), text);

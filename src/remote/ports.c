@@ -1,8 +1,8 @@
 /*
  * The PORTS column.
  *
- * Mappings are put in order of address, protocol and host port; then each run of neighbours becomes one
- * range, and the ranges of one address and protocol one group. Groups are sorted as text.
+ * Mappings are put in order of address, protocol and host port; then each run of neighbours becomes
+ * one range, and the ranges of one address and protocol one group. Groups are sorted as text.
  */
 
 #include "remote/ports.h"

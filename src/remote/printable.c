@@ -1,12 +1,13 @@
 /*
  * What a terminal obeys, made visible.
  *
- * An escape sequence in a container's label can clear the screen, retitle the window, rewrite the lines above
- * or make the terminal type something. So tables, messages and everything else that is printed for people
- * goes through here; what programs read (templates, JSON, a container's own output) does not.
+ * An escape sequence in a container's label can clear the screen, retitle the window, rewrite the
+ * lines above or make the terminal type something. So tables, messages and everything else that is
+ * printed for people goes through here; what programs read (templates, JSON, a container's own
+ * output) does not.
  *
- * The text is taken apart as UTF-8: the C1 control characters hide there, and bytes that belong to no
- * character would be taken for them by a terminal that does not speak UTF-8.
+ * The text is taken apart as UTF-8: the C1 control characters hide there, and bytes that belong to
+ * no character would be taken for them by a terminal that does not speak UTF-8.
  */
 
 #include "remote/printable.h"

@@ -1,6 +1,6 @@
 /*
- * How far a long call is: one line on standard error that is written over and over, and only when that
- * is a terminal. Elsewhere it would be noise in somebody's log.
+ * How far a long call is: one line on standard error that is written over and over, and only when
+ * that is a terminal. Elsewhere it would be noise in somebody's log.
  */
 
 #include <stdio.h>

@@ -1,10 +1,11 @@
 /*
  * Tables: cells are collected line by line and laid out once, when all are known.
  *
- * The layout is that of Go's tabwriter, because people cut its columns by eye and by script: a column
- * reaches over the consecutive lines that have it, so a line with fewer cells ends a column. For each
- * column of a block of lines the width is computed once and the block is written; the last cell of a
- * line belongs to no column. Cells hold texts of others: what a terminal would obey is made visible.
+ * The layout is that of Go's tabwriter, because people cut its columns by eye and by script: a
+ * column reaches over the consecutive lines that have it, so a line with fewer cells ends a column.
+ * For each column of a block of lines the width is computed once and the block is written; the last
+ * cell of a line belongs to no column. Cells hold texts of others: what a terminal would obey is
+ * made visible.
  */
 
 #include "remote/table.h"

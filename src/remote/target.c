@@ -69,7 +69,10 @@ use_context(struct nd_arena *arena, const struct nd_contexts *contexts, struct n
     return NULL;
 }
 
-/* NERDCTL_CERT_PATH names a folder with ca.pem, cert.pem and key.pem; NERDCTL_TLS_VERIFY asks for TLS. */
+/*
+ * NERDCTL_CERT_PATH names a folder with ca.pem, cert.pem and key.pem; NERDCTL_TLS_VERIFY asks for
+ * TLS.
+ */
 static void
 use_tls_variables(struct nd_arena *arena, struct nd_target *target)
 {

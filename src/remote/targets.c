@@ -1,8 +1,8 @@
 /*
  * The same for several objects at once.
  *
- * Every argument gets a fiber; their calls share the one connection. Outcomes are kept and printed in
- * the order of the arguments, so that output does not depend on who was first.
+ * Every argument gets a fiber; their calls share the one connection. Outcomes are kept and printed
+ * in the order of the arguments, so that output does not depend on who was first.
  */
 
 #include "targets.h"

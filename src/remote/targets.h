@@ -2,8 +2,8 @@
 #define REMOTE_TARGETS_H
 
 /*
- * Commands that do the same to several objects ("stop a b c"): all at once, each with its own outcome,
- * reported in the order of the arguments.
+ * Commands that do the same to several objects ("stop a b c"): all at once, each with its own
+ * outcome, reported in the order of the arguments.
  */
 
 #include "cli.h"

@@ -5,8 +5,8 @@
  * function is called, so that an implementation can trust them. Text functions are in
  * template_text.c, printf in template_printf.c; here are logic, comparison and access.
  *
- * Comparison follows Go: integers of any kind compare with each other, everything else only with its
- * like, and what has parts not at all.
+ * Comparison follows Go: integers of any kind compare with each other, everything else only with
+ * its like, and what has parts not at all.
  */
 
 #include "template_functions_priv.h"

@@ -41,7 +41,9 @@ parse_digits(const char *text, unsigned base, uint64_t *ret)
     return true;
 }
 
-/* The base that a prefix says; cuts the prefix off. Go takes a leading zero for octal, as C does. */
+/*
+ * The base that a prefix says; cuts the prefix off. Go takes a leading zero for octal, as C does.
+ */
 static unsigned
 take_base(const char **text)
 {

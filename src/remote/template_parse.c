@@ -4,8 +4,8 @@
  *     list     = { text | "{{" action "}}" }
  *     action   = control | pipe                          (pipes: template_pipe.c)
  *
- * What must match (end and else, loops around break, names of templates) is checked here. Nesting is
- * bounded, because each level is a C stack frame.
+ * What must match (end and else, loops around break, names of templates) is checked here. Nesting
+ * is bounded, because each level is a C stack frame.
  */
 
 #include "remote/limits.h"

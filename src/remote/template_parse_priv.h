@@ -2,8 +2,9 @@
 #define REMOTE_TEMPLATE_PARSE_PRIV_H
 
 /*
- * The two halves of the parser: template_pipe.c reads what stands inside of an action, template_parse.c
- * puts actions and text together. Everything fails with ND_INVALID "template: :LINE: ...".
+ * The two halves of the parser: template_pipe.c reads what stands inside of an action,
+ * template_parse.c puts actions and text together. Everything fails with ND_INVALID "template:
+ * :LINE: ...".
  */
 
 #include "template_priv.h"

@@ -5,8 +5,8 @@
  *     command  = operand { " " operand }
  *     operand  = term { ".name" }
  *
- * The lexer has no state, so looking ahead is lexing from a saved position. Variables and functions are
- * checked here, so that a wrong template fails before anything was printed.
+ * The lexer has no state, so looking ahead is lexing from a saved position. Variables and functions
+ * are checked here, so that a wrong template fails before anything was printed.
  */
 
 #include "remote/limits.h"

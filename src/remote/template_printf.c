@@ -1,9 +1,9 @@
 /*
  * Go's print, println and printf.
  *
- * A verb is "%", flags, width, precision, letter; what it makes is first written without padding, then
- * padded, so that width works the same for all. Wrong kinds are no errors: they print as Go prints
- * them, "%!d(string=web)", as do missing and superfluous arguments.
+ * A verb is "%", flags, width, precision, letter; what it makes is first written without padding,
+ * then padded, so that width works the same for all. Wrong kinds are no errors: they print as Go
+ * prints them, "%!d(string=web)", as do missing and superfluous arguments.
  */
 
 #include <ctype.h>

@@ -1,14 +1,14 @@
 /*
  * Running a template: walking its tree with a dot.
  *
- * Two things make a walk more than a switch. A command may be a function, whose arguments are checked
- * against what it takes before it is called; and `break` and `continue` leave blocks early, which the
- * walk reports upwards as a flow. Variables are a chain on the C stack: a scope ends when the function
- * that declared it returns.
+ * Two things make a walk more than a switch. A command may be a function, whose arguments are
+ * checked against what it takes before it is called; and `break` and `continue` leave blocks early,
+ * which the walk reports upwards as a flow. Variables are a chain on the C stack: a scope ends when
+ * the function that declared it returns.
  *
  * Every message says where: the position of what is being evaluated is kept in the run, and the
- * outermost function puts it in front of the reason, as Go does. Steps are counted, so that a template
- * that would run for ever ends with an error instead.
+ * outermost function puts it in front of the reason, as Go does. Steps are counted, so that a
+ * template that would run for ever ends with an error instead.
  */
 
 #include "remote/limits.h"

@@ -1,7 +1,8 @@
 /*
- * The terminal is shared with the shell that started us, so it is put back on every way out: when the
- * session ends, when the program exits, and before it dies of a closed pipe or a signal. Signals that the
- * session passes on are caught there; the handlers here are for those that would end us at once.
+ * The terminal is shared with the shell that started us, so it is put back on every way out: when
+ * the session ends, when the program exits, and before it dies of a closed pipe or a signal.
+ * Signals that the session passes on are caught there; the handlers here are for those that would
+ * end us at once.
  */
 
 #include "terminal.h"
@@ -40,8 +41,8 @@ nd_terminal_size(Pb__TerminalSize *ret)
 }
 
 /*
- * By then the signal does again what it always does: it comes when this returns. Output that the terminal
- * does not take is not waited for.
+ * By then the signal does again what it always does: it comes when this returns. Output that the
+ * terminal does not take is not waited for.
  */
 static void
 restore_and_die(int signo)

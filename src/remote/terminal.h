@@ -13,8 +13,8 @@ bool nd_terminal_is_input(void);
 bool nd_terminal_size(Pb__TerminalSize *ret);
 
 /*
- * Every key goes to the process: no echo, no lines, no signals. It is put back by the next, at exit, or when
- * a signal ends the program.
+ * Every key goes to the process: no echo, no lines, no signals. It is put back by the next, at
+ * exit, or when a signal ends the program.
  */
 void nd_terminal_make_raw(void);
 bool nd_terminal_is_raw(void);

@@ -2,8 +2,8 @@
  * Sizes, moments, comma lists and key=value files as users write them.
  *
  * The accepted forms are those of docker and nerdctl. Sizes are always powers of 1024, whatever the
- * letters suggest. Reading files happens here too: the files are the user's own and small, so they are
- * read before the loop starts, with a plain read().
+ * letters suggest. Reading files happens here too: the files are the user's own and small, so they
+ * are read before the loop starts, with a plain read().
  */
 
 #include "remote/units.h"

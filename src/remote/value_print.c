@@ -2,8 +2,8 @@
  * A value as text, in the two ways that Go has: what fmt prints for %v, and what encoding/json
  * writes.
  *
- * People parse both, so the corner cases matter: floats are the shortest text that reads back as the
- * same number, with an exponent outside of [1e-4, 1e6) (JSON: [1e-6, 1e21)); JSON escapes
+ * People parse both, so the corner cases matter: floats are the shortest text that reads back as
+ * the same number, with an exponent outside of [1e-4, 1e6) (JSON: [1e-6, 1e21)); JSON escapes
  * U+2028 and U+2029 and leaves < > & alone; empty lists and maps stay on one line when indented.
  */
 

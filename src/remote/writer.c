@@ -1,11 +1,11 @@
 /*
  * Writing to standard output from a fiber.
  *
- * The descriptor is shared with whoever started us, so it must not be made non-blocking: a shell would
- * suffer from that long after we are gone. Instead poll() says whether a pipe, socket or terminal takes
- * something now; the kernel then takes at least PIPE_BUF bytes without blocking, so pieces are no
- * larger. When nothing is taken, the fiber waits in the loop, where signals still work. Files are always
- * ready and get everything at once.
+ * The descriptor is shared with whoever started us, so it must not be made non-blocking: a shell
+ * would suffer from that long after we are gone. Instead poll() says whether a pipe, socket or
+ * terminal takes something now; the kernel then takes at least PIPE_BUF bytes without blocking, so
+ * pieces are no larger. When nothing is taken, the fiber waits in the loop, where signals still
+ * work. Files are always ready and get everything at once.
  */
 
 #include "writer.h"

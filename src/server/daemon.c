@@ -5,10 +5,10 @@
  *                       │
  *     health ◀── containerd checker        services ──▶ engine ──▶ containerd
  *
- * The first fiber makes everything and then runs the server. Beside it, in one group: the health check of
- * containerd, the watcher of containers that remove themselves, and the signals. When the server has
- * stopped (drained after the first SIGTERM, at once after the second) the group is cancelled, and what
- * was made is taken apart in the opposite order by scope.
+ * The first fiber makes everything and then runs the server. Beside it, in one group: the health
+ * check of containerd, the watcher of containers that remove themselves, and the signals. When the
+ * server has stopped (drained after the first SIGTERM, at once after the second) the group is
+ * cancelled, and what was made is taken apart in the opposite order by scope.
  *
  * Liveness is the loop itself; the readiness of each service follows containerd, so that a slow or
  * restarting containerd never makes an orchestrator kill a healthy daemon.
@@ -100,7 +100,10 @@ make_host(const struct nd_options *o, struct nd_host **ret)
     return nd_host_new(&settings, ret);
 }
 
-/* What each service says about itself follows containerd; the whole server serves as long as it runs. */
+/*
+ * What each service says about itself follows containerd; the whole server serves as long as it
+ * runs.
+ */
 static void
 on_containerd(void *arg, bool up)
 {
@@ -140,8 +143,8 @@ read_tls(const struct nd_options *o, struct nd_tls_config **ret)
 }
 
 /*
- * A daemon that was killed while it started a process leaves its sockets to that one, until the other program has
- * begun: what is taken may be free in a moment.
+ * A daemon that was killed while it started a process leaves its sockets to that one, until the
+ * other program has begun: what is taken may be free in a moment.
  */
 static struct nd_error *
 listen_patiently(struct daemon *d, const struct nd_addr *addr,
@@ -184,7 +187,9 @@ listen_all(struct daemon *d)
     return NULL;
 }
 
-/* Certificates are replaced before they run out. With files that cannot be used, the old ones stay. */
+/*
+ * Certificates are replaced before they run out. With files that cannot be used, the old ones stay.
+ */
 static void
 reload(struct daemon *d)
 {
@@ -236,7 +241,10 @@ wait_for_containerd(struct daemon *d, int64_t timeout_ns)
     return NULL;
 }
 
-/* "ready" is said when it is true: calls can do something. Whoever reads the log learns what is missing. */
+/*
+ * "ready" is said when it is true: calls can do something. Whoever reads the log learns what is
+ * missing.
+ */
 static struct nd_error *
 say_ready(void *arg)
 {

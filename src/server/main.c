@@ -45,7 +45,9 @@ write_log_line(void *arg, enum nd_log_level level, struct nd_str line)
 }
 
 #ifdef ND_FAULTS
-/* A fault point that is armed from the beginning: what a call cannot reach, the recovery at start. */
+/*
+ * A fault point that is armed from the beginning: what a call cannot reach, the recovery at start.
+ */
 static struct nd_error *
 arm_fault(void)
 {

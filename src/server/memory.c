@@ -1,11 +1,11 @@
 /*
- * Of the memory of an idle daemon most is code: OpenSSL, SQLite and the dynamic linker go over megabytes of
- * theirs at the start, and half of it is never needed again. The kernel would take such pages back when
- * memory gets short; a host with many small services is better off when they are not counted from the
- * first minute.
+ * Of the memory of an idle daemon most is code: OpenSSL, SQLite and the dynamic linker go over
+ * megabytes of theirs at the start, and half of it is never needed again. The kernel would take
+ * such pages back when memory gets short; a host with many small services is better off when they
+ * are not counted from the first minute.
  *
- * Only segments of files without write permission are let go: what they hold is in the file. Relocated
- * constants (RELRO) were writable once and are not such segments.
+ * Only segments of files without write permission are let go: what they hold is in the file.
+ * Relocated constants (RELRO) were writable once and are not such segments.
  */
 
 #include "memory.h"

@@ -1,10 +1,10 @@
 /*
- * Options of the daemon, as one table: name, environment variable, help, how the value is read. Parsing,
- * defaults and `--help` all come from it.
+ * Options of the daemon, as one table: name, environment variable, help, how the value is read.
+ * Parsing, defaults and `--help` all come from it.
  *
- * The rule on listeners is checked here, before anything is opened: a TCP address needs TLS with client
- * certificates; cleartext is possible on a loopback address alone, and only when it was asked for by
- * --insecure. No environment variable can switch that off.
+ * The rule on listeners is checked here, before anything is opened: a TCP address needs TLS with
+ * client certificates; cleartext is possible on a loopback address alone, and only when it was
+ * asked for by --insecure. No environment variable can switch that off.
  */
 
 #include "options.h"

@@ -1,6 +1,6 @@
 /*
- * ContainerService.Attach and Exec: conversations (session.c) with processes that run already or are
- * begun in a container; here is what they call their messages.
+ * ContainerService.Attach and Exec: conversations (session.c) with processes that run already or
+ * are begun in a container; here is what they call their messages.
  */
 
 #include "interceptors/interceptors.h"

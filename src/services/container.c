@@ -206,8 +206,8 @@ send_run(struct session *s, const struct told *told)
 }
 
 /*
- * A container that removes itself is gone when its run ends: scripts use its name again at once. The
- * daemon would remove it anyway, so that a failure here is not the client's.
+ * A container that removes itself is gone when its run ends: scripts use its name again at once.
+ * The daemon would remove it anyway, so that a failure here is not the client's.
  */
 static void
 remove_now(struct session *s)

@@ -1,10 +1,11 @@
 /*
  * An error as details of google.rpc.Status, so that programs need not read messages.
  *
- * One nd_error becomes up to four details: our own ErrorDetail, and for a wrong field ValidationError;
- * beside them the standard ErrorInfo, BadRequest and RetryInfo, which clients in other languages decode
- * without knowing us. The whole trailer must stay below 4 KiB (peers drop longer ones and with them the
- * status), so long texts are cut, and details are left out from the end when they do not fit.
+ * One nd_error becomes up to four details: our own ErrorDetail, and for a wrong field
+ * ValidationError; beside them the standard ErrorInfo, BadRequest and RetryInfo, which clients in
+ * other languages decode without knowing us. The whole trailer must stay below 4 KiB (peers drop
+ * longer ones and with them the status), so long texts are cut, and details are left out from the
+ * end when they do not fit.
  *
  * Follows: DESIGN 6; contracts/grpc-wire.md 1.8.
  */

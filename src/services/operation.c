@@ -1,8 +1,8 @@
 /*
  * nerdctl.v1.OperationService, and how the long calls of other services become operations.
  *
- * Operations are everybody's to see, but for the session in one's result: whoever knows it can take its place.
- * So that is shown to the owner alone.
+ * Operations are everybody's to see, but for the session in one's result: whoever knows it can take
+ * its place. So that is shown to the owner alone.
  */
 
 #include "codec/pb.h"

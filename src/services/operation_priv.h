@@ -7,8 +7,8 @@
 #include "services_priv.h"
 
 /*
- * Who calls: the name in its certificate, or the user at the other end of the socket. The kind stands in
- * front, so that no certificate can be taken for a user.
+ * Who calls: the name in its certificate, or the user at the other end of the socket. The kind
+ * stands in front, so that no certificate can be taken for a user.
  */
 const char *nd_services_owner(struct nd_call *call);
 
@@ -23,8 +23,8 @@ struct nd_error *nd_services_operation(struct nd_call *call, const char *ns,
 struct nd_error *nd_services_operation_header(struct nd_call *call, const char *id) ND_CHECK_RESULT;
 
 /*
- * Begin the request of a mutation that has a request id: see operation/request.h. `message` is the request,
- * whose id is `id`, `answer` the type of what is remembered. Context: fiber.
+ * Begin the request of a mutation that has a request id: see operation/request.h. `message` is the
+ * request, whose id is `id`, `answer` the type of what is remembered. Context: fiber.
  */
 struct nd_error *nd_services_request(struct nd_call *call, const char *ns, const char *id,
                                      const void *message, const ProtobufCMessageDescriptor *answer,
@@ -35,13 +35,18 @@ struct nd_error *nd_services_repeat(struct nd_call *call, const struct nd_reques
                                     const ProtobufCMessageDescriptor *type,
                                     ProtobufCMessage **ret) ND_CHECK_RESULT;
 
-/* The whole of a unary mutation: `out` is what `work` makes of `in`, now or before. Context: fiber. */
+/*
+ * The whole of a unary mutation: `out` is what `work` makes of `in`, now or before. Context: fiber.
+ */
 typedef struct nd_error *nd_services_work(struct nd_services *s, const char *ns, const void *in,
                                           struct nd_arena *arena, void *out);
 struct nd_error *nd_services_once(struct nd_call *call, const char *id, const void *in, void *out,
                                   nd_services_work *work) ND_CHECK_RESULT;
 
-/* A unary method that changes something: as ND_UNARY, and `type` is that of its request, with a request_id. */
+/*
+ * A unary method that changes something: as ND_UNARY, and `type` is that of its request, with a
+ * request_id.
+ */
 #define ND_MUTATION(method, function, member, type)                                              \
     static struct nd_error *method##_work(struct nd_services *s, const char *ns, const void *in, \
                                           struct nd_arena *arena, void *out)                     \

@@ -1,6 +1,7 @@
 /*
- * Mutations with a request id: done once, however often they are asked for (operation/request.h). What all
- * services do about it is here; conversations about a process have more to say (session_request.c).
+ * Mutations with a request id: done once, however often they are asked for (operation/request.h).
+ * What all services do about it is here; conversations about a process have more to say
+ * (session_request.c).
  */
 
 #include "codec/pb.h"

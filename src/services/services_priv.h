@@ -31,14 +31,14 @@ nd_services_of(struct nd_call *call)
 struct nd_error *nd_services_namespace(struct nd_call *call, const char **ret) ND_CHECK_RESULT;
 
 /*
- * Takes `err` of what is asked for in the first message of a stream: its fields lie in "options" there, which
- * is no affair of who checks them. NULL is fine.
+ * Takes `err` of what is asked for in the first message of a stream: its fields lie in "options"
+ * there, which is no affair of who checks them. NULL is fine.
  */
 struct nd_error *nd_services_in_options(struct nd_error *err) ND_CHECK_RESULT;
 
 /*
- * A unary method: the engine's function with the same request and reply, on a member of nd_services, in the
- * call's namespace.
+ * A unary method: the engine's function with the same request and reply, on a member of
+ * nd_services, in the call's namespace.
  */
 #define ND_UNARY(method, function, member)                                               \
     static struct nd_error *method(struct nd_call *call, const void *in, void *out)      \

@@ -4,10 +4,10 @@
  *      client ── options ──▶ engine ──▶ id, output ..., exit ──▶ client
  *             ── signal, control ... ──▶ reader ──▶ process
  *
- * While one fiber runs the engine and sends what it tells, a second one reads what else the client says. A
- * signal waits until the process runs, what is for its streams until the client is attached. The end of the
- * client's messages means nothing, so that a connection that is cut is never taken for an end of input; a
- * client that is gone cancels both fibers.
+ * While one fiber runs the engine and sends what it tells, a second one reads what else the client
+ * says. A signal waits until the process runs, what is for its streams until the client is
+ * attached. The end of the client's messages means nothing, so that a connection that is cut is
+ * never taken for an end of input; a client that is gone cancels both fibers.
  */
 
 #include "codec/pb.h"

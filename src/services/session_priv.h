@@ -2,8 +2,9 @@
 #define SERVICES_SESSION_PRIV_H
 
 /*
- * A conversation about one process: Start, Run, Attach and Exec, and what else runs an engine's long function for a client
- * who may say something meanwhile. The messages of each are of types of their own; a session_kind knows them.
+ * A conversation about one process: Start, Run, Attach and Exec, and what else runs an engine's
+ * long function for a client who may say something meanwhile. The messages of each are of types of
+ * their own; a session_kind knows them.
  */
 
 #include "container/attach.h"
@@ -44,8 +45,8 @@ struct session_kind {
     bool is_command; /* signals are for a command in the container */
 
     /*
-     * For those with a request id, else NULL: the id, and what a repeated request must be like, in the call's
-     * arena; whether the client is attached, and how (NULL: by the defaults).
+     * For those with a request id, else NULL: the id, and what a repeated request must be like, in
+     * the call's arena; whether the client is attached, and how (NULL: by the defaults).
      */
     const void *(*request)(const struct session *s, const char **ret_id);
     bool (*is_attached)(const struct session *s, const Pb__StreamOptions **ret);
@@ -76,8 +77,9 @@ struct nd_error *nd_session_hold(struct nd_call *call,
                                  const struct session_kind *kind) ND_CHECK_RESULT;
 
 /*
- * The engine's function as a request that is done once (session_request.c): now, or what came of it before.
- * From within it: what runs now, and at the end how that ended, are remembered before they are told.
+ * The engine's function as a request that is done once (session_request.c): now, or what came of it
+ * before. From within it: what runs now, and at the end how that ended, are remembered before they
+ * are told.
  */
 struct nd_error *nd_session_run(struct session *s,
                                 const struct nd_container_feed *feed) ND_CHECK_RESULT;

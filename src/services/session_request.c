@@ -4,9 +4,10 @@
  *   first time   engine ──▶ it runs: remembered, told ──▶ output ... ──▶ exit code: remembered, told
  *   repeated     told again ──▶ attached, in the session of the first time ──▶ exit code
  *
- * The request is over when the process runs; what the client hears from then on it can come back for. Its
- * session keeps what it did not get. When that is over the client is attached anew and sees by the offsets
- * that output is missing; and of a process that has ended it gets the exit code.
+ * The request is over when the process runs; what the client hears from then on it can come back
+ * for. Its session keeps what it did not get. When that is over the client is attached anew and
+ * sees by the offsets that output is missing; and of a process that has ended it gets the exit
+ * code.
  */
 
 #include "codec/pb.h"

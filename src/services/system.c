@@ -1,8 +1,9 @@
 /*
  * nerdctl.v1.SystemService.
  *
- * The header of an event stream is sent before its first message, as soon as nothing that happens can be
- * missed any more: a client that waits for it can then do what it wants to see the events of.
+ * The header of an event stream is sent before its first message, as soon as nothing that happens
+ * can be missed any more: a client that waits for it can then do what it wants to see the events
+ * of.
  */
 
 #include "system/system.h"

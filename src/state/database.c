@@ -1,18 +1,20 @@
 /*
  * One SQLite file.
  *
- * WAL mode with the lock held for as long as the file is open: no other process can have it, and the index
- * of the log lies in our heap instead of in a shared file. A transaction that must survive a power cut is
- * synced at its commit, another one is only written, which a killed process cannot lose either.
+ * WAL mode with the lock held for as long as the file is open: no other process can have it, and
+ * the index of the log lies in our heap instead of in a shared file. A transaction that must
+ * survive a power cut is synced at its commit, another one is only written, which a killed process
+ * cannot lose either.
  *
- * Opening distinguishes what people would do about it: another daemon has it (stop that one), a newer
- * version wrote it (do not go back), it is something else (name another folder), it is damaged. The last is
- * found by SQLite's quick check, and the caller moves such a file aside.
+ * Opening distinguishes what people would do about it: another daemon has it (stop that one), a
+ * newer version wrote it (do not go back), it is something else (name another folder), it is
+ * damaged. The last is found by SQLite's quick check, and the caller moves such a file aside.
  *
- * Most of what is written says that something is over, and that must be possible on a full disk too. So the
- * room for it is taken in the beginning: the log gets its whole length, within which it is written again and
- * again, and the file grows in steps. (A file system that copies on writing promises nothing.) What is reserved behind the log's end is no
- * part of it: SQLite goes by checksums.
+ * Most of what is written says that something is over, and that must be possible on a full disk
+ * too. So the room for it is taken in the beginning: the log gets its whole length, within which it
+ * is written again and again, and the file grows in steps. (A file system that copies on writing
+ * promises nothing.) What is reserved behind the log's end is no part of it: SQLite goes by
+ * checksums.
  *
  * Memory is kept small: a few pages of cache, no lookaside, no memory mapping.
  */
@@ -200,7 +202,9 @@ migrate(struct database *db, int64_t version)
     return execute(db, sql, "bring up to date");
 }
 
-/* The log is there since the switch to it. A disk that is full already is no reason not to begin. */
+/*
+ * The log is there since the switch to it. A disk that is full already is no reason not to begin.
+ */
 static void
 reserve_room(const struct database *db)
 {

@@ -2,8 +2,8 @@
 #define STATE_DATABASE_PRIV_H
 
 /*
- * SQLite, as far as this room needs it: open and check, run one of a fixed set of statements, commit.
- * Used by one thread at a time. Context of everything here: any thread; blocks.
+ * SQLite, as far as this room needs it: open and check, run one of a fixed set of statements,
+ * commit. Used by one thread at a time. Context of everything here: any thread; blocks.
  */
 
 #include "base/str.h"
@@ -72,7 +72,9 @@ struct nd_error *nd_database_begin(struct database *db, bool durable) ND_CHECK_R
 struct nd_error *nd_database_commit(struct database *db) ND_CHECK_RESULT;
 void nd_database_rollback(struct database *db);
 
-/* Schema (schema.c): a script for each step from one version to the next; the texts of statements. */
+/*
+ * Schema (schema.c): a script for each step from one version to the next; the texts of statements.
+ */
 #define SCHEMA_VERSION     1
 #define LEDGER_APPLICATION 0x6e646c31 /* "ndl1" */
 extern const char *const nd_schema_steps[SCHEMA_VERSION];

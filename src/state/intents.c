@@ -1,10 +1,11 @@
 /*
  * Intents, as rows that mostly live for milliseconds.
  *
- * Beginning one costs no waiting: the row goes to the writer while the mutation still looks around, and is
- * waited for before the first change. When that mutation fails before the writer came to it, the row is
- * taken back and nothing was ever written. Numbers are given out here and not by the database, so that a
- * row can be changed and dropped before it has been inserted: the queue keeps the order.
+ * Beginning one costs no waiting: the row goes to the writer while the mutation still looks around,
+ * and is waited for before the first change. When that mutation fails before the writer came to it,
+ * the row is taken back and nothing was ever written. Numbers are given out here and not by the
+ * database, so that a row can be changed and dropped before it has been inserted: the queue keeps
+ * the order.
  */
 
 #include "state/intents.h"

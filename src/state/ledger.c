@@ -5,14 +5,15 @@
  *      ▲                                                    │
  *      └──────────────────────── woken ◀────────────────────┘
  *
- * The writer takes whatever is there, so the more is submitted during one sync, the more share the next. It
- * is a fiber of the ledger's own group that exists while there is something to do, and it does not belong
- * to the call that happened to start it. All changes of a batch are one transaction: any failure is that
- * of all of them, because a disk that refuses one refuses the rest as well.
+ * The writer takes whatever is there, so the more is submitted during one sync, the more share the
+ * next. It is a fiber of the ledger's own group that exists while there is something to do, and it
+ * does not belong to the call that happened to start it. All changes of a batch are one
+ * transaction: any failure is that of all of them, because a disk that refuses one refuses the rest
+ * as well.
  *
- * That something is over has happened whether or not the disk takes it, and one who reads later that it is not
- * would undo it. So such an entry is owed when its batch fails: it goes with the next one, with one of
- * its own after a while, or with the last before the end.
+ * That something is over has happened whether or not the disk takes it, and one who reads later
+ * that it is not would undo it. So such an entry is owed when its batch fails: it goes with the
+ * next one, with one of its own after a while, or with the last before the end.
  */
 
 #include "state/ledger.h"
@@ -188,7 +189,9 @@ write_batch(struct nd_ledger *l)
     finish_batch(l, &b);
 }
 
-/* What is owed is left alone: a while later, or with the next change. False when the ledger closes. */
+/*
+ * What is owed is left alone: a while later, or with the next change. False when the ledger closes.
+ */
 static bool
 wait_to_retry(struct nd_ledger *l)
 {

@@ -13,7 +13,9 @@
 
 #define ENTRY_ARGS 16u
 
-/* One statement on its way to the writer. On the heap; texts and bytes of its arguments are in it. */
+/*
+ * One statement on its way to the writer. On the heap; texts and bytes of its arguments are in it.
+ */
 struct entry {
     TAILQ_ENTRY(entry) link;
     enum sql sql;

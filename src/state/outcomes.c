@@ -1,6 +1,6 @@
 /*
- * Outcomes of operations as rows. What is read comes into an arena of its own, on the writer's thread, and
- * goes with the caller's.
+ * Outcomes of operations as rows. What is read comes into an arena of its own, on the writer's
+ * thread, and goes with the caller's.
  */
 
 #include "state/outcomes.h"

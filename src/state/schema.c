@@ -1,8 +1,8 @@
 /*
  * The tables, and every statement that is ever run on them.
  *
- * The version of a file is its user_version; step i of the list leads from version i to i + 1. A step that
- * was released is never changed: what comes later is another step.
+ * The version of a file is its user_version; step i of the list leads from version i to i + 1. A
+ * step that was released is never changed: what comes later is another step.
  *
  *   intents      what was begun and is not over; mostly empty
  *   operations   what ran and what came of it; bounded by number and age

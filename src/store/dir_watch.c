@@ -1,21 +1,22 @@
 /*
  * One inotify descriptor for every fiber that watches a directory.
  *
- * The kernel gives a user 128 such descriptors by default, and there may be ten thousand followers of
- * logs. A descriptor has one waiter, so one of the waiting fibers waits for it on behalf of all: it is
- * the leader. It reads the events, marks the watches that they belong to and wakes their fibers; when
- * it leaves, because something happened to it or its context ended, it wakes another that takes over.
+ * The kernel gives a user 128 such descriptors by default, and there may be ten thousand followers
+ * of logs. A descriptor has one waiter, so one of the waiting fibers waits for it on behalf of all:
+ * it is the leader. It reads the events, marks the watches that they belong to and wakes their
+ * fibers; when it leaves, because something happened to it or its context ended, it wakes another
+ * that takes over.
  *
  *      waiting fibers:   leader ---- nd_fd_wait(inotify)
  *                        A, B, C --- nd_cond_wait(own)      any of them can become leader
  *
  * There is no fiber of its own to be started and stopped, and nothing runs while nobody waits.
  *
- * A watch may be for births alone: of files with one name, which it counts. Who follows a log learns so
- * how often it was rotated, and is not woken by each byte that is written to it.
+ * A watch may be for births alone: of files with one name, which it counts. Who follows a log
+ * learns so how often it was rotated, and is not woken by each byte that is written to it.
  *
- * Only what changes a directory is asked for, not opens and closes for reading: a follower that looks
- * at the log would otherwise wake all others, and itself.
+ * Only what changes a directory is asked for, not opens and closes for reading: a follower that
+ * looks at the log would otherwise wake all others, and itself.
  */
 
 #include "store/dir_watch.h"

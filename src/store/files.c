@@ -6,12 +6,12 @@
  *   replace     names, meta.json, *.json of a container: a temporary file, then rename
  *   overwrite   hosts, resolv.conf, hostname: containers have them mounted, so their inode stays
  *
- * nerdctl calls fsync after each. Here nothing does: what a crash of the host may tear is repaired from
- * the intent that was committed before (an empty name file counts as free, for nerdctl too).
+ * nerdctl calls fsync after each. Here nothing does: what a crash of the host may tear is repaired
+ * from the intent that was committed before (an empty name file counts as free, for nerdctl too).
  *
- * nerdctl guards its overwrites with a marker in <data root>/filesystem-ops; one that says "remove" makes
- * it delete the file the next time that it looks. A marker left by a crash must not outlive a write of
- * ours. We leave none of our own.
+ * nerdctl guards its overwrites with a marker in <data root>/filesystem-ops; one that says "remove"
+ * makes it delete the file the next time that it looks. A marker left by a crash must not outlive a
+ * write of ours. We leave none of our own.
  */
 
 #include <dirent.h>

@@ -2,8 +2,8 @@
 #define STORE_FILES_PRIV_H
 
 /*
- * Work on files, as threads do it: every function blocks and returns an errno, 0 for success. The two
- * ways of writing are those of nerdctl's data root.
+ * Work on files, as threads do it: every function blocks and returns an errno, 0 for success. The
+ * two ways of writing are those of nerdctl's data root.
  */
 
 #include <sys/types.h>
@@ -25,8 +25,9 @@ int nd_files_read(const char *path, size_t max, char **ret, size_t *ret_len);
 int nd_files_replace(const char *path, mode_t mode, struct nd_str bytes);
 
 /*
- * Write into the file itself, whose inode a bind mount pins. `data_root` is where nerdctl would have left
- * a marker for this path after a crash: it is removed, or nerdctl would undo what is written now.
+ * Write into the file itself, whose inode a bind mount pins. `data_root` is where nerdctl would
+ * have left a marker for this path after a crash: it is removed, or nerdctl would undo what is
+ * written now.
  */
 int nd_files_overwrite(const char *data_root, const char *path, mode_t mode, struct nd_str bytes);
 

@@ -1,18 +1,19 @@
 /*
- * The hosts store: a directory per container, its hosts file and, while it is running, its meta.json.
+ * The hosts store: a directory per container, its hosts file and, while it is running, its
+ * meta.json.
  *
- * Every change goes the same way: take the lock on the namespace's directory; on a thread change the
- * one container, then make the files anew that this reaches, and write those that have become different
- * (in place: they are mounted).
+ * Every change goes the same way: take the lock on the namespace's directory; on a thread change
+ * the one container, then make the files anew that this reaches, and write those that have become
+ * different (in place: they are mounted).
  *
  *   an address comes, goes or gets another name   every file of the namespace, by all metas
  *   there is none (host and none mode)            its own file alone, or not even that
  *
- * With n containers on one network each of the n files has n lines, so the work is theirs squared; but a
- * container without an address costs one small file, however many others there are.
+ * With n containers on one network each of the n files has n lines, so the work is theirs squared;
+ * but a container without an address costs one small file, however many others there are.
  *
- * A meta that cannot be read is passed over, as nerdctl does: it must not take the names of all others
- * away.
+ * A meta that cannot be read is passed over, as nerdctl does: it must not take the names of all
+ * others away.
  */
 
 #include "store/hosts.h"

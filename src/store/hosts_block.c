@@ -10,8 +10,8 @@
  *     10.4.1.7        9ab0c1d2e3f4 9ab0c1d2e3f4.n api api.n     that the owner is on, itself included
  *     # </nerdctl>
  *
- * The user's lines are kept, but tidied as nerdctl does: comments and empty lines go, and so do lines
- * for 127.0.0.1 and ::1, which the block has.
+ * The user's lines are kept, but tidied as nerdctl does: comments and empty lines go, and so do
+ * lines for 127.0.0.1 and ::1, which the block has.
  *
  * The metas were written by several programs: a text that would break a line is left out.
  */

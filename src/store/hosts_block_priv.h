@@ -24,8 +24,8 @@ void nd_hosts_peers_sort(struct nd_hosts_peers *peers);
 void nd_hosts_peers_fini(struct nd_hosts_peers *peers);
 
 /*
- * The new text of the hosts file of `owner`, appended to `out`: what `current` has outside the block,
- * then the block. Fails: ND_EXHAUSTED (the maximum of `out`).
+ * The new text of the hosts file of `owner`, appended to `out`: what `current` has outside the
+ * block, then the block. Fails: ND_EXHAUSTED (the maximum of `out`).
  */
 struct nd_error *nd_hosts_file_make(const struct nd_hosts_peers *peers,
                                     const struct nd_hosts_peer *owner, struct nd_str current,

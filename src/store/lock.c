@@ -1,10 +1,10 @@
 /*
- * Locks of the contract. They are BSD locks, because nerdctl's are, on the very directory or file that
- * it locks: any other would protect nothing.
+ * Locks of the contract. They are BSD locks, because nerdctl's are, on the very directory or file
+ * that it locks: any other would protect nothing.
  *
- * Opening goes to a thread, as a disk may be slow. flock(LOCK_NB) itself does not wait and is called
- * right here; between two tries the fiber sleeps. There is no queue in this: whoever comes at the
- * right moment gets the lock, and nerdctl, which waits in the kernel, is usually first.
+ * Opening goes to a thread, as a disk may be slow. flock(LOCK_NB) itself does not wait and is
+ * called right here; between two tries the fiber sleeps. There is no queue in this: whoever comes
+ * at the right moment gets the lock, and nerdctl, which waits in the kernel, is usually first.
  */
 
 #include "store/lock.h"

@@ -1,20 +1,21 @@
 /*
  * Which file comes next, while a logger may be rotating.
  *
- * A logger renames the current file to <path>.N, N one more than before, and begins a new one; it removes
- * the smallest numbers. So from number K the way leads to the smallest number above K, and from the
- * largest to the current file. The current file has no number until it is rotated; an open descriptor
- * keeps its inode, by which it is found again.
+ * A logger renames the current file to <path>.N, N one more than before, and begins a new one; it
+ * removes the smallest numbers. So from number K the way leads to the smallest number above K, and
+ * from the largest to the current file. The current file has no number until it is rotated; an open
+ * descriptor keeps its inode, by which it is found again.
  *
  * The order of steps makes it safe: the current file is opened first, the directory is listed then.
  * Had the file been rotated between the two, it appears in the list under its number, and is taken
- * from there; nothing is left out. A file that is listed but gone when it is opened was removed: look
- * again. What is missing is told by the numbers; when the file that was current until now has been
- * removed, its number is not known, and so is not what came behind it (log_trail.c counts rotations).
+ * from there; nothing is left out. A file that is listed but gone when it is opened was removed:
+ * look again. What is missing is told by the numbers; when the file that was current until now has
+ * been removed, its number is not known, and so is not what came behind it (log_trail.c counts
+ * rotations).
  *
- * nerdctl's own logger begins at 1 again after each restart and overwrites what it finds. When the file
- * that was just rotated gets the number 1 while there are older files 2 and 3, these are told by their
- * time: they were finished before.
+ * nerdctl's own logger begins at 1 again after each restart and overwrites what it finds. When the
+ * file that was just rotated gets the number 1 while there are older files 2 and 3, these are told
+ * by their time: they were finished before.
  */
 
 #include <dirent.h>
@@ -124,9 +125,9 @@ is_before(struct timespec a, struct timespec b)
 }
 
 /*
- * The rotated file that follows, NULL: the current one does. As the smallest numbers go first, nothing
- * is missing behind a file that is still there. What was finished before the file that was current
- * until now is older, whatever its number.
+ * The rotated file that follows, NULL: the current one does. As the smallest numbers go first,
+ * nothing is missing behind a file that is still there. What was finished before the file that was
+ * current until now is older, whatever its number.
  */
 static const struct rotated *
 choose_next(struct log_files_next *job, const struct listing *listing)
@@ -209,8 +210,9 @@ log_files_next(void *arg)
 /* --- tail ----------------------------------------------------------------------------------- */
 
 /*
- * Pass newlines from the end of a block towards its front, until `*newlines` of them were passed: then
- * the byte behind the last one is returned. NULL when there are fewer; `*newlines` is what is missing.
+ * Pass newlines from the end of a block towards its front, until `*newlines` of them were passed:
+ * then the byte behind the last one is returned. NULL when there are fewer; `*newlines` is what is
+ * missing.
  */
 static const char *
 pass_newlines(const char *block, size_t len, uint64_t *newlines)
@@ -281,10 +283,10 @@ go_back_further(struct log_files_tail *job, const struct listing *listing, uint6
 }
 
 /*
- * The last N lines begin behind the newline before them: the (N + 1)th from the end. When a file has
- * fewer it has N - missing + 1 whole lines, and the search goes on for what is missing. Bytes behind
- * the last newline are a line that is being written, or was torn; they are no line yet. There may be
- * no current file for a moment, while it is rotated.
+ * The last N lines begin behind the newline before them: the (N + 1)th from the end. When a file
+ * has fewer it has N - missing + 1 whole lines, and the search goes on for what is missing. Bytes
+ * behind the last newline are a line that is being written, or was torn; they are no line yet.
+ * There may be no current file for a moment, while it is rotated.
  */
 void
 log_files_tail(void *arg)

@@ -2,8 +2,8 @@
 #define STORE_LOG_FILES_PRIV_H
 
 /*
- * The files of one log: <path>.1, <path>.2, ... upwards, and <path>, the current one. What blocks: these
- * functions run on a thread, over one struct each, and leave an errno.
+ * The files of one log: <path>.1, <path>.2, ... upwards, and <path>, the current one. What blocks:
+ * these functions run on a thread, over one struct each, and leave an errno.
  */
 
 #include <sys/types.h>
@@ -23,8 +23,8 @@ struct log_file {
 };
 
 /*
- * Open the file that follows `now`. When `now` was the current one it was rotated: it is looked up by
- * its inode to learn its number. `next.fd` is -1 when there is no file at all.
+ * Open the file that follows `now`. When `now` was the current one it was rotated: it is looked up
+ * by its inode to learn its number. `next.fd` is -1 when there is no file at all.
  */
 struct log_files_next {
     const char *path;

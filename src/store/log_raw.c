@@ -1,8 +1,8 @@
 /*
  * Base64 over itself: four digits become three bytes at or before their own place. A wrong digit is
  * looked for once at the end, not in each round: it has a bit that no digit has, and all bits are
- * collected. Only the form that an encoder gives is taken: whole groups, padding at the end alone, and
- * no bits behind the last byte.
+ * collected. Only the form that an encoder gives is taken: whole groups, padding at the end alone,
+ * and no bits behind the last byte.
  */
 
 #include "log_raw_priv.h"

@@ -10,8 +10,8 @@
 size_t log_raw_len(struct nd_str text);
 
 /*
- * Write the bytes over the `len` > 0 digits at `text`, a length that log_raw_len() accepts. False: it is
- * no base64, or not in the one form that an encoder gives it; what it held is lost then.
+ * Write the bytes over the `len` > 0 digits at `text`, a length that log_raw_len() accepts. False:
+ * it is no base64, or not in the one form that an encoder gives it; what it held is lost then.
  */
 bool log_raw_decode(char *text, size_t len);
 

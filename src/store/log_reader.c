@@ -6,22 +6,24 @@
  *     end of file:  rotated?  -> the next file                      (log_trail.c)
  *                   current?  -> the end, or wait for more when following
  *
- * Reading happens right here when the bytes are in the page cache (RWF_NOWAIT), which saves two thread
- * switches for each quarter of a megabyte; when they are not, a thread reads them. The loop gets its
- * turn after each megabyte that was decoded.
+ * Reading happens right here when the bytes are in the page cache (RWF_NOWAIT), which saves two
+ * thread switches for each quarter of a megabyte; when they are not, a thread reads them. The loop
+ * gets its turn after each megabyte that was decoded.
  *
- * Following: the directory is watched from before the first byte is read, so no change is missed. At the
- * end of the file the reader asks whether the container may still write. If not, it waits for the
- * logger's lock, reads what came meanwhile, and has reached the end. If so, it waits for a change; the
- * kernel reports the logger's close of its file, too, so that the end is noticed at once. The time-out
- * behind it grows from milliseconds to half a minute: it covers the moment between a logger's end and
- * the news of the container's, and file systems that report nothing. While it waits it has no buffer.
+ * Following: the directory is watched from before the first byte is read, so no change is missed.
+ * At the end of the file the reader asks whether the container may still write. If not, it waits
+ * for the logger's lock, reads what came meanwhile, and has reached the end. If so, it waits for a
+ * change; the kernel reports the logger's close of its file, too, so that the end is noticed at
+ * once. The time-out behind it grows from milliseconds to half a minute: it covers the moment
+ * between a logger's end and the news of the container's, and file systems that report nothing.
+ * While it waits it has no buffer.
  *
- * What the logger could not write, and could not tell of in the log either, stands in its lock's file: it is
- * one more entry, behind the last one.
+ * What the logger could not write, and could not tell of in the log either, stands in its lock's
+ * file: it is one more entry, behind the last one.
  *
- * A file may be torn, cut short, or hold garbage: what is no record is skipped and counted, a record
- * that is longer than the buffer is garbage, and a file that has become shorter is read from its start.
+ * A file may be torn, cut short, or hold garbage: what is no record is skipped and counted, a
+ * record that is longer than the buffer is garbage, and a file that has become shorter is read from
+ * its start.
  */
 
 #include "store/log_reader.h"
@@ -237,8 +239,8 @@ fate_of_current(const struct nd_log_reader *r)
 }
 
 /*
- * The beginning of a line whose rest was not there: read again when there is more. A logger whose disk is full
- * takes it back, and what stands there then is something else.
+ * The beginning of a line whose rest was not there: read again when there is more. A logger whose
+ * disk is full takes it back, and what stands there then is something else.
  */
 static void
 forget_partial(struct nd_log_reader *r)
@@ -457,7 +459,9 @@ read_loss(void *arg)
     job->n = fd >= 0 ? pread(fd, job->note, sizeof(job->note), 0) : 0;
 }
 
-/* Behind the last entry, once. A log that is read up to a time says nothing about what came later. */
+/*
+ * Behind the last entry, once. A log that is read up to a time says nothing about what came later.
+ */
 static struct nd_error *
 add_loss(struct nd_log_reader *r, struct nd_log_batch *batch)
 {

@@ -1,25 +1,25 @@
 /*
  * Records of the json-file log, in place.
  *
- * A log of a gigabyte is read on the loop that serves everybody, so this is written for speed: about
- * as fast as memory for plain text. The idea is that nearly every record has one shape,
+ * A log of a gigabyte is read on the loop that serves everybody, so this is written for speed:
+ * about as fast as memory for plain text. The idea is that nearly every record has one shape,
  *
  *     {"log":"...\n","stream":"stdout","time":"2024-01-02T03:04:05.123456789Z"}
  *              ^ scan for '"', '\' and control bytes, 16 at a time; the text stays where it is
  *
  * so each part is compared with what is expected there. Whatever differs (other keys, other order,
- * white space) is read from that point on by a plain JSON walk; what is no JSON either is skipped to
- * the end of its line.
+ * white space) is read from that point on by a plain JSON walk; what is no JSON either is skipped
+ * to the end of its line.
  *
- * A record of bytes that are not UTF-8 has them behind the time, in base64; this, too, is decoded where
- * it stands, when the whole record has been seen (log_raw.c).
+ * A record of bytes that are not UTF-8 has them behind the time, in base64; this, too, is decoded
+ * where it stands, when the whole record has been seen (log_raw.c).
  *
- * A decoded text is never longer than its JSON form: it is written over it, and most texts do not even
- * move, as their only escape is the newline at the end. Timestamps of one second share their first 19
- * bytes, which are parsed once.
+ * A decoded text is never longer than its JSON form: it is written over it, and most texts do not
+ * even move, as their only escape is the newline at the end. Timestamps of one second share their
+ * first 19 bytes, which are parsed once.
  *
- * Every scan stops at '\n', which no JSON text holds, and the region that is looked at ends with one:
- * no other bound is checked, but up to ND_LOG_DECODE_PAD bytes behind it may be loaded.
+ * Every scan stops at '\n', which no JSON text holds, and the region that is looked at ends with
+ * one: no other bound is checked, but up to ND_LOG_DECODE_PAD bytes behind it may be loaded.
  */
 
 #include "store/log_record.h"
@@ -190,8 +190,8 @@ unescape(char **src, char **dst)
 }
 
 /*
- * A JSON text whose first byte is *at; written over itself. On success *at stands behind the closing
- * quote, on failure at the byte that cannot be.
+ * A JSON text whose first byte is *at; written over itself. On success *at stands behind the
+ * closing quote, on failure at the byte that cannot be.
  */
 static bool
 decode_text(char **at, struct nd_str *ret)
@@ -298,7 +298,9 @@ skip_byte(char c, unsigned *depth, bool *at_end)
     return c != '\n';
 }
 
-/* A value of somebody else's key: texts, numbers, words, lists and objects, checked only roughly. */
+/*
+ * A value of somebody else's key: texts, numbers, words, lists and objects, checked only roughly.
+ */
 static bool
 skip_value(char **at)
 {
@@ -365,8 +367,8 @@ parse_member(struct record *r)
 }
 
 /*
- * The record is whole: its "raw" counts, if it can be what the helper wrote for such a text. Each byte
- * is at least one in "log", and at most the three of U+FFFD.
+ * The record is whole: its "raw" counts, if it can be what the helper wrote for such a text. Each
+ * byte is at least one in "log", and at most the three of U+FFFD.
  */
 static void
 use_raw(struct record *r)
@@ -463,9 +465,9 @@ parse_record(struct record *r, struct second_cache *cache)
 }
 
 /*
- * The last place in [from, line_end) where a record begins, or NULL. Inside a text the quotes would be
- * escaped, so what looks like a beginning is one: a logger was killed in mid-record and the next one
- * went on behind it.
+ * The last place in [from, line_end) where a record begins, or NULL. Inside a text the quotes would
+ * be escaped, so what looks like a beginning is one: a logger was killed in mid-record and the next
+ * one went on behind it.
  */
 static char *
 find_last_head(char *from, char *line_end)
@@ -480,10 +482,10 @@ find_last_head(char *from, char *line_end)
 }
 
 /*
- * The line at `line` could not be read up to r->at. Keep the whole record at its end, if there is one.
- * Its beginning can be as early as two bytes before: its first quote looked like the end of the torn
- * text. From there on the bytes are as they were read, as a text is only ever moved towards the front.
- * Otherwise r->at is left at the newline. `*skipped` grows by what is given up.
+ * The line at `line` could not be read up to r->at. Keep the whole record at its end, if there is
+ * one. Its beginning can be as early as two bytes before: its first quote looked like the end of
+ * the torn text. From there on the bytes are as they were read, as a text is only ever moved
+ * towards the front. Otherwise r->at is left at the newline. `*skipped` grows by what is given up.
  */
 static bool
 recover(struct record *r, const char *line, struct second_cache *cache, size_t *skipped)

@@ -4,17 +4,17 @@
  *      taken by the reader     ahead: open, unread        the newest: current, until it is rotated
  *      ...... .4               .5   .6                    c-json.log
  *
- * A logger removes its oldest files whether or not they were read. An open file stays readable, so somebody
- * who lags has to open the files as they appear and not when he gets there. That is what holding is: a
- * fiber waits for rotations and opens what follows, up to so many files and ND_LOG_AHEAD_BYTES, because
- * what was removed takes space on the disk for as long as it is open. Without a holder the reader itself
- * looks when it needs the next file.
+ * A logger removes its oldest files whether or not they were read. An open file stays readable, so
+ * somebody who lags has to open the files as they appear and not when he gets there. That is what
+ * holding is: a fiber waits for rotations and opens what follows, up to so many files and
+ * ND_LOG_AHEAD_BYTES, because what was removed takes space on the disk for as long as it is open.
+ * Without a holder the reader itself looks when it needs the next file.
  *
- * What is missing must never pass for whole. Numbers tell of gaps between rotated files; but a current file
- * that was rotated and removed before anybody looked has had a number that nobody knows. So rotations are
- * counted: the kernel tells of each birth of the current file. Between two current files whose births are
- * k apart lie k - 1 others; what was not passed on the way is lost. A file is taken for birth number k only
- * when the count was k before it was opened and after.
+ * What is missing must never pass for whole. Numbers tell of gaps between rotated files; but a
+ * current file that was rotated and removed before anybody looked has had a number that nobody
+ * knows. So rotations are counted: the kernel tells of each birth of the current file. Between two
+ * current files whose births are k apart lie k - 1 others; what was not passed on the way is lost.
+ * A file is taken for birth number k only when the count was k before it was opened and after.
  */
 
 #include <errno.h>
@@ -93,7 +93,10 @@ bytes_in(const struct log_steps *steps)
     return bytes;
 }
 
-/* What one look finds; for the reader all at once, so that a loss is told before what comes behind it. */
+/*
+ * What one look finds; for the reader all at once, so that a loss is told before what comes behind
+ * it.
+ */
 struct look {
     struct log_trail *trail;
     struct log_steps found;
@@ -185,7 +188,9 @@ look_once(struct look *look, bool last_try, enum look_result *ret)
     return NULL;
 }
 
-/* Go on to the current file, as far as there is room. *ret: it was reached, or there is none now. */
+/*
+ * Go on to the current file, as far as there is room. *ret: it was reached, or there is none now.
+ */
 static struct nd_error *
 look_ahead(struct look *look, bool *ret)
 {

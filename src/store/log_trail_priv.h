@@ -43,7 +43,10 @@ void log_trail_fini(struct log_trail *trail); /* nobody may hold it */
 /* Rotations so far. Context: any. */
 struct nd_dir_births log_trail_births(const struct log_trail *trail);
 
-/* Begin behind `start`, which was found after `before`, instead of with the oldest file. Context: any. */
+/*
+ * Begin behind `start`, which was found after `before`, instead of with the oldest file. Context:
+ * any.
+ */
 void log_trail_begin(struct log_trail *trail, const struct log_file *start,
                      struct nd_dir_births before);
 

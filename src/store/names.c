@@ -1,8 +1,8 @@
 /*
  * The name store: one small file per name, whose content is the id of its owner.
  *
- * Each operation is: take the lock on the namespace's directory, look and change on a thread, give the
- * lock back. nerdctl and its hook do the same, so the two never see a name half-way.
+ * Each operation is: take the lock on the namespace's directory, look and change on a thread, give
+ * the lock back. nerdctl and its hook do the same, so the two never see a name half-way.
  */
 
 #include "store/names.h"

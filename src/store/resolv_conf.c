@@ -1,9 +1,9 @@
 /*
  * resolv.conf of a container.
  *
- * Each of the three parts (search domains, name servers, options) is what the user gave, else what the
- * host has. A loopback address of the host is of no use in a container with a network of its own; if
- * nothing else is left, public servers take the place:
+ * Each of the three parts (search domains, name servers, options) is what the user gave, else what
+ * the host has. A loopback address of the host is of no use in a container with a network of its
+ * own; if nothing else is left, public servers take the place:
  *
  *   CNI    the host's IPv4 servers; if only IPv6 ones are left, none at all
  *   none   the host's servers of both families

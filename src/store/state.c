@@ -1,6 +1,6 @@
 /*
- * The state directory of a container: its paths, its making and removing. Its files are in state_files.c and
- * state_json.c.
+ * The state directory of a container: its paths, its making and removing. Its files are in
+ * state_files.c and state_json.c.
  */
 
 #include "store/state.h"

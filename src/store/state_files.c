@@ -1,9 +1,10 @@
 /*
  * Writing the files of a state directory: all that are wanted in one go.
  *
- * Each way to a thread and back costs two switches between processes, on a busy machine many times more than the
- * writing itself; so the texts are made first, and one job writes them. What is mounted into containers is
- * written in place (its inode stays), what others read while it changes is replaced as a whole.
+ * Each way to a thread and back costs two switches between processes, on a busy machine many times
+ * more than the writing itself; so the texts are made first, and one job writes them. What is
+ * mounted into containers is written in place (its inode stays), what others read while it changes
+ * is replaced as a whole.
  */
 
 #include <errno.h>

@@ -1,8 +1,9 @@
 /*
- * The JSON files of a container's state directory: how its output is logged, which ports are published,
- * what its hooks said of its last start. Texts and order of keys are nerdctl's.
+ * The JSON files of a container's state directory: how its output is logged, which ports are
+ * published, what its hooks said of its last start. Texts and order of keys are nerdctl's.
  *
- * The files that the hooks and the daemon both write are written under the lock on the directory. What cannot be understood is ND_DATA_LOSS, never a guess.
+ * The files that the hooks and the daemon both write are written under the lock on the directory.
+ * What cannot be understood is ND_DATA_LOSS, never a guess.
  */
 
 #include <errno.h>

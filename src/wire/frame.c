@@ -1,6 +1,7 @@
 /*
- * Frames: numbers to bytes and back. What may stand where is one table, so that a frame that was read is
- * known to be of the right length for its type, and the rest of both programs need not ask again.
+ * Frames: numbers to bytes and back. What may stand where is one table, so that a frame that was
+ * read is known to be of the right length for its type, and the rest of both programs need not ask
+ * again.
  */
 
 #include "wire/frame.h"

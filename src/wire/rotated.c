@@ -1,6 +1,7 @@
 /*
- * Names of rotated logs. Whoever looks through a container's folder meets other files too, some of them of a
- * log's name with more behind it (a lock, another program's copy), and must take none of them for output.
+ * Names of rotated logs. Whoever looks through a container's folder meets other files too, some of
+ * them of a log's name with more behind it (a lock, another program's copy), and must take none of
+ * them for output.
  */
 
 #include "wire/rotated.h"

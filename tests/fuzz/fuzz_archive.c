@@ -1,6 +1,6 @@
 /*
- * Archives: whatever the bytes, every name that comes out is clean, and reading ends. The first byte
- * says in what pieces the source gives the rest.
+ * Archives: whatever the bytes, every name that comes out is clean, and reading ends. The first
+ * byte says in what pieces the source gives the rest.
  */
 
 #include <string.h>

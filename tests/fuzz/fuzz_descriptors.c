@@ -1,6 +1,6 @@
 /*
- * A set of descriptors for reflection: whatever it is, it is refused or can be asked; all that a file
- * says is inside of it, and so are the answers.
+ * A set of descriptors for reflection: whatever it is, it is refused or can be asked; all that a
+ * file says is inside of it, and so are the answers.
  */
 
 #include "base/alloc.h"

@@ -1,6 +1,6 @@
 /*
- * Command lines of `run`: any words parse or are refused, and what parses makes a message that can be
- * sent. Words are separated by NUL.
+ * Command lines of `run`: any words parse or are refused, and what parses makes a message that can
+ * be sent. Words are separated by NUL.
  */
 
 #include "base/arena.h"

@@ -1,6 +1,6 @@
 /*
- * Bodies of gRPC-Web in text form: the first byte says how the text is cut. However it is cut, the same
- * comes out, and what comes out reads back the same; then it is read as messages.
+ * Bodies of gRPC-Web in text form: the first byte says how the text is cut. However it is cut, the
+ * same comes out, and what comes out reads back the same; then it is read as messages.
  */
 
 #include "base/alloc.h"

@@ -1,7 +1,7 @@
 /*
  * Bytes into a gRPC client with three calls: the first one says how they are cut and whether the
- * connection begins as a good server's would. Whatever they are, each call must end by its deadline,
- * and nothing may be left.
+ * connection begins as a good server's would. Whatever they are, each call must end by its
+ * deadline, and nothing may be left.
  */
 
 #include "base/log.h"

@@ -1,7 +1,7 @@
 /*
- * Bytes into a gRPC server: the first one says how they are cut and whether the connection begins as a
- * good client's would. Whatever they are, the server must end with nothing left: over the network, and on a
- * Unix socket, where it checks the headers itself.
+ * Bytes into a gRPC server: the first one says how they are cut and whether the connection begins
+ * as a good client's would. Whatever they are, the server must end with nothing left: over the
+ * network, and on a Unix socket, where it checks the headers itself.
  */
 
 #include "base/log.h"

@@ -1,6 +1,7 @@
 /*
- * Any frames from two peers, with output and time in between: no overrun, no byte sent twice, sockets
- * closed. The input is a list of steps: what to do, how much of what follows belongs to it, that.
+ * Any frames from two peers, with output and time in between: no overrun, no byte sent twice,
+ * sockets closed. The input is a list of steps: what to do, how much of what follows belongs to it,
+ * that.
  */
 
 #include <stddef.h>

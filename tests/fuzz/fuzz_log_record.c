@@ -1,7 +1,7 @@
 /*
- * Any bytes in a log: no overrun, everything accounted for, whole lines only. The same bytes as the output
- * of a container: what the helper makes of them is read back to the byte, however they are cut. And the
- * same bytes as the note of what a log has lost.
+ * Any bytes in a log: no overrun, everything accounted for, whole lines only. The same bytes as the
+ * output of a container: what the helper makes of them is read back to the byte, however they are
+ * cut. And the same bytes as the note of what a log has lost.
  */
 
 #include <stddef.h>

@@ -1,7 +1,8 @@
 /*
- * Decoding: what comes out is searched, encoded and decoded again, and nothing of that may break a promise.
- * protobuf-c's own decoder is the judge: what either makes of the input, both must take for the same message
- * once it is encoded again. (Not of the input itself: protobuf-c loses parts of messages that it merges.)
+ * Decoding: what comes out is searched, encoded and decoded again, and nothing of that may break a
+ * promise. protobuf-c's own decoder is the judge: what either makes of the input, both must take
+ * for the same message once it is encoded again. (Not of the input itself: protobuf-c loses parts
+ * of messages that it merges.)
  */
 
 #include "codec/limits.h"
@@ -66,7 +67,10 @@ ask_the_judge(const ProtobufCMessage *ours, struct nd_str input)
     protobuf_c_message_free_unpacked(theirs, NULL);
 }
 
-/* Decoding in place comes to the same: the same message, or a failure if the other one (`ours` NULL) failed. */
+/*
+ * Decoding in place comes to the same: the same message, or a failure if the other one (`ours`
+ * NULL) failed.
+ */
 static void
 decode_in_place(const ProtobufCMessageDescriptor *desc, struct nd_str input,
                 const ProtobufCMessage *ours)

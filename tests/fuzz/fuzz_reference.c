@@ -1,6 +1,6 @@
 /*
- * Names of images: what parses has a full name that parses to itself, and a familiar name that means the
- * same.
+ * Names of images: what parses has a full name that parses to itself, and a familiar name that
+ * means the same.
  */
 
 #include <string.h>

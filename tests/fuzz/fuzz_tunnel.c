@@ -1,8 +1,8 @@
 /*
- * Bytes of a tunnel, cut into messages as the input says, into a gRPC server at its other end. The first
- * byte says which end of the call is the hostile one and whether HTTP/2 begins well; then each message is a
- * length byte and so many bytes; length 0 lets everything happen that can. Whatever they are, both calls,
- * the one around and those inside, must end with nothing left.
+ * Bytes of a tunnel, cut into messages as the input says, into a gRPC server at its other end. The
+ * first byte says which end of the call is the hostile one and whether HTTP/2 begins well; then
+ * each message is a length byte and so many bytes; length 0 lets everything happen that can.
+ * Whatever they are, both calls, the one around and those inside, must end with nothing left.
  */
 
 #include "base/log.h"

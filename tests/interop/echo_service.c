@@ -1,6 +1,6 @@
 /*
- * The handlers of the echo service. Each counts itself in and out, so that a test can see that every
- * handler has ended, and how.
+ * The handlers of the echo service. Each counts itself in and out, so that a test can see that
+ * every handler has ended, and how.
  */
 
 #include "echo_service.h"

@@ -20,7 +20,10 @@ struct echo_state {
 
 void echo_add_to(struct echo_state *state, struct nd_server *server);
 
-/* A google.rpc.Status made by hand, for the details trailer: encode_details of the server's options. */
+/*
+ * A google.rpc.Status made by hand, for the details trailer: encode_details of the server's
+ * options.
+ */
 void echo_encode_details(void *arg, const struct nd_error *err, struct nd_buf *buf);
 
 #endif

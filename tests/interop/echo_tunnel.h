@@ -2,8 +2,8 @@
 #define TESTS_INTEROP_ECHO_TUNNEL_H
 
 /*
- * An outer server whose Bidi method is a tunnel, a channel to it over memory, and one call: both ends of
- * the tunnel in one loop. For unit tests and fuzzing.
+ * An outer server whose Bidi method is a tunnel, a channel to it over memory, and one call: both
+ * ends of the tunnel in one loop. For unit tests and fuzzing.
  */
 
 #include "fiber/group.h"

@@ -1,6 +1,7 @@
 /*
- * A library to preload: the allocation number ND_FAIL_ALLOCATION of the process fails, whoever asks for
- * it (ours, nghttp2, OpenSSL, libuv, the C library), and so do the ones behind it that ND_FAIL_MORE says.
+ * A library to preload: the allocation number ND_FAIL_ALLOCATION of the process fails, whoever asks
+ * for it (ours, nghttp2, OpenSSL, libuv, the C library), and so do the ones behind it that
+ * ND_FAIL_MORE says.
  *
  * At exit the number of allocations is written to the file that ND_COUNT_ALLOCATIONS names.
  */

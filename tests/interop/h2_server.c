@@ -3,9 +3,9 @@
  *
  *     h2_server [--cert FILE --key FILE] ADDRESS...
  *
- * An address with "tls+" in front is served with TLS, one with "lenient+" with the session's profile for
- * Unix sockets, where our own checks of headers stand in for those of the library. For each one
- * "listening ADDRESS PORT" is printed, with the real port. SIGTERM ends it.
+ * An address with "tls+" in front is served with TLS, one with "lenient+" with the session's
+ * profile for Unix sockets, where our own checks of headers stand in for those of the library. For
+ * each one "listening ADDRESS PORT" is printed, with the real port. SIGTERM ends it.
  */
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /*
- * The cases of gRPC's interoperability tests, as their published description has them, seen from the
- * client. Each returns what went wrong.
+ * The cases of gRPC's interoperability tests, as their published description has them, seen from
+ * the client. Each returns what went wrong.
  *
- * The payloads are zero bytes; their sizes are part of the description. Cases about Google's credentials
- * and the retired cacheable call are not here.
+ * The payloads are zero bytes; their sizes are part of the description. Cases about Google's
+ * credentials and the retired cacheable call are not here.
  */
 
 #include "interop_cases.h"

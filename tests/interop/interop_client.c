@@ -4,8 +4,8 @@
  *     interop_client [--ca FILE] [--authority NAME] ADDRESS CASE...
  *     interop_client --list | --list-http2
  *
- * Prints "CASE pass" or "CASE FAIL why" for each; exit code 1 when one failed. With --ca the connection
- * is TLS, and the server's certificate must be for NAME.
+ * Prints "CASE pass" or "CASE FAIL why" for each; exit code 1 when one failed. With --ca the
+ * connection is TLS, and the server's certificate must be for NAME.
  */
 
 #include <stdio.h>

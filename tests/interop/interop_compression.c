@@ -1,6 +1,6 @@
 /*
- * The interoperability cases about compression. A probe finds out first whether the server looks at how
- * requests come: one that is said to be compressed, and is not, must be refused.
+ * The interoperability cases about compression. A probe finds out first whether the server looks at
+ * how requests come: one that is said to be compressed, and is not, must be refused.
  */
 
 #include "codec/pb.h"

@@ -1,6 +1,7 @@
 /*
- * Cases with servers that misbehave below gRPC: connections that are sent away, streams that are reset at
- * bad moments, PINGs, a low limit of streams, padding. The server of each case has its name.
+ * Cases with servers that misbehave below gRPC: connections that are sent away, streams that are
+ * reset at bad moments, PINGs, a low limit of streams, padding. The server of each case has its
+ * name.
  */
 
 #include "fiber/group.h"
@@ -16,7 +17,9 @@ succeeds(const struct interop_peer *peer)
     return interop_large_call(peer->ch);
 }
 
-/* Not repeated: the server has begun to answer. A complete message does not count without a status. */
+/*
+ * Not repeated: the server has begun to answer. A complete message does not count without a status.
+ */
 static struct nd_error *
 is_internal(const struct interop_peer *peer)
 {

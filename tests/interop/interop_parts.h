@@ -2,8 +2,8 @@
 #define TESTS_INTEROP_INTEROP_PARTS_H
 
 /*
- * What the cases of the interoperability client are made of: expectations and requests. Expectations that
- * do not come true are errors of code ND_INTERNAL. Payloads are zero bytes.
+ * What the cases of the interoperability client are made of: expectations and requests.
+ * Expectations that do not come true are errors of code ND_INTERNAL. Payloads are zero bytes.
  */
 
 #include "grpc/channel.h"

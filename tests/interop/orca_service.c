@@ -1,6 +1,6 @@
 /*
- * Load reports: what a client of the test service wants to see reported, as the message that balancing
- * clients read, and the service that tells it again and again.
+ * Load reports: what a client of the test service wants to see reported, as the message that
+ * balancing clients read, and the service that tells it again and again.
  */
 
 #include "base/alloc.h"

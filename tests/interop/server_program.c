@@ -1,7 +1,7 @@
 /*
- * The main function of the test servers. One fiber waits for a signal, one serves; the options of TLS
- * hold for every TLS address that comes after them on the command line. On SIGUSR1 it says what there is
- * of it: "fibers 3 calls 0 connections 0".
+ * The main function of the test servers. One fiber waits for a signal, one serves; the options of
+ * TLS hold for every TLS address that comes after them on the command line. On SIGUSR1 it says what
+ * there is of it: "fibers 3 calls 0 connections 0".
  */
 
 #include "server_program.h"

@@ -7,10 +7,10 @@
  *
  *     NAME [--cert F --key F --ca F [--require]] [LIMIT...] ADDRESS...
  *
- * An address with "tls+" in front is served with TLS. For each one the program prints
- * "listening ADDRESS PORT" with the real port. SIGTERM stops it gracefully. A LIMIT is --max-connections,
- * --max-handshakes or --max-streams with a number, or --handshake-timeout or --keepalive-time with a duration.
- * Scripts of TEST_WEB_ORIGIN may call.
+ * An address with "tls+" in front is served with TLS. For each one the program prints "listening
+ * ADDRESS PORT" with the real port. SIGTERM stops it gracefully. A LIMIT is --max-connections,
+ * --max-handshakes or --max-streams with a number, or --handshake-timeout or --keepalive-time with
+ * a duration. Scripts of TEST_WEB_ORIGIN may call.
  */
 
 #include "grpc/server.h"

@@ -1,9 +1,9 @@
 /*
- * The test service that gRPC implementations prove themselves with: clients say in their requests how
- * large the answers are to be, how long to wait before each, with which status to end.
+ * The test service that gRPC implementations prove themselves with: clients say in their requests
+ * how large the answers are to be, how long to wait before each, with which status to end.
  *
- * Sizes come from outside and are held against MAX_RESPONSE, the number of answers that a half duplex
- * call saves up against MAX_SAVED. What is not offered here must stay so: clients ask for
+ * Sizes come from outside and are held against MAX_RESPONSE, the number of answers that a half
+ * duplex call saves up against MAX_SAVED. What is not offered here must stay so: clients ask for
  * UnimplementedCall and for UnimplementedService to be refused.
  */
 

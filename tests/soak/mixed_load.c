@@ -3,9 +3,10 @@
  *
  *     mixed_load [--ca F] ADDRESS SECONDS SEED
  *
- * On each of some channels a number of fibers call in a loop: unary calls small and large, streams of each
- * kind read to their end or left in the middle, calls whose deadline is too short, and now and then a new
- * channel in place of an old one. What comes back must be right. Prints how many of each were made.
+ * On each of some channels a number of fibers call in a loop: unary calls small and large, streams
+ * of each kind read to their end or left in the middle, calls whose deadline is too short, and now
+ * and then a new channel in place of an old one. What comes back must be right. Prints how many of
+ * each were made.
  */
 
 #include <inttypes.h>

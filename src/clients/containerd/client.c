@@ -1,19 +1,19 @@
 /*
  * The client of one containerd: calls over one connection, and what their failures mean.
  *
- * The channel below connects when a call needs it and keeps the pauses between attempts short, so no
- * call waits long for a server that is not there, and the first one after a restart succeeds. Its
- * changes of state are counted here:
+ * The channel below connects when a call needs it and keeps the pauses between attempts short, so
+ * no call waits long for a server that is not there, and the first one after a restart succeeds.
+ * Its changes of state are counted here:
  *
  *     connections   goes up when one is ready: what is cached about the server belongs to a number
  *     losses        goes up when one ends or could not be made
  *
- * containerd says UNAVAILABLE itself, too (an ingest that is locked, a shim that does not answer). Only
- * when a loss was counted during the call, or there is no connection now, was it the connection; then
- * the error gets its reason and the hint.
+ * containerd says UNAVAILABLE itself, too (an ingest that is locked, a shim that does not answer).
+ * Only when a loss was counted during the call, or there is no connection now, was it the
+ * connection; then the error gets its reason and the hint.
  *
- * Calls that nobody gave a deadline get one, by the kind of work that the server does for them. Waiting
- * for a process has none.
+ * Calls that nobody gave a deadline get one, by the kind of work that the server does for them.
+ * Waiting for a process has none.
  */
 
 #include "containerd/client.h"

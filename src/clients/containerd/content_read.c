@@ -1,7 +1,7 @@
 /*
- * Reading blobs whole. The server is asked for one byte more than the caller takes, so a blob that is
- * too large shows without travelling. What arrives is hashed as it comes, a piece of at most a MiB at
- * a time, and a blob whose bytes do not have its digest is not handed out: disks lie.
+ * Reading blobs whole. The server is asked for one byte more than the caller takes, so a blob that
+ * is too large shows without travelling. What arrives is hashed as it comes, a piece of at most a
+ * MiB at a time, and a blob whose bytes do not have its digest is not handed out: disks lie.
  */
 
 #include "codec/digest.h"

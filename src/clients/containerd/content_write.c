@@ -1,20 +1,20 @@
 /*
- * Writing blobs, by the server's protocol: one reply for each message, strictly in turn, and the last
- * reply once more before the end.
+ * Writing blobs, by the server's protocol: one reply for each message, strictly in turn, and the
+ * last reply once more before the end.
  *
  *     STAT ref, expected, total   ->  how many bytes the ingest of that name holds
  *     WRITE offset, data          ->  the offset behind them
  *     COMMIT offset, expected     ->  offset and digest; the stream ends
  *
- * An offset of 0 makes the server empty the ingest first. So the offset is always the number of bytes
- * written, and a rest that some earlier writer left behind goes away with our first message. One case
- * is worth more: when the ingest is complete already (another namespace has the blob, or a writer died
- * before its commit), the bytes need not be sent again; they are counted and dropped, and the commit
- * checks the digest.
+ * An offset of 0 makes the server empty the ingest first. So the offset is always the number of
+ * bytes written, and a rest that some earlier writer left behind goes away with our first message.
+ * One case is worth more: when the ingest is complete already (another namespace has the blob, or a
+ * writer died before its commit), the bytes need not be sent again; they are counted and dropped,
+ * and the commit checks the digest.
  *
- * An ingest belongs to one writer at a time; the server says UNAVAILABLE to the second one, who comes
- * back later and then usually hears that the blob exists. An ingest is aborted only while it is ours,
- * since an abort hits whoever writes it.
+ * An ingest belongs to one writer at a time; the server says UNAVAILABLE to the second one, who
+ * comes back later and then usually hears that the blob exists. An ingest is aborted only while it
+ * is ours, since an abort hits whoever writes it.
  */
 
 #include "base/alloc.h"
@@ -290,7 +290,9 @@ nd_content_writer_closep(struct nd_content_writer **w)
 
 /* --- small blobs --- */
 
-/* Everything in the first message. The name of the ingest is nobody else's, so it cannot be held. */
+/*
+ * Everything in the first message. The name of the ingest is nobody else's, so it cannot be held.
+ */
 static struct nd_error *
 put(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope, struct nd_str bytes, const char *digest,
     const char *const *labels)

@@ -1,7 +1,7 @@
 /*
  * Payloads as JSON, the way containerd's own command prints them: Go's encoder over the generated
- * structs, whose field names are those of the .proto. So no event needs code of its own, the message
- * descriptors tell everything:
+ * structs, whose field names are those of the .proto. So no event needs code of its own, the
+ * message descriptors tell everything:
  *
  *     zero and empty fields    are left out
  *     map<string, string>      an object with sorted keys
@@ -66,7 +66,9 @@ message_json_or_null(const ProtobufCMessage *message)
     return nd_ctrd_message_json(message);
 }
 
-/* One value that stands at `at`; NULL for a zero one. Types that no payload has print as nothing. */
+/*
+ * One value that stands at `at`; NULL for a zero one. Types that no payload has print as nothing.
+ */
 static struct nd_json *
 value_json(const ProtobufCFieldDescriptor *f, const void *at)
 {

@@ -1,10 +1,10 @@
 /*
  * The kinds of events: which message is inside, which object it is about, and what Docker calls it.
  *
- * containerd's events are finer than Docker's: a task is created and deleted within what Docker calls
- * start and die, and those have no word of their own. It is also coarser: a name that appears in the
- * image store was pulled, loaded, built or given by tag, which the event does not tell; a new name is
- * called "pull", another target for a name "tag".
+ * containerd's events are finer than Docker's: a task is created and deleted within what Docker
+ * calls start and die, and those have no word of their own. It is also coarser: a name that appears
+ * in the image store was pulled, loaded, built or given by tag, which the event does not tell; a
+ * new name is called "pull", another target for a name "tag".
  */
 
 #include "codec/pb.h"

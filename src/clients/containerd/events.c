@@ -1,13 +1,13 @@
 /*
  * The event stream. containerd neither says when a subscription has become active, nor replays, nor
- * counts. So a new subscription is sounded: we publish an event of our own, again and again, until the
- * stream brings it back; whatever happens after that will come, too.
+ * counts. So a new subscription is sounded: we publish an event of our own, again and again, until
+ * the stream brings it back; whatever happens after that will come, too.
  *
  *     subscribe, publish barrier ──> event, event, barrier: open
  *                                     └──────┴── kept, the first that next() returns
  *
- * Barriers travel in a namespace of their own, under a topic that other clients do not look at, with a
- * random mark, since other subscriptions of ours sound the same stream.
+ * Barriers travel in a namespace of their own, under a topic that other clients do not look at,
+ * with a random mark, since other subscriptions of ours sound the same stream.
  *
  * The server queues for a slow reader without bound: whoever opens a stream reads it, always.
  */

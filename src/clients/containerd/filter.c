@@ -1,7 +1,7 @@
 /*
- * Filters: texts in containerd's little language. Values come from users, so they are always quoted; a
- * quoted value follows Go's rules for string literals, where a quote, a backslash and control characters
- * need an escape and everything else stands for itself.
+ * Filters: texts in containerd's little language. Values come from users, so they are always
+ * quoted; a quoted value follows Go's rules for string literals, where a quote, a backslash and
+ * control characters need an escape and everything else stands for itself.
  */
 
 #include "ctrd_priv.h"

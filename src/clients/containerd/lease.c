@@ -1,7 +1,7 @@
 /*
- * Leases: what was made under one is kept from the garbage collector until the lease is deleted. Whoever makes
- * one has noted its id before, and sees to it that it goes; one that is forgotten all the same expires by
- * itself.
+ * Leases: what was made under one is kept from the garbage collector until the lease is deleted.
+ * Whoever makes one has noted its id before, and sees to it that it goes; one that is forgotten all
+ * the same expires by itself.
  */
 
 #include "containerd/leases.pb-c.h"
@@ -47,7 +47,9 @@ nd_lease_create(struct nd_ctrd *ctrd, const char *ns, const struct nd_lease *lea
     req.id = nd_ctrd_text(lease->id);
     req.labels = nd_ctrd_map(arena, &ct_leases__create_request__labels_entry__descriptor, labels,
                              &req.n_labels);
-    /* Shielded: a lease whose creation is cancelled half-way may exist, and nobody would delete it. */
+    /*
+     * Shielded: a lease whose creation is cancelled half-way may exist, and nobody would delete it.
+     */
     ND_SHIELDED(ND_CTRD_UNDO_NS);
     err = nd_ctrd_call(ctrd, scope, CT_LEASES_CREATE, &req, arena, &rsp);
     return err != NULL ? nd_error_wrap(err, "create lease") : NULL;

@@ -1,7 +1,7 @@
 /*
- * The version of the server: asked once over each connection, because the server behind a socket may be
- * another one after a restart. Texts of distributions carry suffixes ("1.6.20~ds1"), those built from
- * source a letter in front ("v2.0.1"): only the first two numbers are taken apart.
+ * The version of the server: asked once over each connection, because the server behind a socket
+ * may be another one after a restart. Texts of distributions carry suffixes ("1.6.20~ds1"), those
+ * built from source a letter in front ("v2.0.1"): only the first two numbers are taken apart.
  */
 
 #include "base/alloc.h"

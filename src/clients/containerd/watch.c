@@ -7,8 +7,8 @@
  *         ^        |
  *         '-pause--'  down: 200 ms between attempts, for as long as it takes
  *
- * A connection can be lost and made again by calls before this fiber runs: then the listeners are told
- * both, since what they know from the old one (watches, caches) is void.
+ * A connection can be lost and made again by calls before this fiber runs: then the listeners are
+ * told both, since what they know from the old one (watches, caches) is void.
  *
  * A server that accepts connections and does not answer is down, too: calls to it run into their
  * deadlines, the listeners hear of it here.

@@ -1,8 +1,9 @@
 /*
  * `attach`: the streams of a container that runs already.
  *
- * A helper of ours is asked first. Where there is none, because another program started the container, its
- * log is followed from now on if it can be read; then there is no session and no input.
+ * A helper of ours is asked first. Where there is none, because another program started the
+ * container, its log is followed from now on if it can be read; then there is no session and no
+ * input.
  */
 
 #include "container/attach.h"
@@ -42,7 +43,9 @@ not_running(const char *id)
     return nd_error_hint(nd_error_reason(err, "CONTAINER_NOT_RUNNING"), "start it first");
 }
 
-/* A session may outlive its process by a moment: its last bytes and exit code are still to be had. */
+/*
+ * A session may outlive its process by a moment: its last bytes and exit code are still to be had.
+ */
 static struct nd_error *
 check_running(struct attaching *at)
 {

@@ -5,9 +5,9 @@
  *                  ├─ another's log ─────▶ follower (output.c) ────┤
  *                  └─ neither ─────────────────────────────────────┘
  *
- * Whoever starts a process is connected before it runs, so nothing can be missed. A session is left only
- * when the exit code was told: a client that is cut off before may come back for it, and for the last
- * bytes, also when this daemon has died meanwhile.
+ * Whoever starts a process is connected before it runs, so nothing can be missed. A session is left
+ * only when the exit code was told: a client that is cut off before may come back for it, and for
+ * the last bytes, also when this daemon has died meanwhile.
  */
 
 #include "attached_priv.h"

@@ -41,10 +41,10 @@ void nd_attached_fini(struct attached *a);
 void nd_attached_begin(struct attached *a, const struct attached_to *to);
 
 /*
- * Connect: with the helper, and its outputs from an offset on; or where there is none, because another
- * program's logger has the output, with the log, from `since` on. There may be neither. From here on the
- * end is waited for, too.
- * Fails: as nd_attachment_open(), but for a helper that is not there.
+ * Connect: with the helper, and its outputs from an offset on; or where there is none, because
+ * another program's logger has the output, with the log, from `since` on. There may be neither.
+ * From here on the end is waited for, too. Fails: as nd_attachment_open(), but for a helper that is
+ * not there.
  */
 struct nd_error *nd_attached_open(struct attached *a, uint64_t from, struct nd_wall since,
                                   struct nd_arena *arena) ND_CHECK_RESULT;

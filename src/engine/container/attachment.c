@@ -4,15 +4,16 @@
  *     helper ──events──▶ pump ──▶ feed ──▶ client       in the fiber of the call
  *     helper ◀──INPUT── sender ◀── input ◀── controls   in a fiber of its own, and the reader's
  *
- * The pump waits where the client does not read; then the helper's socket fills, and the helper waits or
- * passes it over, as was agreed in the beginning. So the daemon holds one frame of output and at most
- * ND_INPUT_MAX_BYTES of input for each client, whatever either side does.
+ * The pump waits where the client does not read; then the helper's socket fills, and the helper
+ * waits or passes it over, as was agreed in the beginning. So the daemon holds one frame of output
+ * and at most ND_INPUT_MAX_BYTES of input for each client, whatever either side does.
  *
- * What the client acknowledges is passed on; for one that does not acknowledge, what was handed to its
- * connection counts as arrived.
+ * What the client acknowledges is passed on; for one that does not acknowledge, what was handed to
+ * its connection counts as arrived.
  *
- * A session is left politely when the client was told of the process's end, or asked to leave. In every
- * other case (connection cut, daemon stopped) the helper holds it, and the client may come back.
+ * A session is left politely when the client was told of the process's end, or asked to leave. In
+ * every other case (connection cut, daemon stopped) the helper holds it, and the client may come
+ * back.
  */
 
 #include "base/fault.h"
@@ -475,7 +476,9 @@ nd_session_find_finished(struct nd_containers *cs, const Pb__StreamOptions *opti
     return true;
 }
 
-/* Politely where nothing is left to be told: else the helper keeps it for the client to come back. */
+/*
+ * Politely where nothing is left to be told: else the helper keeps it for the client to come back.
+ */
 static void
 leave(struct nd_attachment *a)
 {

@@ -65,8 +65,8 @@ struct nd_error *nd_attachment_begin(struct nd_attachment *a) ND_CHECK_RESULT;
 struct nd_error *nd_attachment_pump(struct nd_attachment *a) ND_CHECK_RESULT;
 
 /*
- * Wait for something else beside what the client says, which may be that it leaves: a success, too, and
- * a->detached says which. Fails: as `fn`, or because something beside it has failed.
+ * Wait for something else beside what the client says, which may be that it leaves: a success, too,
+ * and a->detached says which. Fails: as `fn`, or because something beside it has failed.
  */
 struct nd_error *nd_attachment_wait(struct nd_attachment *a, nd_fiber_fn *fn,
                                     void *arg) ND_CHECK_RESULT;
@@ -86,14 +86,17 @@ struct nd_error *nd_session_gone(void) ND_NEW_ERROR;
 bool nd_session_is_named(const Pb__StreamOptions *options);
 
 /*
- * The process has ended and all output has arrived: tell the client how, as the last it is told. A client
- * that this does not reach may come back for it: its session is held. One that was sent it and cut off in
- * that moment finds the exit code remembered for a while.
+ * The process has ended and all output has arrived: tell the client how, as the last it is told. A
+ * client that this does not reach may come back for it: its session is held. One that was sent it
+ * and cut off in that moment finds the exit code remembered for a while.
  */
 struct nd_error *nd_attachment_end(struct nd_attachment *a, const struct task_exit *exit,
                                    struct nd_arena *arena) ND_CHECK_RESULT;
 
-/* The exit code of such a session, for one to whom everything else has arrived. False: none is known. */
+/*
+ * The exit code of such a session, for one to whom everything else has arrived. False: none is
+ * known.
+ */
 bool nd_session_find_finished(struct nd_containers *cs, const Pb__StreamOptions *options,
                               struct task_exit *ret);
 

@@ -1,9 +1,9 @@
 /*
  * The object, and what goes on without anybody calling.
  *
- * What tells of a container's end is containerd's exit event; since events that were sent while nobody
- * listened are lost, every new beginning of the stream is followed by a look around. What is done about it is in
- * removals.c.
+ * What tells of a container's end is containerd's exit event; since events that were sent while
+ * nobody listened are lost, every new beginning of the stream is followed by a look around. What is
+ * done about it is in removals.c.
  *
  *   events ──exit of an init──▶ removal, if it is due
  *   look around ──────────────▶ the same
@@ -162,7 +162,10 @@ on_event(struct nd_containers *cs, const Ct__Envelope *event, struct nd_arena *a
         nd_remove_later(cs, event->namespace_, exit->container_id);
 }
 
-/* Behind the recovery, to which a command that has ended, and is still known, says that its request was done. */
+/*
+ * Behind the recovery, to which a command that has ended, and is still known, says that its request
+ * was done.
+ */
 static struct nd_error *
 sweep_commands(void *containers)
 {

@@ -1,9 +1,9 @@
 /*
  * The calls of containerd that this room makes, each as a function of what varies in it.
  *
- * What can be repeated is made so here: deleting what is gone, signalling what has ended, are successes.
- * Errors of the shim arrive with the code UNKNOWN and a text for people; where a decision hangs on
- * them the task is asked for its state.
+ * What can be repeated is made so here: deleting what is gone, signalling what has ended, are
+ * successes. Errors of the shim arrive with the code UNKNOWN and a text for people; where a
+ * decision hangs on them the task is asked for its state.
  */
 
 #include "base/buf.h"
@@ -247,7 +247,10 @@ delete_once(struct nd_containers *cs, const char *ns, const char *id, struct nd_
     return unless_gone(nd_shim_call(&p, CT_TASKS_DELETE, &req, arena, &rsp));
 }
 
-/* While containerd cleans up behind a shim that died, it answers UNKNOWN; a moment later the task is gone. */
+/*
+ * While containerd cleans up behind a shim that died, it answers UNKNOWN; a moment later the task
+ * is gone.
+ */
 struct nd_error *
 nd_task_delete(struct nd_containers *cs, const char *ns, const char *id)
 {
@@ -332,8 +335,9 @@ check_is_same(const struct awaited *w)
 }
 
 /*
- * The wait failed. When containerd restarts, its connections break while the task goes on: wait again.
- * When the shim died, the answer is UNKNOWN and the task is gone or will be; the status with it.
+ * The wait failed. When containerd restarts, its connections break while the task goes on: wait
+ * again. When the shim died, the answer is UNKNOWN and the task is gone or will be; the status with
+ * it.
  */
 static struct nd_error *
 look_after_wait(const struct awaited *w, struct nd_error *err, struct task_exit *ret,

@@ -1,7 +1,9 @@
 #ifndef CONTAINER_CHANGES_PRIV_H
 #define CONTAINER_CHANGES_PRIV_H
 
-/* The changes of this room: their kinds, as intents name them, and what stands in their payloads. */
+/*
+ * The changes of this room: their kinds, as intents name them, and what stands in their payloads.
+ */
 
 #include "operation/change.h"
 

@@ -51,13 +51,16 @@ struct hold *nd_hold_use(struct nd_containers *cs, const char *ns, const char *i
 void nd_hold_unusep(struct hold **hold);
 
 /*
- * Lock it once nobody uses it any more, or `patience_ns` have passed. Others may change it meanwhile.
- * Context: fiber.
+ * Lock it once nobody uses it any more, or `patience_ns` have passed. Others may change it
+ * meanwhile. Context: fiber.
  */
 struct nd_error *nd_hold_lock_unused(struct nd_containers *cs, const char *ns, const char *id,
                                      int64_t patience_ns, struct hold **ret) ND_CHECK_RESULT;
 
-/* nerdctl's files. Fails: ND_UNAVAILABLE as containerd's calls: where they are follows from its socket. */
+/*
+ * nerdctl's files. Fails: ND_UNAVAILABLE as containerd's calls: where they are follows from its
+ * socket.
+ */
 struct nd_error *nd_containers_store(struct nd_containers *cs,
                                      struct nd_store **ret) ND_CHECK_RESULT;
 
@@ -156,7 +159,9 @@ struct nd_error *nd_task_list(struct nd_containers *cs, const char *ns, struct n
 struct nd_error *nd_task_delete(struct nd_containers *cs, const char *ns,
                                 const char *id) ND_CHECK_RESULT;
 
-/* Signal the first process, or all; `*ret_gone` says that there was none to signal (may be NULL). */
+/*
+ * Signal the first process, or all; `*ret_gone` says that there was none to signal (may be NULL).
+ */
 struct nd_error *nd_task_kill(struct nd_containers *cs, const char *ns, const char *id, int signo,
                               bool all, bool *ret_gone) ND_CHECK_RESULT;
 struct nd_error *nd_task_resume(struct nd_containers *cs, const char *ns,
@@ -168,9 +173,9 @@ struct task_exit {
 };
 
 /*
- * Waits for the end of the task's first process, `pid`; 0: of whatever runs when containerd is asked, which is again
- * after its connection broke. A task that vanished in the middle has ended with 137.
- * Fails: ND_NOT_FOUND, also when another process is in its place.
+ * Waits for the end of the task's first process, `pid`; 0: of whatever runs when containerd is
+ * asked, which is again after its connection broke. A task that vanished in the middle has ended
+ * with 137. Fails: ND_NOT_FOUND, also when another process is in its place.
  */
 struct nd_error *nd_task_wait(struct nd_containers *cs, const char *ns, const char *id,
                               uint32_t pid, struct task_exit *ret) ND_CHECK_RESULT;
@@ -204,7 +209,9 @@ char **nd_json_list(const struct nd_json *list, struct nd_arena *arena, size_t *
 struct nd_wall nd_wall_of(const Google__Protobuf__Timestamp *ts); /* {0, 0} for NULL and unset */
 Google__Protobuf__Timestamp *nd_timestamp_of(struct nd_wall at, struct nd_arena *arena);
 
-/* --- finding (lookup.c). Context of all: fiber. ------------------------------------------------ */
+/*
+ * --- finding (lookup.c). Context of all: fiber. ------------------------------------------------
+ */
 
 /* By name, id or the beginning of an id. */
 struct nd_error *nd_container_find(struct nd_containers *cs, const char *ns, const char *text,
@@ -216,9 +223,9 @@ struct nd_error *nd_container_find_locked(struct nd_containers *cs, const char *
                                           struct hold **ret_hold) ND_CHECK_RESULT;
 
 /*
- * Whether it is still there, once whoever changes it now has done so. Many a failure of a call that does not
- * lock has no other reason than that the container ends or goes meanwhile, or is not complete yet.
- * Fails: ND_NOT_FOUND, reason CONTAINER_NOT_FOUND.
+ * Whether it is still there, once whoever changes it now has done so. Many a failure of a call that
+ * does not lock has no other reason than that the container ends or goes meanwhile, or is not
+ * complete yet. Fails: ND_NOT_FOUND, reason CONTAINER_NOT_FOUND.
  */
 struct nd_error *nd_container_still_there(struct nd_containers *cs, const char *ns,
                                           const char *id) ND_CHECK_RESULT;

@@ -1,6 +1,6 @@
 /*
- * How many containers there are, and what they do. Only their ids are kept; their tasks are looked at as for a
- * list, so that a shim which is stopped holds up nobody for long.
+ * How many containers there are, and what they do. Only their ids are kept; their tasks are looked
+ * at as for a list, so that a shim which is stopped holds up nobody for long.
  */
 
 #include "container/query.h"

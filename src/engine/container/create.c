@@ -6,10 +6,10 @@
  *                                  └─▶ record ─▶ snapshot ────────────────────────────┘
  *
  * The record comes before the snapshot: it names the snapshot's key, so from its first instant the
- * snapshot has an owner, and no garbage collection can take it; a lease is not needed. Each step puts on
- * the undo list what takes it back before it is begun, because a call that was cut short may have
- * happened. Steps that change something run to their end even when the client is gone; whether to go on is
- * asked between them.
+ * snapshot has an owner, and no garbage collection can take it; a lease is not needed. Each step
+ * puts on the undo list what takes it back before it is begun, because a call that was cut short
+ * may have happened. Steps that change something run to their end even when the client is gone;
+ * whether to go on is asked between them.
  */
 
 #include "base/log.h"
@@ -92,7 +92,9 @@ take_place(struct changing *ch)
     return take_name(ch);
 }
 
-/* A name that we made has five digits of the id in it: nobody else has it, so nothing waits for it. */
+/*
+ * A name that we made has five digits of the id in it: nobody else has it, so nothing waits for it.
+ */
 static bool
 has_own_name(const struct creation *c)
 {

@@ -2,8 +2,8 @@
 #define CONTAINER_CREATION_PRIV_H
 
 /*
- * A container in the making: the plan, and what was found out about image and host. Everything lives in
- * the arena of the call.
+ * A container in the making: the plan, and what was found out about image and host. Everything
+ * lives in the arena of the call.
  */
 
 #include "base/buf.h"
@@ -71,7 +71,10 @@ struct nd_error *nd_creation_names(struct creation *c) ND_CHECK_RESULT;
 /* The part of a default name that comes from the image; in the arena. Context: any. */
 const char *nd_image_short_name(const char *image_name, struct nd_arena *arena);
 
-/* Sources of mounts, devices, init, profiles: looked at, not changed (host_files.c). Context: fiber. */
+/*
+ * Sources of mounts, devices, init, profiles: looked at, not changed (host_files.c). Context:
+ * fiber.
+ */
 struct nd_error *nd_creation_host_files(struct creation *c) ND_CHECK_RESULT;
 
 /* Labels and annotations (labels.c). Context: any. */
@@ -87,9 +90,10 @@ struct nd_error *nd_creation_sources(struct creation *c) ND_CHECK_RESULT;
 struct nd_error *nd_creation_record(const struct creation *c) ND_CHECK_RESULT;
 
 /*
- * The whole of it (create.c): look, then change. It is there then, and goes again unless the caller calls
- * `change` done. From the first change on it is locked in `*hold`, also when this fails: the caller unlocks it
- * when `change` has ended, because nobody may get hold of what is being taken back. Context: fiber.
+ * The whole of it (create.c): look, then change. It is there then, and goes again unless the caller
+ * calls `change` done. From the first change on it is locked in `*hold`, also when this fails: the
+ * caller unlocks it when `change` has ended, because nobody may get hold of what is being taken
+ * back. Context: fiber.
  */
 struct nd_error *nd_creation_run(struct creation *c, struct hold **hold) ND_CHECK_RESULT;
 

@@ -1,6 +1,6 @@
 /*
- * The record of a new container, by which it exists for containerd: what creation found out and chose, as one
- * message. The labels and the spec are made before (labels.c, spec_input.c).
+ * The record of a new container, by which it exists for containerd: what creation found out and
+ * chose, as one message. The labels and the spec are made before (labels.c, spec_input.c).
  */
 
 #include "creation_priv.h"

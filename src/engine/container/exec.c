@@ -4,9 +4,10 @@
  *   look ─▶ FIFOs ─▶ helper ─▶ Tasks.Exec ─▶ attach ─▶ Tasks.Start ─┬─▶ streams, exit code  (the call)
  *                                                                 └─▶ reaping             (background)
  *
- * The command belongs to nobody's call: its helper holds its streams, and the background forgets it when it
- * has ended and nobody wants its output any more. So a client may vanish at any moment and come back by
- * the name of its session; what it has not acknowledged is still there, and the command waits.
+ * The command belongs to nobody's call: its helper holds its streams, and the background forgets it
+ * when it has ended and nobody wants its output any more. So a client may vanish at any moment and
+ * come back by the name of its session; what it has not acknowledged is still there, and the
+ * command waits.
  */
 
 #include <errno.h>
@@ -190,8 +191,9 @@ run_tell(void *arg)
 }
 
 /*
- * From nothing to a command that runs. The streams, and what containerd is told, need each other only
- * when the command is started, and take about as long; what containerd says is the better reason.
+ * From nothing to a command that runs. The streams, and what containerd is told, need each other
+ * only when the command is started, and take about as long; what containerd says is the better
+ * reason.
  */
 static struct nd_error *
 launch(struct exec *e)
@@ -276,7 +278,10 @@ recover_command(struct nd_containers *cs, const struct nd_open_intent *intent, c
     return nd_pb_encode(&more, intent->answer);
 }
 
-/* Of one that containerd does not know: it never came to that, unless everything of the container has ended. */
+/*
+ * Of one that containerd does not know: it never came to that, unless everything of the container
+ * has ended.
+ */
 static struct nd_error *
 recover_nothing(struct nd_containers *cs, const struct nd_open_intent *intent,
                 struct nd_arena *arena)
@@ -322,8 +327,8 @@ nd_exec_recover(struct nd_containers *cs, const struct nd_open_intent *intent)
 }
 
 /*
- * Nothing of a command outlives a power cut, so its intent need not. Who asks again after a death of the daemon
- * gets the session from it.
+ * Nothing of a command outlives a power cut, so its intent need not. Who asks again after a death
+ * of the daemon gets the session from it.
  */
 static struct nd_error *
 begin_change(struct exec *e, struct nd_change *ret)
@@ -381,7 +386,10 @@ is_explained(const struct nd_error *err)
     }
 }
 
-/* When the container has ended, or gone, that is the reason for everything else. Takes `err`; NULL is fine. */
+/*
+ * When the container has ended, or gone, that is the reason for everything else. Takes `err`; NULL
+ * is fine.
+ */
 static struct nd_error *
 explain(struct exec *e, struct nd_error *err)
 {
@@ -432,8 +440,8 @@ begin(struct exec *e)
 }
 
 /*
- * Told, and with that remembered where it is a request. Only then it may be forgotten when it has ended, or a
- * daemon that dies in between leaves nothing to see that it has run.
+ * Told, and with that remembered where it is a request. Only then it may be forgotten when it has
+ * ended, or a daemon that dies in between leaves nothing to see that it has run.
  */
 static struct nd_error *
 tell_started(struct exec *e)

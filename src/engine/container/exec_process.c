@@ -1,9 +1,9 @@
 /*
  * What a command in a container runs as.
  *
- * It begins as a copy of the container's own process, so it has the same confinement; the request then
- * changes what it may. A user is looked up in the files that the container has now, seen through its first
- * process; the path is resolved within the container's root and never leaves it.
+ * It begins as a copy of the container's own process, so it has the same confinement; the request
+ * then changes what it may. A user is looked up in the files that the container has now, seen
+ * through its first process; the path is resolved within the container's root and never leaves it.
  */
 
 #include <errno.h>

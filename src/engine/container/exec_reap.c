@@ -1,11 +1,11 @@
 /*
  * Behind a command.
  *
- * containerd remembers a command until it is told to forget it, and the exit code with it: so that is not
- * done before the helper has gone, which stays as long as somebody may come back for output. One fiber for
- * each command waits for both. A daemon that dies leaves folders, by which the next one finds what is
- * left: it goes on waiting for those that run and forgets the others. Clients may have begun new ones by
- * then; those are known by their ids.
+ * containerd remembers a command until it is told to forget it, and the exit code with it: so that
+ * is not done before the helper has gone, which stays as long as somebody may come back for output.
+ * One fiber for each command waits for both. A daemon that dies leaves folders, by which the next
+ * one finds what is left: it goes on waiting for those that run and forgets the others. Clients may
+ * have begun new ones by then; those are known by their ids.
  */
 
 #include <glob.h>
@@ -145,7 +145,10 @@ look_for_folders(void *arg)
 {
     struct sweep *s = arg;
 
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): unsafe are errfunc and changes of the locale, neither is here */
+    /*
+     * NOLINTNEXTLINE(concurrency-mt-unsafe): unsafe are errfunc and changes of the locale, neither
+     * is here
+     */
     s->result = glob(s->pattern, GLOB_NOSORT | GLOB_ONLYDIR, NULL, &s->found);
 }
 

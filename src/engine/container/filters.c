@@ -1,8 +1,9 @@
 /*
- * The filters of a list: "key=value", several of one key are alternatives, except labels, which must all
- * hold; different keys must hold together.
+ * The filters of a list: "key=value", several of one key are alternatives, except labels, which
+ * must all hold; different keys must hold together.
  *
- * before and since name a container by which others are measured; it is looked for among the listed ones.
+ * before and since name a container by which others are measured; it is looked for among the listed
+ * ones.
  */
 
 #include <stdio.h>

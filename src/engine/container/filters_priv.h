@@ -17,8 +17,8 @@ struct nd_error *nd_filters_parse(char *const *texts, size_t n, struct nd_arena 
 bool nd_filters_imply_all(const struct nd_filters *filters);
 
 /*
- * Find the containers that "before" and "since" name among all. Fails: ND_INVALID about "filters[i]" when
- * there is none.
+ * Find the containers that "before" and "since" name among all. Fails: ND_INVALID about
+ * "filters[i]" when there is none.
  */
 struct nd_error *nd_filters_bind(struct nd_filters *filters, Pb__Container *const *all,
                                  size_t n) ND_CHECK_RESULT;

@@ -1,13 +1,14 @@
 /*
  * Sessions that are over.
  *
- * A client whose connection breaks just when the exit code is on its way comes back to a session that is no
- * more: for us everything was told, so its helper has gone, and perhaps the container with it. So the exit
- * codes of sessions are kept for as long as a session is held. All of them: what is remembered is bounded by
- * how many can end in that time, and by ND_FINISHED_MAX, which no host reaches.
+ * A client whose connection breaks just when the exit code is on its way comes back to a session
+ * that is no more: for us everything was told, so its helper has gone, and perhaps the container
+ * with it. So the exit codes of sessions are kept for as long as a session is held. All of them:
+ * what is remembered is bounded by how many can end in that time, and by ND_FINISHED_MAX, which no
+ * host reaches.
  *
- * Nothing of this outlives the daemon, and need not: a session is over when its exit code is with the kernel,
- * and before that the helper holds it.
+ * Nothing of this outlives the daemon, and need not: a session is over when its exit code is with
+ * the kernel, and before that the helper holds it.
  */
 
 #include <string.h>

@@ -1,12 +1,13 @@
 /*
  * The order of changes of one container.
  *
- * Each container that somebody is busy with has an entry here, by namespace and id; the entry goes with its
- * last user. Locking is first come, first served, among the calls of this process; against nerdctl
- * protect the locks of nerdctl's files, which are taken inside. Beside the lock an entry counts uses: an
- * attached client uses a container until it has read all of its output, and a removal in the background
- * waits for that. It waits without the lock, or a client that does not read would hold up everybody else; a
- * use begins under the lock, so whoever holds it and sees none can be sure.
+ * Each container that somebody is busy with has an entry here, by namespace and id; the entry goes
+ * with its last user. Locking is first come, first served, among the calls of this process; against
+ * nerdctl protect the locks of nerdctl's files, which are taken inside. Beside the lock an entry
+ * counts uses: an attached client uses a container until it has read all of its output, and a
+ * removal in the background waits for that. It waits without the lock, or a client that does not
+ * read would hold up everybody else; a use begins under the lock, so whoever holds it and sees none
+ * can be sure.
  */
 
 #include <stdio.h>

@@ -1,9 +1,10 @@
 /*
- * What a new container needs of the host's files: sources of binds, devices, an init, a runtime, profiles of
- * AppArmor. Here they are looked at, before anything is changed; a missing one is an error of its field.
+ * What a new container needs of the host's files: sources of binds, devices, an init, a runtime,
+ * profiles of AppArmor. Here they are looked at, before anything is changed; a missing one is an
+ * error of its field.
  *
- * Looking is stat(2) and short directory listings of /dev, which do not wait for a disk worth mentioning;
- * paths of the user, which may lie on slow file systems, are looked at on a thread.
+ * Looking is stat(2) and short directory listings of /dev, which do not wait for a disk worth
+ * mentioning; paths of the user, which may lie on slow file systems, are looked at on a thread.
  */
 
 #include <dirent.h>

@@ -1,9 +1,9 @@
 /*
- * `inspect`: one container in detail, as docker's fields (inspect_docker.c and its parts) or as containerd's
- * record (inspect_native.c).
+ * `inspect`: one container in detail, as docker's fields (inspect_docker.c and its parts) or as
+ * containerd's record (inspect_native.c).
  *
- * What cannot be known from the record is looked up first: the task, files of the state folder, live
- * interfaces, sizes. A container that ends or goes meanwhile shows what was there.
+ * What cannot be known from the record is looked up first: the task, files of the state folder,
+ * live interfaces, sizes. A container that ends or goes meanwhile shows what was there.
  */
 
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /*
- * A container as `docker inspect` prints it, as far as nerdctl does: the same names in the same order, each
- * from where nerdctl takes it. Two fields are docker's way and not nerdctl's, because programs decide by
- * them: a container without a task is "created" (nerdctl: an empty text), and Restarting is true only
- * while it is being restarted (nerdctl: whenever it has a restart policy and runs).
+ * A container as `docker inspect` prints it, as far as nerdctl does: the same names in the same
+ * order, each from where nerdctl takes it. Two fields are docker's way and not nerdctl's, because
+ * programs decide by them: a container without a task is "created" (nerdctl: an empty text), and
+ * Restarting is true only while it is being restarted (nerdctl: whenever it has a restart policy
+ * and runs).
  */
 
 #include "codec/limits.h"

@@ -1,5 +1,6 @@
 /*
- * HostConfig of an inspection: limits and rights, read back from the spec and from nerdctl's labels.
+ * HostConfig of an inspection: limits and rights, read back from the spec and from nerdctl's
+ * labels.
  */
 
 #include <stdio.h>

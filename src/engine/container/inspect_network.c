@@ -1,6 +1,6 @@
 /*
- * NetworkSettings of an inspection: published ports by the file, addresses by the live interfaces, which
- * have no names of networks on them ("unknown-eth0", as nerdctl shows them).
+ * NetworkSettings of an inspection: published ports by the file, addresses by the live interfaces,
+ * which have no names of networks on them ("unknown-eth0", as nerdctl shows them).
  */
 
 #include <string.h>

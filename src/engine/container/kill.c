@@ -1,11 +1,12 @@
 /*
  * `kill`, and the signals of an attached client.
  *
- * A signal that is meant to end the container marks it as stopped by somebody's wish, and that is two steps:
- * so it has an intent, and rolls forward. The recovery sends the signal again to the process that was meant, as
- * a client would that got no answer. Any other signal is one step, and sent once at most: to a program that counts
- * them a second one is another wish. So when it was cut off in the middle a repeated request, which cannot know
- * whether it was sent, is told that nobody knows.
+ * A signal that is meant to end the container marks it as stopped by somebody's wish, and that is
+ * two steps: so it has an intent, and rolls forward. The recovery sends the signal again to the
+ * process that was meant, as a client would that got no answer. Any other signal is one step, and
+ * sent once at most: to a program that counts them a second one is another wish. So when it was cut
+ * off in the middle a repeated request, which cannot know whether it was sent, is told that nobody
+ * knows.
  */
 
 #include <signal.h>
@@ -26,7 +27,9 @@ not_running(const char *id)
         "container", id);
 }
 
-/* Signals that are meant to end it: then it was somebody's wish, and no restart policy undoes it. */
+/*
+ * Signals that are meant to end it: then it was somebody's wish, and no restart policy undoes it.
+ */
 static bool
 is_ending(const record *rec, int signo)
 {

@@ -2,11 +2,12 @@
  * The labels of a new container, and the annotations of its spec.
  *
  * Labels are set in the order that nerdctl applies them, later ones winning: the image's, the stop
- * signal and timeout, the user's, our own. Then every label with "nerdctl/" in its key is copied to the
- * annotations, which is where nerdctl's hooks, stop and rm look; they are a snapshot and never change.
+ * signal and timeout, the user's, our own. Then every label with "nerdctl/" in its key is copied to
+ * the annotations, which is where nerdctl's hooks, stop and rm look; they are a snapshot and never
+ * change.
  *
- * An image's labels with a prefix that means something to nerdctl or containerd are dropped: they would
- * name files of the host and other people's volumes. (nerdctl copies them.)
+ * An image's labels with a prefix that means something to nerdctl or containerd are dropped: they
+ * would name files of the host and other people's volumes. (nerdctl copies them.)
  */
 
 #include "codec/json_writer.h"
@@ -182,7 +183,10 @@ mount_json(struct creation *c, const struct plan_mount *m)
     return take_json(c, &buf);
 }
 
-/* The image's health check with nerdctl's defaults for what it leaves open; NULL without a usable one. */
+/*
+ * The image's health check with nerdctl's defaults for what it leaves open; NULL without a usable
+ * one.
+ */
 static const char *
 healthcheck_json(struct creation *c)
 {

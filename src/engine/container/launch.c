@@ -4,13 +4,14 @@
  *   shared memory, name ─▶ Tasks.Create ─▶ Tasks.Wait (attached) ─┬─▶ Tasks.Start ──────────────────┬─▶
  *                                                                 └─▶ lifecycle.json, labels        ┘
  *
- * Creating the task is where the time goes (the shim starts, runc sets the container up), so nothing that
- * can wait stands before it. Neither call is cut short: a create that is cancelled leaves containerd
- * cleaning up for seconds, in which the id cannot be used. What is written beside the start (when it
- * began, that nobody stopped it) is told as a warning when it fails, because the process runs by then.
+ * Creating the task is where the time goes (the shim starts, runc sets the container up), so
+ * nothing that can wait stands before it. Neither call is cut short: a create that is cancelled
+ * leaves containerd cleaning up for seconds, in which the id cannot be used. What is written beside
+ * the start (when it began, that nobody stopped it) is told as a warning when it fails, because the
+ * process runs by then.
  *
- * Containers that nerdctl made have hooks in their spec, which runc runs: these take the name and write
- * lifecycle.json. For ours the engine does it here.
+ * Containers that nerdctl made have hooks in their spec, which runc runs: these take the name and
+ * write lifecycle.json. For ours the engine does it here.
  */
 
 #include "base/log.h"
@@ -196,7 +197,10 @@ nd_launch(struct launch *l)
     return launch_shielded(l);
 }
 
-/* What shares a namespace of another container by its process has a path in its spec that goes stale. */
+/*
+ * What shares a namespace of another container by its process has a path in its spec that goes
+ * stale.
+ */
 static struct nd_error *
 check_startable(const record *rec, struct nd_arena *arena, const struct nd_json *ipc)
 {

@@ -34,17 +34,16 @@ struct launch {
 };
 
 /*
- * Whoever starts it will be attached from the beginning, and may hold it up as long as he is there. Before
- * the launch. Does not suspend.
+ * Whoever starts it will be attached from the beginning, and may hold it up as long as he is there.
+ * Before the launch. Does not suspend.
  */
 void nd_launch_attach(struct launch *l, const Pb__StreamOptions *options,
                       const struct nd_container_feed *feed, struct attached *attached);
 
 /*
- * Create and start the task; the caller holds the lock of the container and has seen that there is no
- * task. Not cut short by the end of the caller's context. On failure there is no task, and the label
- * nerdctl/error says why.
- * Fails: as nd_container_start().
+ * Create and start the task; the caller holds the lock of the container and has seen that there is
+ * no task. Not cut short by the end of the caller's context. On failure there is no task, and the
+ * label nerdctl/error says why. Fails: as nd_container_start().
  */
 struct nd_error *nd_launch(struct launch *l) ND_CHECK_RESULT;
 
@@ -52,8 +51,8 @@ struct nd_error *nd_launch(struct launch *l) ND_CHECK_RESULT;
 bool nd_launch_has_log(const struct launch *l);
 
 /*
- * The ways of a task's streams (streams.c): "binary" starts the helper through the shim, FIFOs are held by a
- * helper of ours, for a process with standard input but without a terminal.
+ * The ways of a task's streams (streams.c): "binary" starts the helper through the shim, FIFOs are
+ * held by a helper of ours, for a process with standard input but without a terminal.
  */
 struct task_streams {
     const char *stdin, *stdout, *stderr;
@@ -73,8 +72,8 @@ struct nd_error *nd_launch_from_record(struct nd_containers *cs, const char *ns,
                                        struct nd_arena *arena, struct launch *ret) ND_CHECK_RESULT;
 
 /*
- * The error of a failed start as users need it: reason and exit code by runc's words about the program.
- * Takes `err`. Context: any.
+ * The error of a failed start as users need it: reason and exit code by runc's words about the
+ * program. Takes `err`. Context: any.
  */
 struct nd_error *nd_start_error(struct nd_error *err) ND_NEW_ERROR;
 

@@ -1,15 +1,16 @@
 /*
  * Reading one small file of an image from its layers, as overlayfs would show it.
  *
- * Mounting a view for two files that are read once per image would cost a mount, a mount namespace to hide
- * it in, and a leak after a crash. So the path is walked here, component by component:
+ * Mounting a view for two files that are read once per image would cost a mount, a mount namespace
+ * to hide it in, and a leak after a crash. So the path is walked here, component by component:
  *
  *      layers, uppermost first        0: etc/ (opaque?)   1: etc -> whiteout?   2: etc/passwd
  *
- * The uppermost layer that has the component decides what it is. A directory is the union of the layers
- * below it that have a directory of that name, down to the first that is opaque, or has something else or
- * a whiteout there. A link restarts the walk with its target in the place of the component; ".." stops at
- * the root. The kernel is asked for one layer at a time, and never to follow anything.
+ * The uppermost layer that has the component decides what it is. A directory is the union of the
+ * layers below it that have a directory of that name, down to the first that is opaque, or has
+ * something else or a whiteout there. A link restarts the walk with its target in the place of the
+ * component; ".." stops at the root. The kernel is asked for one layer at a time, and never to
+ * follow anything.
  */
 
 #include <errno.h>

@@ -1,11 +1,11 @@
 /*
- * `list`: two calls of containerd, whatever the number of containers: all records as a stream, all tasks
- * (more where a shim does not answer: tasks.c).
- * What is in files is asked for at once, and only of the containers that are shown.
+ * `list`: two calls of containerd, whatever the number of containers: all records as a stream, all
+ * tasks (more where a shim does not answer: tasks.c). What is in files is asked for at once, and
+ * only of the containers that are shown.
  *
- * The two are not of one instant. A container that was removed in between has a record here and no task
- * there: it shows as created for once, as it would to somebody who looked a moment later between the two
- * deletions; one that is new has a task without a record and is left out.
+ * The two are not of one instant. A container that was removed in between has a record here and no
+ * task there: it shows as created for once, as it would to somebody who looked a moment later
+ * between the two deletions; one that is new has a task without a record and is left out.
  */
 
 #include <stdio.h>

@@ -1,10 +1,11 @@
 /*
  * `logs`: what a container wrote, and with follow what it will write.
  *
- * The log is read where our helper and nerdctl's logger write it. A container that does not run is read to
- * its end, once its logger is done; one that runs is followed until it has ended. One that has been started
- * again by then, or will be by its restart policy, has not ended: what its next logger writes follows. A
- * client that asks for it follows through every restart until the container is removed.
+ * The log is read where our helper and nerdctl's logger write it. A container that does not run is
+ * read to its end, once its logger is done; one that runs is followed until it has ended. One that
+ * has been started again by then, or will be by its restart policy, has not ended: what its next
+ * logger writes follows. A client that asks for it follows through every restart until the
+ * container is removed.
  */
 
 #include "base/buf.h"

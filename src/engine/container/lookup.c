@@ -1,9 +1,9 @@
 /*
  * Which container is meant: its name, its id, or the beginning of its id.
  *
- * containerd answers both questions in one call, by filters that are alternatives. A whole id is the
- * common case of programs and costs less: the record itself is fetched. A name that is also the beginning
- * of another container's id is ambiguous, as it is for nerdctl.
+ * containerd answers both questions in one call, by filters that are alternatives. A whole id is
+ * the common case of programs and costs less: the record itself is fetched. A name that is also the
+ * beginning of another container's id is ambiguous, as it is for nerdctl.
  */
 
 #include "base/buf.h"
@@ -37,7 +37,10 @@ ambiguous(const char *text, record *const *found, size_t n)
     return nd_error_hint(err, "use more digits of the id, or the name");
 }
 
-/* Characters that names and ids have: nothing else can match, and none of them is special in a filter. */
+/*
+ * Characters that names and ids have: nothing else can match, and none of them is special in a
+ * filter.
+ */
 static bool
 can_be_reference(struct nd_str text)
 {
@@ -120,7 +123,10 @@ is_meant_by(const char *text, const record *rec)
            nd_str_starts(nd_str(rec->id), nd_str(text));
 }
 
-/* Once. `*ret_hold` stays NULL when it got another name meanwhile: then it is not the one that is meant. */
+/*
+ * Once. `*ret_hold` stays NULL when it got another name meanwhile: then it is not the one that is
+ * meant.
+ */
 static struct nd_error *
 find_and_lock(struct nd_containers *cs, const char *ns, const char *text, struct nd_arena *arena,
               record **ret, struct hold **ret_hold)

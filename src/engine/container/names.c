@@ -1,7 +1,9 @@
 /*
- * What a new container is called: name, host name, and the paths and the URI that follow from the id.
+ * What a new container is called: name, host name, and the paths and the URI that follow from the
+ * id.
  *
- * Without a name of the user's it is the last word of the image's repository and five digits of the id.
+ * Without a name of the user's it is the last word of the image's repository and five digits of the
+ * id.
  */
 
 #include <unistd.h>
@@ -29,7 +31,9 @@ nd_image_short_name(const char *image_name, struct nd_arena *arena)
     return nd_arena_str(arena, name);
 }
 
-/* In the host's UTS namespace there is no name of its own; on the host's network it is the host's. */
+/*
+ * In the host's UTS namespace there is no name of its own; on the host's network it is the host's.
+ */
 static const char *
 host_name(const struct creation *c)
 {

@@ -1,8 +1,9 @@
 /*
  * Who has a name.
  *
- * Names are reserved by files (store/names.h). Such a reservation ends with the task where nerdctl's hooks
- * are at work, so the labels of containers are asked as well before a name counts as free.
+ * Names are reserved by files (store/names.h). Such a reservation ends with the task where
+ * nerdctl's hooks are at work, so the labels of containers are asked as well before a name counts
+ * as free.
  */
 
 #include "store/names.h"

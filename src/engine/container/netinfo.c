@@ -1,9 +1,10 @@
 /*
  * What interfaces and addresses a container has right now, as the kernel says, whoever made them.
  *
- * A network namespace belongs to a thread: one of the pool enters the container's, asks, and returns to
- * where it came from. A thread that could not return would answer for the wrong host from then on, so
- * that is the end of the program; the kernel refuses it only to those who could not have left either.
+ * A network namespace belongs to a thread: one of the pool enters the container's, asks, and
+ * returns to where it came from. A thread that could not return would answer for the wrong host
+ * from then on, so that is the end of the program; the kernel refuses it only to those who could
+ * not have left either.
  */
 
 #include <arpa/inet.h>

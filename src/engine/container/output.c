@@ -1,15 +1,17 @@
 /*
  * Output of containers, from the records of their log to pieces for a client.
  *
- * `logs`, and clients that are attached where another program's logger has the output, get their bytes from
- * the log: a client that does not read holds up nobody but itself. The log is bounded; for an attached
- * client its files are held open, so that they can be rotated and removed before they were read. Who lags
- * even further behind is told so, and gets nothing from behind the hole. Records are short; many of one stream are joined to one piece of up to
- * ND_OUTPUT_MAX_BYTES, which goes when it is full, when the stream changes, or when the log has no more.
+ * `logs`, and clients that are attached where another program's logger has the output, get their
+ * bytes from the log: a client that does not read holds up nobody but itself. The log is bounded;
+ * for an attached client its files are held open, so that they can be rotated and removed before
+ * they were read. Who lags even further behind is told so, and gets nothing from behind the hole.
+ * Records are short; many of one stream are joined to one piece of up to ND_OUTPUT_MAX_BYTES, which
+ * goes when it is full, when the stream changes, or when the log has no more.
  *
- * When has a followed container ended? Its task has, and the logger has given back its lock, which it does
- * after the last byte. The logger closes the log last, and that wakes a reader which waits for a change; by
- * then the lock is free, so what is left to wait for is the news of the task's end.
+ * When has a followed container ended? Its task has, and the logger has given back its lock, which
+ * it does after the last byte. The logger closes the log last, and that wakes a reader which waits
+ * for a change; by then the lock is free, so what is left to wait for is the news of the task's
+ * end.
  */
 
 #include <inttypes.h>

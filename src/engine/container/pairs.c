@@ -1,6 +1,6 @@
 /*
- * A list of keys and values in which a key occurs once: labels and annotations in the making. In order of
- * first setting; the lists are short, so a key is looked for from the front.
+ * A list of keys and values in which a key occurs once: labels and annotations in the making. In
+ * order of first setting; the lists are short, so a key is looked for from the front.
  */
 
 #include "creation_priv.h"

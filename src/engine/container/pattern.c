@@ -1,10 +1,11 @@
 /*
- * Regular expressions for filters, which come from strangers: the time of a match must not depend on how
- * cunning one is, and neither compiling nor matching may recurse deeply on a fiber's small stack.
+ * Regular expressions for filters, which come from strangers: the time of a match must not depend
+ * on how cunning one is, and neither compiling nor matching may recurse deeply on a fiber's small
+ * stack.
  *
- * The text is compiled to a program of a few instructions, which is run over the subject with the set of
- * all places where it could be (Thompson's construction): each byte of the subject visits each
- * instruction at most once.
+ * The text is compiled to a program of a few instructions, which is run over the subject with the
+ * set of all places where it could be (Thompson's construction): each byte of the subject visits
+ * each instruction at most once.
  *
  *     a(b|c)*  ─▶  0 CHAR a   1 SPLIT 2,6   2 SPLIT 3,5 ...
  *

@@ -10,8 +10,8 @@
 struct nd_pattern;
 
 /*
- * Literals, ".", "*", "+", "?", "|", groups, classes ("[a-z]", "[^x]"), "^", "$", a backslash before a
- * character that means something, \d \w \s. In the arena.
+ * Literals, ".", "*", "+", "?", "|", groups, classes ("[a-z]", "[^x]"), "^", "$", a backslash
+ * before a character that means something, \d \w \s. In the arena.
  * Fails: ND_INVALID  not such an expression, or a larger one than filters need
  */
 struct nd_error *nd_pattern_compile(struct nd_str text, struct nd_arena *arena,

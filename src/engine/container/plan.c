@@ -4,11 +4,11 @@
  *   ContainerConfig ──▶ process, names, network, mounts, devices, resources, ... ──▶ struct plan
  *                                     (plan_<part>.c, one each)
  *
- * Every field of the message is looked at in exactly one of the parts. A value is either right, or refused
- * by its name, or (for a few that the user should know about) accepted with a warning; nothing is ignored.
- * The first wrong field is reported, its path as the .proto file has it. All of this is a function of the
- * request and of facts gathered at start: the disk and containerd are looked at by the creation itself,
- * which still comes before the first change.
+ * Every field of the message is looked at in exactly one of the parts. A value is either right, or
+ * refused by its name, or (for a few that the user should know about) accepted with a warning;
+ * nothing is ignored. The first wrong field is reported, its path as the .proto file has it. All of
+ * this is a function of the request and of facts gathered at start: the disk and containerd are
+ * looked at by the creation itself, which still comes before the first change.
  */
 
 #include <stdarg.h>

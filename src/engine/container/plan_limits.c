@@ -1,8 +1,9 @@
 /*
  * The part of a plan about limits: memory, processors, processes, rlimits, kernel parameters.
  *
- * What the kernel would refuse when the container is started is refused here, by the field's name; so is
- * what this host's kernel cannot limit, because a container without its limit is not what was asked for.
+ * What the kernel would refuse when the container is started is refused here, by the field's name;
+ * so is what this host's kernel cannot limit, because a container without its limit is not what was
+ * asked for.
  */
 
 #include <math.h>

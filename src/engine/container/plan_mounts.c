@@ -1,8 +1,9 @@
 /*
  * The part of a plan about file trees and devices.
  *
- * A mount option is one of a table; words that exclude each other (two propagations, ro and rw) are refused
- * instead of letting the last one win. Whether a source exists is looked at when the container is made.
+ * A mount option is one of a table; words that exclude each other (two propagations, ro and rw) are
+ * refused instead of letting the last one win. Whether a source exists is looked at when the
+ * container is made.
  */
 
 #include "plan_priv.h"
@@ -130,7 +131,9 @@ add_option(struct plan_mount *m, const char *word)
     m->options[m->n_options++] = word;
 }
 
-/* Those of the user; then what nerdctl adds: tmpfs is noexec, nosuid, nodev unless said otherwise. */
+/*
+ * Those of the user; then what nerdctl adds: tmpfs is noexec, nosuid, nodev unless said otherwise.
+ */
 static void
 make_options(const Pb__Mount *in, struct plan_mount *m)
 {

@@ -1,8 +1,8 @@
 /*
  * The part of a plan about names: image, container, host, labels, annotations.
  *
- * Prefixes that mean something to nerdctl, to containerd or to this program are not the user's to set:
- * through them a label would name files of the host or other people's containers.
+ * Prefixes that mean something to nerdctl, to containerd or to this program are not the user's to
+ * set: through them a label would name files of the host or other people's containers.
  */
 
 #include <ctype.h>

@@ -1,9 +1,9 @@
 /*
  * The part of a plan about namespaces and the network.
  *
- * This version attaches containers to the host's network or to none. The default of nerdctl is the network
- * "bridge", which needs CNI: so that nobody believes to have it, leaving the field empty is refused with a
- * hint, and not answered with something else.
+ * This version attaches containers to the host's network or to none. The default of nerdctl is the
+ * network "bridge", which needs CNI: so that nobody believes to have it, leaving the field empty is
+ * refused with a hint, and not answered with something else.
  */
 
 #include <arpa/inet.h>

@@ -2,9 +2,9 @@
 #define CONTAINER_PLAN_PRIV_H
 
 /*
- * A checked configuration: what the user asked for, parsed, with every choice made that needs no look at
- * the image or the disk. nd_plan_make() is a function of its input; nothing has been changed, and
- * nothing that is wrong with the request alone is found later.
+ * A checked configuration: what the user asked for, parsed, with every choice made that needs no
+ * look at the image or the disk. nd_plan_make() is a function of its input; nothing has been
+ * changed, and nothing that is wrong with the request alone is found later.
  */
 
 #include "base/arena.h"
@@ -18,7 +18,9 @@
 
 enum plan_mount_kind { PLAN_BIND, PLAN_TMPFS };
 
-/* A mount of the user. Paths are clean: absolute, no empty or dot component, no slash at the end. */
+/*
+ * A mount of the user. Paths are clean: absolute, no empty or dot component, no slash at the end.
+ */
 struct plan_mount {
     enum plan_mount_kind kind;
     size_t index;       /* in config.mounts, for errors that are found later */
@@ -124,8 +126,8 @@ struct nd_error *nd_not_yet(const char *field, const char *fmt, ...) ND_NEW_ERRO
 struct nd_error *nd_check_count(const char *list, size_t n, size_t max) ND_CHECK_RESULT;
 
 /*
- * What execve() takes: adds the bytes of the texts to `*total`, which may become ND_CONFIG_MAX_ARGV_BYTES,
- * each at most ND_CONFIG_MAX_ARG_BYTES with its end.
+ * What execve() takes: adds the bytes of the texts to `*total`, which may become
+ * ND_CONFIG_MAX_ARGV_BYTES, each at most ND_CONFIG_MAX_ARG_BYTES with its end.
  */
 struct nd_error *nd_check_strings(const char *list, char *const *texts, size_t n,
                                   size_t *total) ND_CHECK_RESULT;

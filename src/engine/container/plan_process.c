@@ -1,8 +1,8 @@
 /*
  * The part of a plan about the process: program, environment, user, the signals that end it.
  *
- * Arguments are held against what execve() takes, so that a list that can never be started is refused here
- * and not by runc.
+ * Arguments are held against what execve() takes, so that a list that can never be started is
+ * refused here and not by runc.
  */
 
 #include "plan_priv.h"

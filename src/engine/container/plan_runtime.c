@@ -1,8 +1,8 @@
 /*
  * The part of a plan about what surrounds the process: its log, its init, its runtime.
  *
- * The log drivers are json-file, which our helper writes, and none. A driver of nerdctl that is not here is
- * refused by its name, and so is an option of json-file that would be without effect.
+ * The log drivers are json-file, which our helper writes, and none. A driver of nerdctl that is not
+ * here is refused by its name, and so is an option of json-file that would be without effect.
  */
 
 #include <ctype.h>
@@ -216,8 +216,8 @@ plan_init(struct plan *plan)
 }
 
 /*
- * "io.containerd.runc.v2" names a shim; what is anything else names the program that runc's shim runs
- * instead of runc, as nerdctl has it.
+ * "io.containerd.runc.v2" names a shim; what is anything else names the program that runc's shim
+ * runs instead of runc, as nerdctl has it.
  */
 struct nd_error *
 nd_plan_runtime(struct plan *plan)

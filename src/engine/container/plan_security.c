@@ -1,8 +1,9 @@
 /*
  * The part of a plan about confinement: capabilities, seccomp, AppArmor, new privileges.
  *
- * security_options are words; each kind may be given once. A profile for seccomp is the JSON of the runtime
- * specification's linux.seccomp object; it is checked for its outline here, and by runc for the rest.
+ * security_options are words; each kind may be given once. A profile for seccomp is the JSON of the
+ * runtime specification's linux.seccomp object; it is checked for its outline here, and by runc for
+ * the rest.
  */
 
 #include "codec/json.h"

@@ -1,8 +1,9 @@
 /*
  * The process of a new container: what the image says, and what the request puts in its place.
  *
- * An entrypoint of the request takes away the image's entrypoint and its command; arguments take away the
- * command alone. A variable that is set twice has the later value in the place of the earlier one.
+ * An entrypoint of the request takes away the image's entrypoint and its command; arguments take
+ * away the command alone. A variable that is set twice has the later value in the place of the
+ * earlier one.
  */
 
 #include "creation_priv.h"
@@ -95,7 +96,9 @@ make_env(struct creation *c)
     set_variable(c, nd_arena_printf(c->arena, "HOSTNAME=%s", c->hostname));
 }
 
-/* As in nerdctl the image's signal wins over the request's; one that is no signal counts as none. */
+/*
+ * As in nerdctl the image's signal wins over the request's; one that is no signal counts as none.
+ */
 static const char *
 stop_signal(const struct creation *c)
 {

@@ -1,6 +1,6 @@
 /*
- * What a containerd record says, for containers of ours and of nerdctl alike: any label may be missing or
- * broken, and a container of somebody else may have none.
+ * What a containerd record says, for containers of ours and of nerdctl alike: any label may be
+ * missing or broken, and a container of somebody else may have none.
  */
 
 #include <ctype.h>

@@ -3,8 +3,8 @@
  *
  *   container.create   a create or run: everything of it goes, task and record as well
  *   container.remove   goes on; one without force that had not been decided is forgotten
- *   container.start    the task of before goes, and one that was made and not started; one that runs has been
- *                      started
+ *   container.start    the task of before goes, and one that was made and not started; one that
+ *                      runs has been started
  *   container.rename   the record decides: with the new name it goes on, else that is given back
  *   container.kill     the process that was meant gets the signal again
  *   container.signal   left alone: it may have been sent
@@ -12,12 +12,13 @@
  *   container.exec     a command that was not started goes; one that runs has been started
  *   snapshot.view      goes
  *
- * Every step looks for itself whether there is something to do, because the daemon may have died at any
- * point, in a recovery too. The lock of the container is held, so a client that comes meanwhile waits.
+ * Every step looks for itself whether there is something to do, because the daemon may have died at
+ * any point, in a recovery too. The lock of the container is held, so a client that comes meanwhile
+ * waits.
  *
- * After a power cut the ledger may have lost that a create was done, and the answer with it, so one whose record
- * and snapshot are there is whole and stays; and it is the answer to its request, which when it is sent again must
- * not make another one.
+ * After a power cut the ledger may have lost that a create was done, and the answer with it, so one
+ * whose record and snapshot are there is whole and stays; and it is the answer to its request,
+ * which when it is sent again must not make another one.
  */
 
 #include "base/log.h"
@@ -137,7 +138,10 @@ is_another(const struct recovering *r)
                        nd_container_record_birth(r->rec, r->arena));
 }
 
-/* Without force only what does not run is removed, and that is looked at before anything is changed. */
+/*
+ * Without force only what does not run is removed, and that is looked at before anything is
+ * changed.
+ */
 static struct nd_error *
 recover_remove(struct recovering *r)
 {
@@ -191,8 +195,8 @@ was_before(const struct recovering *r, const task *t)
 }
 
 /*
- * Also without a task: a create, or the deletion of the task before, that was cut off may have left a shim
- * that is nobody's. Whether that deletion had begun nobody can tell, so it goes on.
+ * Also without a task: a create, or the deletion of the task before, that was cut off may have left
+ * a shim that is nobody's. Whether that deletion had begun nobody can tell, so it goes on.
  */
 static struct nd_error *
 recover_start(struct recovering *r)

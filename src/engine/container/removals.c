@@ -1,18 +1,18 @@
 /*
  * Containers that go by themselves.
  *
- * A container that is to be removed when it has ended is removed by the daemon, whoever started it and
- * whether or not that client is still there.
+ * A container that is to be removed when it has ended is removed by the daemon, whoever started it
+ * and whether or not that client is still there.
  *
  *   job: leave it to others? ─ wait for attached clients ─ for those cut off ─ lock ─ is it still so? ─ remove
  *
- * There is one job for a container at a time. Who asks again meanwhile (its exit event, its run, the look
- * around) makes that one look again when it is through. A job that fails tries again, ever more rarely:
- * nobody else would, as long as the connection to containerd stands.
+ * There is one job for a container at a time. Who asks again meanwhile (its exit event, its run,
+ * the look around) makes that one look again when it is through. A job that fails tries again, ever
+ * more rarely: nobody else would, as long as the connection to containerd stands.
  *
- * One exception: a nerdctl command in the foreground removes its container itself, and reads the output
- * until then from FIFOs of its own. Such a container is left alone for a while, in case that command has
- * died.
+ * One exception: a nerdctl command in the foreground removes its container itself, and reads the
+ * output until then from FIFOs of its own. Such a container is left alone for a while, in case that
+ * command has died.
  */
 
 #include <errno.h>
@@ -123,7 +123,10 @@ wait_for_foreign_client(struct job *job, struct nd_arena *arena)
     return nd_fiber_sleep(ND_FOREIGN_REMOVE_NS);
 }
 
-/* Once nobody is attached, who reads it here. A client that does not read does not keep it for ever. */
+/*
+ * Once nobody is attached, who reads it here. A client that does not read does not keep it for
+ * ever.
+ */
 static struct nd_error *
 lock_if_due(struct job *job, struct nd_arena *arena, record **ret, struct hold **ret_hold)
 {
@@ -141,7 +144,10 @@ lock_if_due(struct job *job, struct nd_arena *arena, record **ret, struct hold *
     return NULL;
 }
 
-/* Whoever was cut off may come back for its last bytes and the exit code, as long as its session is held. */
+/*
+ * Whoever was cut off may come back for its last bytes and the exit code, as long as its session is
+ * held.
+ */
 static struct nd_error *
 wait_for_sessions(struct job *job, struct nd_arena *arena)
 {

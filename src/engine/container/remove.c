@@ -4,14 +4,15 @@
  *   intent ─▶ process ends ─┬─▶ task ───────────────┬─▶ snapshot
  *                           └─▶ name ─▶ hosts file ─┴─▶ shared memory ─▶ state folder ─▶ record
  *
- * Deleting the task takes longest. Name and hosts file need not wait for it, unless the spec has hooks: nerdctl's
- * free them themselves when the task goes.
+ * Deleting the task takes longest. Name and hosts file need not wait for it, unless the spec has
+ * hooks: nerdctl's free them themselves when the task goes.
  *
- * Nobody can take a removal back, so it rolls forward: every step is fine with what is gone already, and
- * the record, by which the container is found, goes after all that is found by it. (A snapshot without its
- * record is garbage to containerd, so it need not wait for that.) What a daemon that dies in the middle
- * leaves is finished by the next one (recover.c), and what fails in the middle by this one. What could not
- * be removed although the container is gone is told as a warning.
+ * Nobody can take a removal back, so it rolls forward: every step is fine with what is gone
+ * already, and the record, by which the container is found, goes after all that is found by it. (A
+ * snapshot without its record is garbage to containerd, so it need not wait for that.) What a
+ * daemon that dies in the middle leaves is finished by the next one (recover.c), and what fails in
+ * the middle by this one. What could not be removed although the container is gone is told as a
+ * warning.
  */
 
 #include <signal.h>

@@ -4,15 +4,17 @@
  *   lock ─▶ intent ─▶ new name reserved ─▶ record ─▶ hosts files ─▶ old name given back
  *                                          decides
  *
- * Four places know a name: its reservation, the label, the hosts files of the namespace, and an annotation
- * of the spec, from which nerdctl's hooks take it. Label and annotation change in one call; whose name the
- * record says is then no question, so it decides: what failed before is taken back, and what fails or dies
- * behind it is finished, by this daemon or the next. The old name stays reserved until the end, so nobody
- * can have it who would lose it again.
+ * Four places know a name: its reservation, the label, the hosts files of the namespace, and an
+ * annotation of the spec, from which nerdctl's hooks take it. Label and annotation change in one
+ * call; whose name the record says is then no question, so it decides: what failed before is taken
+ * back, and what fails or dies behind it is finished, by this daemon or the next. The old name
+ * stays reserved until the end, so nobody can have it who would lose it again.
  *
- * The lock is the one under which nerdctl removes a container: it must not give back one name and leave the other.
+ * The lock is the one under which nerdctl removes a container: it must not give back one name and
+ * leave the other.
  *
- * The container's log keeps its name, which is made of the id. A running task's own spec stays as it is.
+ * The container's log keeps its name, which is made of the id. A running task's own spec stays as
+ * it is.
  */
 
 #include "base/log.h"
@@ -108,7 +110,9 @@ write_record(struct renaming *r, struct nd_str spec)
     return nd_container_record_update(r->cs, r->ns, &rec, (char **)paths, spec.len > 0 ? 2 : 1);
 }
 
-/* The record says which name it is; a call that failed may have happened. Takes `err`, that call's. */
+/*
+ * The record says which name it is; a call that failed may have happened. Takes `err`, that call's.
+ */
 static struct nd_error *
 look_at_record(struct renaming *r, struct nd_change *change, struct nd_error *err)
 {

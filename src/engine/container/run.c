@@ -3,9 +3,10 @@
  *
  *   create ─▶ wait under way ─▶ start ─▶ told ─▶ output ... ─▶ exit code ─▶ (removal in the background)
  *
- * The lock is held from the making to the start, so nobody comes between. The answer is the exit code and
- * the output before it; a container that is to go is removed behind the answer, which need not wait for
- * that. A client that vanishes before the start leaves nothing; after it, the container runs on.
+ * The lock is held from the making to the start, so nobody comes between. The answer is the exit
+ * code and the output before it; a container that is to go is removed behind the answer, which need
+ * not wait for that. A client that vanishes before the start leaves nothing; after it, the
+ * container runs on.
  */
 
 #include "base/log.h"
@@ -39,8 +40,8 @@ launch_from_creation(const struct creation *c, struct launch *ret)
 }
 
 /*
- * It cannot be started, or the client left before the start. As with docker a container that cannot be
- * started stays, unless it was to be removed. Takes `err`.
+ * It cannot be started, or the client left before the start. As with docker a container that cannot
+ * be started stays, unless it was to be removed. Takes `err`.
  */
 static struct nd_error *
 after_failure(struct creation *c, struct nd_error *err)

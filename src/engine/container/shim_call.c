@@ -1,10 +1,10 @@
 /*
  * Calls that the shim of a container answers.
  *
- * containerd passes them on and waits for as long as its caller does. A shim that is stopped, or hangs, would hold
- * up a client without a deadline for ever, and with it the lock of the container; so they have a time of our own,
- * far above what any of them takes, and what is told then names the container. Waiting for the end of a process
- * is none of these.
+ * containerd passes them on and waits for as long as its caller does. A shim that is stopped, or
+ * hangs, would hold up a client without a deadline for ever, and with it the lock of the container;
+ * so they have a time of our own, far above what any of them takes, and what is told then names the
+ * container. Waiting for the end of a process is none of these.
  */
 
 #include "container/limits.h"
@@ -18,7 +18,10 @@ time_of(const struct nd_method_desc *method)
     return method == CT_TASKS_START ? ND_TASK_CREATE_NS : ND_SHIM_ANSWER_NS;
 }
 
-/* To us, or to containerd, which asks with times of its own and passes on what Go calls it when they are over. */
+/*
+ * To us, or to containerd, which asks with times of its own and passes on what Go calls it when
+ * they are over.
+ */
 static bool
 is_silence(const struct nd_error *err)
 {

@@ -1,13 +1,13 @@
 /*
  * Shims that are nobody's.
  *
- * containerd gives up the making of a task when whoever asked for it is gone, and a shim that it had just
- * started is then known to nobody: it waits for ever for a first call. containerd has no call to find such
- * a shim, so it is found by its command line, which names namespace and id. It is asked to end, which takes
- * its socket with it, and made to end after a while.
+ * containerd gives up the making of a task when whoever asked for it is gone, and a shim that it
+ * had just started is then known to nobody: it waits for ever for a first call. containerd has no
+ * call to find such a shim, so it is found by its command line, which names namespace and id. It is
+ * asked to end, which takes its socket with it, and made to end after a while.
  *
- * This is for recoveries alone. The caller has deleted the task, so no shim that is still there is in use;
- * one that is on its way out is given the time.
+ * This is for recoveries alone. The caller has deleted the task, so no shim that is still there is
+ * in use; one that is on its way out is given the time.
  */
 
 #include <dirent.h>

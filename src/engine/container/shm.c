@@ -1,7 +1,8 @@
 /*
- * Shareable /dev/shm: other containers can join it, so it cannot be the container's own mount. nerdctl mounts
- * it anew at each start and unmounts it at stop and rm; a container that is made but never started has
- * none here. Whether it is mounted already is told by the device number, which differs from its parent's.
+ * Shareable /dev/shm: other containers can join it, so it cannot be the container's own mount.
+ * nerdctl mounts it anew at each start and unmounts it at stop and rm; a container that is made but
+ * never started has none here. Whether it is mounted already is told by the device number, which
+ * differs from its parent's.
  */
 
 #include <errno.h>

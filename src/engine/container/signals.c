@@ -1,9 +1,9 @@
 /*
  * Signals by name and number.
  *
- * Names in any case, with or without SIG, as the kill command and Dockerfiles have them. Real-time signals
- * are counted from the C library's first and last one (34 and 64), because that is what the programs in
- * the container see; the kernel's own 32 and 33 are reachable by number alone.
+ * Names in any case, with or without SIG, as the kill command and Dockerfiles have them. Real-time
+ * signals are counted from the C library's first and last one (34 and 64), because that is what the
+ * programs in the container see; the kernel's own 32 and 33 are reachable by number alone.
  */
 
 #include <ctype.h>

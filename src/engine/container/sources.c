@@ -1,6 +1,6 @@
 /*
- * Sources of bind mounts that may be made, as -v does. They are the user's folders: what was made stays, also when
- * the container does not come to be.
+ * Sources of bind mounts that may be made, as -v does. They are the user's folders: what was made
+ * stays, also when the container does not come to be.
  */
 
 #include <errno.h>

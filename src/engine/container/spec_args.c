@@ -1,10 +1,10 @@
 /*
  * process.args, without decoding the rest.
  *
- * A list of containers shows commands, and a spec is ten thousand bytes of which they are fifty, near the
- * front. So the text is walked from its beginning: members that are not asked for are stepped over by
- * their brackets and quotes alone, and the walk ends with the list. A text that is not JSON, or has no
- * such list, gives no arguments: a list is no place to report a broken spec.
+ * A list of containers shows commands, and a spec is ten thousand bytes of which they are fifty,
+ * near the front. So the text is walked from its beginning: members that are not asked for are
+ * stepped over by their brackets and quotes alone, and the walk ends with the list. A text that is
+ * not JSON, or has no such list, gives no arguments: a list is no place to report a broken spec.
  */
 
 #include "codec/json.h"

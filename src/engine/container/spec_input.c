@@ -103,7 +103,10 @@ user_mounts_on(const struct plan *plan, const char *target)
     return false;
 }
 
-/* The files that the engine writes. In host and none mode a mount of the user's on one suppresses it. */
+/*
+ * The files that the engine writes. In host and none mode a mount of the user's on one suppresses
+ * it.
+ */
 static void
 fill_etc(const struct creation *c, struct nd_spec_input *in)
 {
@@ -164,9 +167,9 @@ fill_mounts(const struct creation *c, struct nd_spec_input *in)
 }
 
 /*
- * nerdctl installs hooks that run its own program at each start and end, for networks and names. On the
- * host's network or none there is nothing for them to do that the engine does not do at the same place, so
- * the spec has none: two processes fewer on the way to every start.
+ * nerdctl installs hooks that run its own program at each start and end, for networks and names. On
+ * the host's network or none there is nothing for them to do that the engine does not do at the
+ * same place, so the spec has none: two processes fewer on the way to every start.
  */
 struct nd_error *
 nd_creation_spec(struct creation *c)

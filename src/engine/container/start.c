@@ -1,8 +1,8 @@
 /*
  * `start`: a container that does not run, again.
  *
- * A task that has ended cannot be started again: it is deleted, and a new one is made on the same snapshot.
- * When the client is attached it gets what is written from this start on.
+ * A task that has ended cannot be started again: it is deleted, and a new one is made on the same
+ * snapshot. When the client is attached it gets what is written from this start on.
  */
 
 #include "base/log.h"
@@ -64,8 +64,8 @@ struct starting {
 };
 
 /*
- * Nothing of a start outlives a power cut, so its intent need not. It is there before the old task goes:
- * containerd gives that up in the middle when we die, and leaves a shim that nobody knows.
+ * Nothing of a start outlives a power cut, so its intent need not. It is there before the old task
+ * goes: containerd gives that up in the middle when we die, and leaves a shim that nobody knows.
  */
 static struct nd_error *
 launch(struct launch *l, const task *before)

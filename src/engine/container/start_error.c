@@ -1,10 +1,10 @@
 /*
  * Why a task could not be started.
  *
- * The shim hands runc's words through as one text with the code UNKNOWN. What matters to users, and what
- * docker's exit codes tell, is whether the program was not found (127), could not be executed (126) or
- * something else went wrong (125). This is the one place where the words of a runtime are read; when
- * they are not understood the answer is 125, which is never wrong.
+ * The shim hands runc's words through as one text with the code UNKNOWN. What matters to users, and
+ * what docker's exit codes tell, is whether the program was not found (127), could not be executed
+ * (126) or something else went wrong (125). This is the one place where the words of a runtime are
+ * read; when they are not understood the answer is 125, which is never wrong.
  */
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * What a container does, in words.
  *
  * The state is the task's; without a task a container counts as created, whatever was before. One
- * that has ended and that containerd's restart monitor will start again is restarting: whether it will is
- * told by labels. Ages are in docker's units.
+ * that has ended and that containerd's restart monitor will start again is restarting: whether it
+ * will is told by labels. Ages are in docker's units.
  */
 
 #include "base/buf.h"

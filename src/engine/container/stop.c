@@ -3,15 +3,16 @@
  *
  *   intent ─▶ mark as stopped by somebody ─▶ wake when frozen ─▶ signal ─▶ wait ─▶ SIGKILL ─▶ wait
  *
- * The lock of the container is held while something is changed, not while it is waited for: a kill or a
- * forced removal need not wait for a patient stop. Somebody may start the container again meanwhile; the
- * process that was asked to end is known by its number, and the new one is left alone. The task stays, as nerdctl leaves it; a later start or
- * removal deletes it. Attachments to networks are not undone here: on the host's network and on none there
- * are none, and the hooks of containers that nerdctl made undo them with the task.
+ * The lock of the container is held while something is changed, not while it is waited for: a kill
+ * or a forced removal need not wait for a patient stop. Somebody may start the container again
+ * meanwhile; the process that was asked to end is known by its number, and the new one is left
+ * alone. The task stays, as nerdctl leaves it; a later start or removal deletes it. Attachments to
+ * networks are not undone here: on the host's network and on none there are none, and the hooks of
+ * containers that nerdctl made undo them with the task.
  *
- * A stop rolls forward. Once it is begun the container ends, as with docker: also when the client goes away
- * while it waits, and when the daemon dies. The recovery marks and signals once more, because it cannot know how
- * far that was, and goes on until the same end at the same time.
+ * A stop rolls forward. Once it is begun the container ends, as with docker: also when the client
+ * goes away while it waits, and when the daemon dies. The recovery marks and signals once more,
+ * because it cannot know how far that was, and goes on until the same end at the same time.
  */
 
 #include <signal.h>
@@ -145,7 +146,9 @@ nd_task_wake(struct nd_containers *cs, const char *ns, const char *id)
     return t != NULL && nd_task_is_frozen(t) ? ND_TAKE(err) : NULL;
 }
 
-/* Mark, wake, signal. The caller has the lock. `*ret_ended` says that there is nothing to wait for. */
+/*
+ * Mark, wake, signal. The caller has the lock. `*ret_ended` says that there is nothing to wait for.
+ */
 static struct nd_error *
 ask_task(struct stopping *s, const task *t, bool *ret_ended)
 {
@@ -344,8 +347,9 @@ ask_again(struct stopping *s, bool *ret_ended)
 }
 
 /*
- * A stop that nobody waits for. One for each process, however many are begun and left: that with the earliest
- * time, because its intent is the one that is still there when this daemon dies, or its try fails.
+ * A stop that nobody waits for. One for each process, however many are begun and left: that with
+ * the earliest time, because its intent is the one that is still there when this daemon dies, or
+ * its try fails.
  */
 struct finishing {
     struct nd_map *stops;

@@ -25,8 +25,8 @@ struct nd_error *nd_ending_begin(struct nd_containers *cs, const struct nd_chang
 struct nd_error *nd_ending_parse(struct nd_str payload, struct ending *ret) ND_CHECK_RESULT;
 
 /*
- * The signal that begins a stop: `asked`, else that of the container, else SIGTERM. Fails: ND_INVALID about
- * "signal". Context: any.
+ * The signal that begins a stop: `asked`, else that of the container, else SIGTERM. Fails:
+ * ND_INVALID about "signal". Context: any.
  */
 struct nd_error *nd_stop_signal(const record *rec, const char *asked, int *ret) ND_CHECK_RESULT;
 

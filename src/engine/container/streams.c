@@ -5,10 +5,10 @@
  *     without terminal  "binary"                    three FIFOs, a helper of ours
  *     with terminal     "binary"                    "binary", and a FIFO for standard input
  *
- * With "binary" the shim starts the helper, which finds the FIFO in its folder when there is one; without a
- * terminal the shim would ignore that FIFO, so there the daemon starts the helper before it creates the
- * task. Either way it is the same helper, and from here on there is one way to attach. A container without
- * a log (driver none) has a helper all the same, which keeps no log.
+ * With "binary" the shim starts the helper, which finds the FIFO in its folder when there is one;
+ * without a terminal the shim would ignore that FIFO, so there the daemon starts the helper before
+ * it creates the task. Either way it is the same helper, and from here on there is one way to
+ * attach. A container without a log (driver none) has a helper all the same, which keeps no log.
  *
  * The names of the FIFOs go once the task is created: who has them open goes on.
  */

@@ -1,6 +1,6 @@
 /*
- * The calls about processes of a task. As in calls.c, what is gone already is no failure where that is what
- * was wanted.
+ * The calls about processes of a task. As in calls.c, what is gone already is no failure where that
+ * is what was wanted.
  */
 
 #include "base/log.h"

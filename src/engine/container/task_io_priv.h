@@ -2,8 +2,8 @@
 #define CONTAINER_TASK_IO_PRIV_H
 
 /*
- * containerd's calls about one process of a task: its first one, or a command in it. `exec_id` is "" for
- * the first. Context of all: fiber.
+ * containerd's calls about one process of a task: its first one, or a command in it. `exec_id` is
+ * "" for the first. Context of all: fiber.
  */
 
 #include "containers_priv.h"
@@ -12,7 +12,10 @@
 struct nd_error *nd_process_resize(const struct process_name *p,
                                    const Pb__TerminalSize *size) ND_CHECK_RESULT;
 
-/* Let go of the shim's writing end of the standard input. One that has ended is fine, here and next. */
+/*
+ * Let go of the shim's writing end of the standard input. One that has ended is fine, here and
+ * next.
+ */
 struct nd_error *nd_process_close_input(const struct process_name *p) ND_CHECK_RESULT;
 struct nd_error *nd_process_signal(const struct process_name *p, int signo) ND_CHECK_RESULT;
 

@@ -1,10 +1,10 @@
 /*
  * What tasks do, though a shim may be stopped.
  *
- * containerd asks the shim of each task for its state, one after the other, and waits for each for seconds;
- * one that does not answer has the status UNKNOWN then, and all that follow, too, when the time of the call is
- * over. So the list of all is only given so much time. When that is over each task is asked for by itself,
- * all at once, and who does not answer shows as UNKNOWN:
+ * containerd asks the shim of each task for its state, one after the other, and waits for each for
+ * seconds; one that does not answer has the status UNKNOWN then, and all that follow, too, when the
+ * time of the call is over. So the list of all is only given so much time. When that is over each
+ * task is asked for by itself, all at once, and who does not answer shows as UNKNOWN:
  *
  *     Tasks.List ──▶ in time: done
  *         └─ not ──▶ Tasks.Get of each ──▶ in time: as it is

@@ -2,8 +2,8 @@
 #define CONTAINER_TASKS_PRIV_H
 
 /*
- * Tasks for those who only look. One whose shim does not answer has the status UNKNOWN and nothing else; it
- * holds nobody up for long, and nobody at all once it is known. Context of all: fiber.
+ * Tasks for those who only look. One whose shim does not answer has the status UNKNOWN and nothing
+ * else; it holds nobody up for long, and nobody at all once it is known. Context of all: fiber.
  */
 
 #include "containers_priv.h"

@@ -2,10 +2,11 @@
  * Users and groups of images.
  *
  * Every container needs /etc/passwd and /etc/group of its image, even one that runs as root (whose
- * groups they tell). The chain id of an image names its file tree for ever, so what was read once is kept:
- * a table of at most ND_ACCOUNTS_MAX_IMAGES, in which a newcomer takes the place of the one that was not
- * asked for the longest. To read them a view is made, only to learn where the layers are; the files are then
- * read from the layers (layers.c). These belong to the image, so the view itself needs no lease.
+ * groups they tell). The chain id of an image names its file tree for ever, so what was read once
+ * is kept: a table of at most ND_ACCOUNTS_MAX_IMAGES, in which a newcomer takes the place of the
+ * one that was not asked for the longest. To read them a view is made, only to learn where the
+ * layers are; the files are then read from the layers (layers.c). These belong to the image, so the
+ * view itself needs no lease.
  */
 
 #include <errno.h>
@@ -118,7 +119,10 @@ read_one(struct read_job *job, const char *path, char **ret, size_t *ret_len)
     int errnum =
         nd_layers_read(job->layers, job->n_layers, path, ND_ACCOUNTS_MAX_BYTES, ret, ret_len);
 
-    /* An image without the file, or with something odd in its place, has no names: numbers still work. */
+    /*
+     * An image without the file, or with something odd in its place, has no names: numbers still
+     * work.
+     */
     if (errnum == ENOENT || errnum == ENOTDIR || errnum == EISDIR || errnum == ENOTSUP) {
         *ret = nd_strdup("");
         *ret_len = 0;

@@ -26,12 +26,15 @@ struct nd_error *nd_accounts_resolve(struct nd_containers *cs, const struct acco
                                      struct nd_arena *arena, struct nd_user *ret) ND_CHECK_RESULT;
 
 /*
- * Takes `err`, of a call that needs a layer of an image that was there: when there is no such layer, somebody has removed
- * the image meanwhile. That is ND_ABORTED, reason IMAGE_REMOVED. Context: any.
+ * Takes `err`, of a call that needs a layer of an image that was there: when there is no such
+ * layer, somebody has removed the image meanwhile. That is ND_ABORTED, reason IMAGE_REMOVED.
+ * Context: any.
  */
 struct nd_error *nd_unless_image_removed(struct nd_error *err) ND_CHECK_RESULT;
 
-/* The directories that an overlay or bind mount shows, the uppermost first; false for other mounts. */
+/*
+ * The directories that an overlay or bind mount shows, the uppermost first; false for other mounts.
+ */
 bool nd_mount_layers(const Ct__Mount *mount, struct nd_arena *arena, const char ***ret,
                      size_t *ret_n);
 

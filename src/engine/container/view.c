@@ -1,6 +1,6 @@
 /*
- * A container as lists and inspect show it: record and task put together; ports, start and sizes come from
- * files and snapshots and are asked for apart, because they cost.
+ * A container as lists and inspect show it: record and task put together; ports, start and sizes
+ * come from files and snapshots and are asked for apart, because they cost.
  */
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /*
  * `wait`: how containers ended, in the order of the request.
  *
- * All are waited for at once, so that one which removes itself meanwhile is not missed; the replies keep
- * the order. A container without a task has nothing to wait for: it never ran, or its task was deleted with
- * the code it ended with.
+ * All are waited for at once, so that one which removes itself meanwhile is not missed; the replies
+ * keep the order. A container without a task has nothing to wait for: it never ran, or its task was
+ * deleted with the code it ended with.
  */
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
  * What kernel and machine can, read once at start from /proc and /sys.
  *
- * A file that is missing means that the kernel does not have the thing, which is a fact too. So nothing
- * here fails; whoever needs something that is not there says so by name.
+ * A file that is missing means that the kernel does not have the thing, which is a fact too. So
+ * nothing here fails; whoever needs something that is not there says so by name.
  */
 
 #include <fcntl.h>

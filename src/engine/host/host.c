@@ -1,9 +1,9 @@
 /*
- * The host object: settings checked and copied, facts found, containerd's client made, the store opened
- * when it is first needed.
+ * The host object: settings checked and copied, facts found, containerd's client made, the store
+ * opened when it is first needed.
  *
- * The store's path is a hash over the resolved path of containerd's socket. At a daemon's start containerd
- * may not be up yet, so the store is opened by whoever needs it first, and kept.
+ * The store's path is a hash over the resolved path of containerd's socket. At a daemon's start
+ * containerd may not be up yet, so the store is opened by whoever needs it first, and kept.
  */
 
 #include "host/host.h"

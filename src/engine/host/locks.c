@@ -1,6 +1,7 @@
 /*
- * Locks by name, among the fibers of this process: who unpacks a layer that another fiber is unpacking
- * already waits for it instead of doing it twice. A lock exists while somebody holds it or waits for it.
+ * Locks by name, among the fibers of this process: who unpacks a layer that another fiber is
+ * unpacking already waits for it instead of doing it twice. A lock exists while somebody holds it
+ * or waits for it.
  */
 
 #include "base/alloc.h"

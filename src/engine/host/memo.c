@@ -1,6 +1,7 @@
 /*
- * The memo: a table that is searched from its beginning to its end. It is asked a few times for each container
- * that is made, instead of a call of containerd; a map beside it would save nothing that could be measured.
+ * The memo: a table that is searched from its beginning to its end. It is asked a few times for
+ * each container that is made, instead of a call of containerd; a map beside it would save nothing
+ * that could be measured.
  */
 
 #include "host/memo.h"

@@ -1,7 +1,7 @@
 /*
- * The undo list: newest first, shielded from the cancellation that mostly is the reason for running it.
- * A step that fails is logged and the others still run: a half undone mutation is worse than one with a
- * leftover that says so in the log.
+ * The undo list: newest first, shielded from the cancellation that mostly is the reason for running
+ * it. A step that fails is logged and the others still run: a half undone mutation is worse than
+ * one with a leftover that says so in the log.
  */
 
 #include "base/log.h"

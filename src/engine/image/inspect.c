@@ -1,5 +1,6 @@
 /*
- * One image as a JSON document: as docker inspect prints it, or the containerd record with its parts decoded.
+ * One image as a JSON document: as docker inspect prints it, or the containerd record with its
+ * parts decoded.
  *
  * Follows: contracts/nerdctl-interop.md 13; the fields that are in neither are left out.
  */

@@ -1,16 +1,16 @@
 /*
  * A look at a layer before it is unpacked.
  *
- * containerd takes a name such as "../../x" inside the root without a word, and tells of a broken layer
- * only that something failed. Whoever loads a stranger's archive wants to know which entry is wrong, and
- * that nothing of it was written. So the layer is read here first, as a whole:
+ * containerd takes a name such as "../../x" inside the root without a word, and tells of a broken
+ * layer only that something failed. Whoever loads a stranger's archive wants to know which entry is
+ * wrong, and that nothing of it was written. So the layer is read here first, as a whole:
  *
  *     containerd ──▶ [fiber: spool] ──▶ [thread: step by step] ──▶ verdict
  *
- * The reader of archives refuses what leads out, what is broken and what is a bomb; here whiteouts that name
- * no sibling and very deep names are, too. One thing more is noticed: a hard link to something that did not
- * come before it. It may still be right (its target may be reached over a symbolic link), so it is no error
- * here, but when unpacking then fails it is the reason.
+ * The reader of archives refuses what leads out, what is broken and what is a bomb; here whiteouts
+ * that name no sibling and very deep names are, too. One thing more is noticed: a hard link to
+ * something that did not come before it. It may still be right (its target may be reached over a
+ * symbolic link), so it is no error here, but when unpacking then fails it is the reason.
  *
  * Names are remembered as hashes: two names with one hash only make a dead link go unnoticed.
  */
@@ -78,9 +78,9 @@ open_step(void *arg)
 }
 
 /*
- * A whiteout removes what its name says behind the prefix: that must be the name of a sibling. And names are
- * only so deep: containerd looks up every folder of a name again for each of them, so that one name of four
- * kilobytes costs a minute.
+ * A whiteout removes what its name says behind the prefix: that must be the name of a sibling. And
+ * names are only so deep: containerd looks up every folder of a name again for each of them, so
+ * that one name of four kilobytes costs a minute.
  */
 static struct nd_error *
 check_name(const char *name)

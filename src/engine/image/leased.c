@@ -1,8 +1,9 @@
 /*
  * A lease as a change: its id is in an intent before it exists, and it always goes in the end.
  *
- * What is loaded or unpacked lives as long as the lease, or as something leads to it; so taking a lease
- * back takes back all that did not come to be an image, and there is no more to undo than that.
+ * What is loaded or unpacked lives as long as the lease, or as something leads to it; so taking a
+ * lease back takes back all that did not come to be an image, and there is no more to undo than
+ * that.
  */
 
 #include "base/random.h"

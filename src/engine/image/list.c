@@ -1,8 +1,9 @@
 /*
  * Images that match, newest first.
  *
- * Filters are docker's: values of one key are alternatives, different keys must all hold; `label` must hold
- * for each value. A reference may be a shell pattern over the familiar name, with or without its tag.
+ * Filters are docker's: values of one key are alternatives, different keys must all hold; `label`
+ * must hold for each value. A reference may be a shell pattern over the familiar name, with or
+ * without its tag.
  */
 
 #include <fnmatch.h>
@@ -60,7 +61,10 @@ check_length(const char *field, const char *text)
     return NULL;
 }
 
-/* Every filter is looked at before any image is, so that a wrong one is an error also in an empty store. */
+/*
+ * Every filter is looked at before any image is, so that a wrong one is an error also in an empty
+ * store.
+ */
 static struct nd_error *
 read_filters(struct nd_host *host, const char *ns, struct nd_arena *arena, struct filters *f)
 {
@@ -194,7 +198,9 @@ holds(const struct filters *f, const struct subject *s, struct nd_str key, struc
     return NULL;
 }
 
-/* The name that the request asks for: with tag or digest that one, without all of the repository. */
+/*
+ * The name that the request asks for: with tag or digest that one, without all of the repository.
+ */
 static bool
 is_referenced(const struct subject *s, const char *wanted)
 {

@@ -4,13 +4,14 @@
  *   spool      what the client sends, to a file without a name
  *   lease      what is made from here on lives as long as the lease, or as a name leads to it
  *   scan       every file of the archive into the content store (scan.c)
- *   describe   which images are there: an OCI layout's index (load_oci.c) or docker's list (load_docker.c)
+ *   describe   which images are there: an OCI layout's index (load_oci.c) or docker's list
+ *              (load_docker.c)
  *   link       each manifest gets labels that keep its config and layers
  *   unpack     layers to snapshots, for the platforms that were asked for
  *   name       the record in the image store: from here on it is an image
  *
- * Any failure, and a client that is gone, ends in the same place: the lease is deleted, shielded, and the
- * collector takes what no name leads to. There is nothing else to undo.
+ * Any failure, and a client that is gone, ends in the same place: the lease is deleted, shielded,
+ * and the collector takes what no name leads to. There is nothing else to undo.
  */
 
 #include "base/log.h"

@@ -1,7 +1,7 @@
 /*
- * docker's own archive: manifest.json lists images as {Config, RepoTags, Layers}, all of them names of files
- * in the archive. There is no manifest, so one is written: schema 2, with the media type of each layer as its
- * content says. Layers may be links to the same file elsewhere in the archive.
+ * docker's own archive: manifest.json lists images as {Config, RepoTags, Layers}, all of them names
+ * of files in the archive. There is no manifest, so one is written: schema 2, with the media type
+ * of each layer as its content says. Layers may be links to the same file elsewhere in the archive.
  */
 
 #include "base/buf.h"

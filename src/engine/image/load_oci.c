@@ -1,7 +1,7 @@
 /*
- * An OCI layout: index.json names the roots, blobs/ holds everything under its digest. And what both kinds
- * of archive share: which kind it is, a name for what has none, and the labels that make containerd's
- * collector keep the children of what has a name.
+ * An OCI layout: index.json names the roots, blobs/ holds everything under its digest. And what
+ * both kinds of archive share: which kind it is, a name for what has none, and the labels that make
+ * containerd's collector keep the children of what has a name.
  */
 
 #include <stdio.h>
@@ -39,7 +39,10 @@ nd_load_name(struct nd_str given, const char *digest, struct nd_arena *arena, co
     return NULL;
 }
 
-/* containerd's own annotation has the whole name; ref.name mostly has only a tag, then it names nothing. */
+/*
+ * containerd's own annotation has the whole name; ref.name mostly has only a tag, then it names
+ * nothing.
+ */
 static struct nd_error *
 name_of(const struct nd_oci_descriptor *desc, struct nd_arena *arena, const char **ret)
 {

@@ -17,8 +17,9 @@ struct nd_loaded_list {
 };
 
 /*
- * Which images a scanned archive holds: of an OCI layout those of index.json, else those of docker's
- * manifest.json, for which manifests are written. Fails: ND_INVALID, ND_EXHAUSTED. Context: fiber.
+ * Which images a scanned archive holds: of an OCI layout those of index.json, else those of
+ * docker's manifest.json, for which manifests are written. Fails: ND_INVALID, ND_EXHAUSTED.
+ * Context: fiber.
  */
 struct nd_error *nd_load_describe(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope,
                                   const struct nd_scan *scan, struct nd_arena *arena,
@@ -30,8 +31,8 @@ struct nd_error *nd_load_describe_docker(struct nd_ctrd *ctrd, struct nd_ctrd_sc
                                          struct nd_loaded_list *ret) ND_CHECK_RESULT;
 
 /*
- * The full name for what an archive calls `given`. A name with a digest must have that of the image: who
- * asks for content by its digest must not get another. Fails: ND_INVALID. Context: any.
+ * The full name for what an archive calls `given`. A name with a digest must have that of the
+ * image: who asks for content by its digest must not get another. Fails: ND_INVALID. Context: any.
  */
 struct nd_error *nd_load_name(struct nd_str given, const char *digest, struct nd_arena *arena,
                               const char **ret) ND_CHECK_RESULT;
@@ -45,8 +46,9 @@ struct nd_load_platforms {
 bool nd_load_wants(const struct nd_load_platforms *wanted, const struct nd_platform *platform);
 
 /*
- * Label the manifests behind `target` so that they keep their children. Manifests of an index that are not
- * wanted, or not in the archive, are passed over, and their children then go with the lease.
+ * Label the manifests behind `target` so that they keep their children. Manifests of an index that
+ * are not wanted, or not in the archive, are passed over, and their children then go with the
+ * lease.
  * Fails: ND_INVALID    what a wanted manifest needs is not in the archive, or not what it is called
  *        ND_DATA_LOSS  it has another size than is said of it
  * Context: fiber.

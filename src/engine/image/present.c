@@ -1,6 +1,6 @@
 /*
- * An image record as the API shows it: names as people write them, and for each platform that is here the
- * sizes of its blobs and of its unpacked layers.
+ * An image record as the API shows it: names as people write them, and for each platform that is
+ * here the sizes of its blobs and of its unpacked layers.
  *
  * Sizes of blobs stand in the manifest. The size of the unpacked image is the sum over its chain of
  * snapshots, one question each; a chain that is not there is not unpacked.
@@ -121,7 +121,9 @@ present_created(struct presenting *p, const struct nd_oci_config *config, Pb__Im
     shown->created_at->nanos = config->created.nsec;
 }
 
-/* Sizes are what a manifest claims; where their sum has no meaning it stays at the largest number. */
+/*
+ * Sizes are what a manifest claims; where their sum has no meaning it stays at the largest number.
+ */
 static void
 add_size(int64_t *sum, int64_t size)
 {

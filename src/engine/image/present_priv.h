@@ -7,16 +7,19 @@
 #include "tree_priv.h"
 
 /*
- * A record as the API shows it, with what is here of its content. Content that is missing or broken leaves
- * the platforms out; it does not fail. `used` holds the names that containers use (nd_image_used_names());
- * without it, NULL, containerd is asked about this name. Context: fiber.
+ * A record as the API shows it, with what is here of its content. Content that is missing or broken
+ * leaves the platforms out; it does not fail. `used` holds the names that containers use
+ * (nd_image_used_names()); without it, NULL, containerd is asked about this name. Context: fiber.
  */
 struct nd_map;
 struct nd_error *nd_image_present(struct nd_host *host, const char *ns,
                                   const CtImages__Image *record, const struct nd_map *used,
                                   struct nd_arena *arena, Pb__Image **ret) ND_CHECK_RESULT;
 
-/* Add the image names of all containers to `used`; of those with the name `only`, when it is not NULL. */
+/*
+ * Add the image names of all containers to `used`; of those with the name `only`, when it is not
+ * NULL.
+ */
 struct nd_error *nd_image_used_names(struct nd_host *host, const char *ns, const char *only,
                                      struct nd_map *used) ND_CHECK_RESULT;
 

@@ -1,6 +1,6 @@
 /*
- * The image store of containerd: one record per name. There is no compare-and-swap, so "create or update"
- * tries one after the other until the world holds still.
+ * The image store of containerd: one record per name. There is no compare-and-swap, so "create or
+ * update" tries one after the other until the world holds still.
  */
 
 #include "fiber/limits.h"
@@ -130,7 +130,9 @@ nd_record_delete(struct nd_host *host, const char *ns, const char *name, bool sy
                         &req, arena, &rsp);
 }
 
-/* "sha256:abc", "abc": the hex digits that a digest must begin with; false when it cannot be one. */
+/*
+ * "sha256:abc", "abc": the hex digits that a digest must begin with; false when it cannot be one.
+ */
 static bool
 id_prefix(struct nd_str given, struct nd_str *ret)
 {
@@ -184,7 +186,10 @@ has_digest(struct nd_host *host, const char *ns, const CtImages__Image *image, s
     return NULL;
 }
 
-/* Names of others follow no grammar, but they have an end: containerd breaks a call with one of megabytes. */
+/*
+ * Names of others follow no grammar, but they have an end: containerd breaks a call with one of
+ * megabytes.
+ */
 static bool
 may_be_name(struct nd_str given)
 {

@@ -4,7 +4,9 @@
 #include "containerd/client.h"
 #include "host/host.h"
 
-/* The image store of containerd: names and what they point at. Context of everything here: fiber. */
+/*
+ * The image store of containerd: names and what they point at. Context of everything here: fiber.
+ */
 
 /* Fails: ND_NOT_FOUND. */
 struct nd_error *nd_record_get(struct nd_host *host, const char *ns, const char *name,

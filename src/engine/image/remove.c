@@ -1,11 +1,12 @@
 /*
  * Removing a name.
  *
- * containerd keeps content as long as a name, a container or a lease leads to it, so removing an image is
- * removing its name and letting the collector do the rest. What is refused is docker's and nerdctl's rule:
+ * containerd keeps content as long as a name, a container or a lease leads to it, so removing an
+ * image is removing its name and letting the collector do the rest. What is refused is docker's and
+ * nerdctl's rule:
  *
- *   used by a running container    refused; with force the content stays under a name that nobody can
- *                                  type (":"), as nerdctl does it
+ *   used by a running container    refused; with force the content stays under a name that nobody
+ *                                  can type (":"), as nerdctl does it
  *   used by a stopped container    refused without force
  *   found by id, several names     refused without force; with it all go
  *

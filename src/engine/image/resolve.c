@@ -1,6 +1,6 @@
 /*
- * From what a user typed to something that can run: record, manifest for the platform, config, unpacked
- * snapshot.
+ * From what a user typed to something that can run: record, manifest for the platform, config,
+ * unpacked snapshot.
  */
 
 #include <stdio.h>

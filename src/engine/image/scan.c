@@ -1,15 +1,15 @@
 /*
  * One pass over an archive.
  *
- * A thread reads it a step at a time (parse, inflate, hash: at most ND_LOAD_STEP_BYTES), the fiber passes the
- * bytes of each step on to containerd:
+ * A thread reads it a step at a time (parse, inflate, hash: at most ND_LOAD_STEP_BYTES), the fiber
+ * passes the bytes of each step on to containerd:
  *
  *     spool ──▶ [thread: step] ──▶ [fiber: content writer] ──▶ containerd
  *
- * The order of an archive says nothing: manifest.json may come first or last, and what a file is for is
- * known only when everything has been read. So every file becomes content, under a lease; what no image
- * refers to in the end goes with the lease. Digests are computed here from the bytes that are sent, never
- * taken from the archive's word.
+ * The order of an archive says nothing: manifest.json may come first or last, and what a file is
+ * for is known only when everything has been read. So every file becomes content, under a lease;
+ * what no image refers to in the end goes with the lease. Digests are computed here from the bytes
+ * that are sent, never taken from the archive's word.
  */
 
 #include <stdio.h>
@@ -249,7 +249,10 @@ take_file(struct reader *r, struct nd_ctrd *ctrd, struct nd_ctrd_scope scope, st
     return NULL;
 }
 
-/* The name that a symbolic link stands for: its target, seen from its folder. NULL when it leads out. */
+/*
+ * The name that a symbolic link stands for: its target, seen from its folder. NULL when it leads
+ * out.
+ */
 static char *
 link_target(struct nd_scan *scan, const char *name, const char *link)
 {

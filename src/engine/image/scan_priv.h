@@ -16,8 +16,8 @@ struct nd_scan_blob {
 };
 
 /*
- * What one pass over an archive found. Small files that describe the rest are kept as text, every other
- * file went into the content store, links are kept as names.
+ * What one pass over an archive found. Small files that describe the rest are kept as text, every
+ * other file went into the content store, links are kept as names.
  */
 struct nd_scan {
     struct nd_arena *arena;
@@ -31,10 +31,9 @@ struct nd_scan {
 typedef struct nd_error *nd_scan_progress(void *arg, uint64_t done, uint64_t total);
 
 /*
- * Read the archive from its spool and put its files into the content store, under the scope's lease.
- * Files that name their digest (blobs/sha256/...) must have it.
- * Fails: ND_INVALID, ND_DATA_LOSS, ND_EXHAUSTED, reason ARCHIVE_INVALID, naming the file.
- * Context: fiber.
+ * Read the archive from its spool and put its files into the content store, under the scope's
+ * lease. Files that name their digest (blobs/sha256/...) must have it. Fails: ND_INVALID,
+ * ND_DATA_LOSS, ND_EXHAUSTED, reason ARCHIVE_INVALID, naming the file. Context: fiber.
  */
 struct nd_error *nd_scan_archive(struct nd_ctrd *ctrd, struct nd_ctrd_scope scope,
                                  struct nd_spool *spool, nd_scan_progress *progress, void *arg,

@@ -1,10 +1,10 @@
 /*
  * The archive on disk while it is read.
  *
- * A client sends as fast or as slowly as it likes; a thread that waited for it would be lost to the others.
- * So the fiber that receives the archive writes it to a file without a name (it goes with its descriptor,
- * also after kill -9), and reading it is work for a thread, a bounded step at a time, that never waits for
- * anybody.
+ * A client sends as fast or as slowly as it likes; a thread that waited for it would be lost to the
+ * others. So the fiber that receives the archive writes it to a file without a name (it goes with
+ * its descriptor, also after kill -9), and reading it is work for a thread, a bounded step at a
+ * time, that never waits for anybody.
  */
 
 #include <errno.h>

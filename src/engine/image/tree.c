@@ -1,7 +1,7 @@
 /*
- * What is behind an image name, read from the content store: a manifest, or an index of manifests, each with
- * its config. Content that is not here (other platforms of an index are rarely fetched) is a fact, not a
- * failure; content that is here and broken is one.
+ * What is behind an image name, read from the content store: a manifest, or an index of manifests,
+ * each with its config. Content that is not here (other platforms of an index are rarely fetched)
+ * is a fact, not a failure; content that is here and broken is one.
  */
 
 #include "containerd/content.h"

@@ -25,8 +25,9 @@ struct nd_tree {
 };
 
 /*
- * What was read of an image so far. Indexes may name one manifest many times and each other, so that some
- * kilobytes lead to millions of manifests: each is read once, and all together have limits.
+ * What was read of an image so far. Indexes may name one manifest many times and each other, so
+ * that some kilobytes lead to millions of manifests: each is read once, and all together have
+ * limits.
  */
 struct nd_tree_seen {
     struct nd_map *keys; /* to be made and freed by the owner */
@@ -40,12 +41,14 @@ struct nd_error *nd_tree_see(struct nd_tree_seen *seen, const char *key,
 /* Count what was read. Fails: ND_EXHAUSTED. Context: any. */
 struct nd_error *nd_tree_count(struct nd_tree_seen *seen, size_t bytes) ND_CHECK_RESULT;
 
-/* Whether an error means that the content of an image is missing or broken, and no question failed. */
+/*
+ * Whether an error means that the content of an image is missing or broken, and no question failed.
+ */
 bool nd_tree_is_broken(const struct nd_error *err);
 
 /*
- * Read it from the content store. Manifests that are not here are listed without content; an index inside
- * an index is read too.
+ * Read it from the content store. Manifests that are not here are listed without content; an index
+ * inside an index is read too.
  * Fails: ND_NOT_FOUND  the target itself is not here
  *        ND_INVALID, ND_EXHAUSTED, ND_DATA_LOSS  broken content, or more than the limits allow
  * Context: fiber.
@@ -55,8 +58,9 @@ struct nd_error *nd_tree_read(struct nd_host *host, struct nd_ctrd_scope scope,
                               struct nd_tree *ret) ND_CHECK_RESULT;
 
 /*
- * The same, without asking for content that was read before in this namespace: for who needs what it says and
- * not whether it is still there. It is named by its digest, so it says the same for ever.
+ * The same, without asking for content that was read before in this namespace: for who needs what
+ * it says and not whether it is still there. It is named by its digest, so it says the same for
+ * ever.
  */
 struct nd_error *nd_tree_recall(struct nd_host *host, const char *ns, const Ct__Descriptor *target,
                                 struct nd_arena *arena, struct nd_tree *ret) ND_CHECK_RESULT;

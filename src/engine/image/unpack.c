@@ -2,11 +2,12 @@
  * Layers become snapshots.
  *
  * For each layer, bottom up: is there a snapshot of that chain? If not, look the layer through
- * (layer_check.c), prepare a snapshot on its parent, apply the layer to it, compare what came out with the
- * config's diff id, commit it under the chain's name. Fibers of this process that want the same chain wait
- * for one another. Other programs may be at it too: they meet at the commit, where the second finds that
- * the name exists, which is a success. A snapshot that was prepared and not committed is removed,
- * shielded, whatever happened; until then the lease of the scope keeps it from being collected.
+ * (layer_check.c), prepare a snapshot on its parent, apply the layer to it, compare what came out
+ * with the config's diff id, commit it under the chain's name. Fibers of this process that want the
+ * same chain wait for one another. Other programs may be at it too: they meet at the commit, where
+ * the second finds that the name exists, which is a success. A snapshot that was prepared and not
+ * committed is removed, shielded, whatever happened; until then the lease of the scope keeps it
+ * from being collected.
  *
  * Follows: contracts/containerd-api.md 4.1.2.
  */
@@ -197,8 +198,8 @@ unpack_once(struct layer *l)
 }
 
 /*
- * Whether the chain's snapshot is there and stays: the collector may take one between the question and its
- * entry into the lease, therefore the second question.
+ * Whether the chain's snapshot is there and stays: the collector may take one between the question
+ * and its entry into the lease, therefore the second question.
  */
 static struct nd_error *
 keep_snapshot(const struct layer *l, bool *ret_kept)

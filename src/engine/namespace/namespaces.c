@@ -4,8 +4,8 @@
  *
  *     <store>/volumes/<namespace>/<volume>/
  *
- * Several namespaces are counted at once. A namespace that vanishes meanwhile counts as empty: reading an
- * absent one is no error in containerd.
+ * Several namespaces are counted at once. A namespace that vanishes meanwhile counts as empty:
+ * reading an absent one is no error in containerd.
  */
 
 #include "namespace/namespaces.h"

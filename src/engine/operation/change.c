@@ -5,8 +5,8 @@
  *   makes something      the undo list runs         the recoverer takes it back
  *   removes something    the recoverer goes on      the recoverer goes on
  *
- * When a step of the undo list fails (containerd is away, say), the intent stays open and goes to the
- * recovery of this process, which tries until it works: nothing is only logged and forgotten.
+ * When a step of the undo list fails (containerd is away, say), the intent stays open and goes to
+ * the recovery of this process, which tries until it works: nothing is only logged and forgotten.
  *
  * An intent whose first change was never made is dropped without anybody waiting for the disk.
  */

@@ -1,13 +1,14 @@
 /*
  * Operations from their beginning to their end.
  *
- * The work runs in a group of its own, so that cancelling it from another connection ends the work and
- * nothing else: the call that began it goes on to say what came of it. Progress is kept for each thing that
- * is worked on, the newest alone; who watches is woken and looks for himself, so that a slow watcher misses
- * states in between and holds nobody up.
+ * The work runs in a group of its own, so that cancelling it from another connection ends the work
+ * and nothing else: the call that began it goes on to say what came of it. Progress is kept for
+ * each thing that is worked on, the newest alone; who watches is woken and looks for himself, so
+ * that a slow watcher misses states in between and holds nobody up.
  *
- * A row in the ledger says from the first moment that it runs. It is not waited for: an operation of which
- * the ledger does not know yet has changed nothing. The row of its end is, before the call is answered.
+ * A row in the ledger says from the first moment that it runs. It is not waited for: an operation
+ * of which the ledger does not know yet has changed nothing. The row of its end is, before the call
+ * is answered.
  */
 
 #include "operation/operations.h"
@@ -233,7 +234,10 @@ encode_result(const ProtobufCMessage *result, struct nd_buf *buf, struct nd_outc
     return NULL;
 }
 
-/* What came of it, to the ledger; that this failed is told by the log alone, the thing itself happened. */
+/*
+ * What came of it, to the ledger; that this failed is told by the log alone, the thing itself
+ * happened.
+ */
 static void
 write_end(struct nd_operation *op, const struct nd_error *err, const ProtobufCMessage *result)
 {

@@ -45,14 +45,20 @@ struct nd_operations {
 const char *nd_request_note(const struct nd_outcome *o, const ProtobufCMessageDescriptor *answer,
                             struct nd_arena *arena);
 
-/* What a recovery made of the intent, if it did not take it back, the request of its note has come to. Submits. */
+/*
+ * What a recovery made of the intent, if it did not take it back, the request of its note has come
+ * to. Submits.
+ */
 struct nd_error *nd_request_recovered(struct nd_host *host, const struct nd_open_intent *intent,
                                       enum nd_recovered recovered) ND_CHECK_RESULT;
 
 /* Wall-clock time, since 1970. */
 int64_t nd_operations_now_ms(void);
 
-/* What is too old, or too much, is forgotten now and then: before another one begins. Does not suspend. */
+/*
+ * What is too old, or too much, is forgotten now and then: before another one begins. Does not
+ * suspend.
+ */
 struct nd_error *nd_operations_make_room(struct nd_operations *ops) ND_CHECK_RESULT;
 
 void nd_operation_unref(struct nd_operation *op);

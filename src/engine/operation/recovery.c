@@ -4,15 +4,17 @@
  *   ledger ──open intents of the dead──▶ a job each ──▶ recoverer of its kind ──▶ forgotten
  *          ──left by this process─────▶ the same
  *
- * A job tries until it succeeds, with growing pauses. The gate for calls opens when each job of the dead has
- * been tried to an end once: one that cannot be recovered (a broken disk) must not keep everything else
- * from being served, nor the others from being tried, so only an attempt takes a place. One that takes long
- * (a shim that is stopped) goes on beside, without a place, and counts as tried: it holds its object's lock,
- * so who wants that waits, and nobody else. While containerd cannot be reached the gate is open too, because
- * calls fail by themselves then, and it closes again only for those jobs that were never tried with it.
+ * A job tries until it succeeds, with growing pauses. The gate for calls opens when each job of the
+ * dead has been tried to an end once: one that cannot be recovered (a broken disk) must not keep
+ * everything else from being served, nor the others from being tried, so only an attempt takes a
+ * place. One that takes long (a shim that is stopped) goes on beside, without a place, and counts
+ * as tried: it holds its object's lock, so who wants that waits, and nobody else. While containerd
+ * cannot be reached the gate is open too, because calls fail by themselves then, and it closes
+ * again only for those jobs that were never tried with it.
  *
- * A call that a daemon made just before it was killed is not over with it: containerd finishes what it has
- * begun, and a busy host may begin late. So what was being made is looked for again when the gate is open.
+ * A call that a daemon made just before it was killed is not over with it: containerd finishes what
+ * it has begun, and a busy host may begin late. So what was being made is looked for again when the
+ * gate is open.
  */
 
 #include "operation/recovery.h"

@@ -1,14 +1,16 @@
 /*
  * Request ids.
  *
- * The key is who asks and the id. A lock by that key makes a repeat wait for the one that is under way;
- * after it the ledger says whether it was done. What was asked is remembered as a digest of the message,
- * so that an id which is used for something else by mistake is refused and not answered with a lie. The
- * order of maps does not count: a client may write the same request in another one.
+ * The key is who asks and the id. A lock by that key makes a repeat wait for the one that is under
+ * way; after it the ledger says whether it was done. What was asked is remembered as a digest of
+ * the message, so that an id which is used for something else by mistake is refused and not
+ * answered with a lie. The order of maps does not count: a client may write the same request in
+ * another one.
  *
- * While the work goes on, changes that are done do not drop their intents but leave them here (through the
- * fiber's slot), and all go in the commit that writes the answer. When that fails they stay open and go to the
- * recovery: it takes back what makes something, as after a death, and the client is told of a failure.
+ * While the work goes on, changes that are done do not drop their intents but leave them here
+ * (through the fiber's slot), and all go in the commit that writes the answer. When that fails they
+ * stay open and go to the recovery: it takes back what makes something, as after a death, and the
+ * client is told of a failure.
  */
 
 #include "operation/request.h"
@@ -158,8 +160,9 @@ note_failure(struct nd_request *r, const struct nd_error *err)
 }
 
 /*
- * No suspension before the wait: the ends and the outcome are one commit. A power cut may take a success along,
- * because the recovery finds it again by what is there; it cannot find a failure that left something.
+ * No suspension before the wait: the ends and the outcome are one commit. A power cut may take a
+ * success along, because the recovery finds it again by what is there; it cannot find a failure
+ * that left something.
  */
 static struct nd_error *
 write_outcome(struct nd_request *r)

@@ -1,12 +1,12 @@
 /*
  * Requests whose daemon died, or could not finish them at once.
  *
- * What rolls forward is finished by a recovery, and then the request was done: its client may ask for the answer.
- * So the intents of a request carry a note of it, from which the recovery writes what the request itself
- * would have written. That is possible where the answer is the container that the intent is about, as
- * with everything that rolls forward, and what its recoverer adds; of a start it lacks the session, which nobody
- * has heard of. What must not be
- * done twice and may have been done is a failure, which says so.
+ * What rolls forward is finished by a recovery, and then the request was done: its client may ask
+ * for the answer. So the intents of a request carry a note of it, from which the recovery writes
+ * what the request itself would have written. That is possible where the answer is the container
+ * that the intent is about, as with everything that rolls forward, and what its recoverer adds; of
+ * a start it lacks the session, which nobody has heard of. What must not be done twice and may have
+ * been done is a failure, which says so.
  */
 
 #include "codec/pb.h"
@@ -47,7 +47,10 @@ nd_request_note(const struct nd_outcome *o, const ProtobufCMessageDescriptor *an
     return strlen(note) <= ND_INTENT_MAX_TEXT ? note : "";
 }
 
-/* The answer's name and the number of its field, which earlier daemons did not note: it was the first. */
+/*
+ * The answer's name and the number of its field, which earlier daemons did not note: it was the
+ * first.
+ */
 static struct nd_error *
 read_answer(struct nd_str text, struct nd_arena *arena, const char **ret_name, uint64_t *ret_number)
 {

@@ -1,9 +1,9 @@
 /*
  * Operations as others see them: one, all of them, changes as they come; cancelled and forgotten.
  *
- * What runs is shown from memory, because progress is only there; the rest, and the order of a list, comes
- * from the ledger. A page token is the place of the last entry in that order, so pages stay right while
- * operations come and go.
+ * What runs is shown from memory, because progress is only there; the rest, and the order of a
+ * list, comes from the ledger. A page token is the place of the last entry in that order, so pages
+ * stay right while operations come and go.
  */
 
 #include "base/alloc.h"

@@ -1,9 +1,9 @@
 /*
  * FIFOs and the helper that holds them.
  *
- * The reading ends must be open before the shim opens the writing ends, so the helper is started first; it
- * detaches itself and its first process ends once it is ready. The names of the FIFOs go as soon as the
- * shim has them open: nobody else shall read bytes away.
+ * The reading ends must be open before the shim opens the writing ends, so the helper is started
+ * first; it detaches itself and its first process ends once it is ready. The names of the FIFOs go
+ * as soon as the shim has them open: nobody else shall read bytes away.
  */
 
 #include "stream/folder.h"
@@ -113,7 +113,9 @@ nd_streams_helper_start(const struct nd_streams_helper *helper)
     return NULL;
 }
 
-/* Where too many are attached for one more, they have to go first; one that is stopped may go on. */
+/*
+ * Where too many are attached for one more, they have to go first; one that is stopped may go on.
+ */
 static struct nd_error *
 open_when_there_is_room(const char *folder, struct nd_relay **ret)
 {

@@ -1,7 +1,7 @@
 /*
- * A connection to a helper. A message of the socket is a frame, so there is nothing to put together: wait
- * until the socket is ready, receive or send one. Waiting for both at once takes two descriptors, because
- * one can have one waiter only.
+ * A connection to a helper. A message of the socket is a frame, so there is nothing to put
+ * together: wait until the socket is ready, receive or send one. Waiting for both at once takes two
+ * descriptors, because one can have one waiter only.
  */
 
 #include "stream/relay.h"

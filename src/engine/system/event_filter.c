@@ -1,7 +1,7 @@
 /*
- * The filters of an event stream: texts "key=value", a handful of keys, each with its own idea of what
- * equals what. An image may be written as people write it; a container is meant by its name or the
- * beginning of its id.
+ * The filters of an event stream: texts "key=value", a handful of keys, each with its own idea of
+ * what equals what. An image may be written as people write it; a container is meant by its name or
+ * the beginning of its id.
  */
 
 #include "oci/reference.h"

@@ -1,14 +1,15 @@
 /*
- * The objects behind events, for filters that ask for names, images or labels. An event of a container
- * carries its id and not much more, and when it says that the container was deleted, nobody can be asked
- * any more. So containers are remembered: those that were there at the beginning, and each that appears.
+ * The objects behind events, for filters that ask for names, images or labels. An event of a
+ * container carries its id and not much more, and when it says that the container was deleted,
+ * nobody can be asked any more. So containers are remembered: those that were there at the
+ * beginning, and each that appears.
  *
  *     update    ask containerd, remember
  *     others    what is remembered; else ask, remember
  *     delete    what is remembered; then forget
  *
- * One that is gone before it could be asked about for the first time stays without a name and labels: filters
- * for these pass its events over. Images bring their labels with the event.
+ * One that is gone before it could be asked about for the first time stays without a name and
+ * labels: filters for these pass its events over. Images bring their labels with the event.
  */
 
 #include "base/alloc.h"

@@ -1,14 +1,14 @@
 /*
- * SystemService.Events: a subscription to containerd on one side, a client on the other, which may read
- * as slowly as it likes. containerd queues for its subscribers without bound, so it is always read at
- * once; what waits for the client waits here, and only so much:
+ * SystemService.Events: a subscription to containerd on one side, a client on the other, which may
+ * read as slowly as it likes. containerd queues for its subscribers without bound, so it is always
+ * read at once; what waits for the client waits here, and only so much:
  *
  *     containerd ──> reader ──filter──> queue ──> sender ──> client
  *                       │                 '── full: drop, until it is empty; then a gap event
  *                       '── stream broken: open again, until it works; then a gap event
  *
- * A gap event says that events may be missing at that place. It is not filtered: whoever keeps a picture
- * of the host by events has to know when to look again.
+ * A gap event says that events may be missing at that place. It is not filtered: whoever keeps a
+ * picture of the host by events has to know when to look again.
  */
 
 #include "base/alloc.h"

@@ -1,7 +1,10 @@
 #ifndef EVENTS_PRIV_H
 #define EVENTS_PRIV_H
 
-/* What the parts of the event stream share: the filters of a request, and what they are asked about. */
+/*
+ * What the parts of the event stream share: the filters of a request, and what they are asked
+ * about.
+ */
 
 #include "containerd/events.h"
 #include "host/host.h"

@@ -1,7 +1,7 @@
 /*
- * SystemService.Info: what people ask first when something does not work. Three sources, asked at once
- * where they wait: the facts of the host, the machine, and containerd (its identity, its snapshotters,
- * what is in the namespace).
+ * SystemService.Info: what people ask first when something does not work. Three sources, asked at
+ * once where they wait: the facts of the host, the machine, and containerd (its identity, its
+ * snapshotters, what is in the namespace).
  */
 
 #include "container/query.h"

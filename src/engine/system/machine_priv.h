@@ -14,7 +14,10 @@ struct machine {
     bool ipv4_forwarding;
 };
 
-/* Texts are in the arena. What cannot be found out is empty or 0. Context: any; reads files of /proc. */
+/*
+ * Texts are in the arena. What cannot be found out is empty or 0. Context: any; reads files of
+ * /proc.
+ */
 void nd_machine_look(struct nd_arena *arena, struct machine *ret);
 
 /* The value of a key of os-release(5), quotes taken off; empty when it is missing. For tests. */

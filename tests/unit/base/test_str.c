@@ -141,7 +141,9 @@ utf8_is_recognised(void **state)
     }
 }
 
-/* The definition, character by character: for comparing. Length of the one at the front, 0: none. */
+/*
+ * The definition, character by character: for comparing. Length of the one at the front, 0: none.
+ */
 static size_t
 slow_char(const unsigned char *p, size_t len)
 {

@@ -379,7 +379,10 @@ a_bomb_is_refused_even_when_nobody_reads_it(void **state)
     check_message(read_through(&feed, &limits), ND_EXHAUSTED, "longer than 73400320 bytes");
 }
 
-/* A sparse file as GNU tar writes it: `len` bytes of content at `offset`, the rest of `size` is a hole. */
+/*
+ * A sparse file as GNU tar writes it: `len` bytes of content at `offset`, the rest of `size` is a
+ * hole.
+ */
 static void
 put_sparse(struct feed *feed, const char *name, uint64_t size, uint64_t offset, size_t len)
 {

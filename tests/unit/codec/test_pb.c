@@ -311,7 +311,9 @@ few_bytes_cannot_become_much_memory(void **state)
     check_code(try_decode(nd_buf_str(&buf), &most), ND_EXHAUSTED);
 }
 
-/* What is counted against the limit is not less than what is taken, for each kind of field in bulk. */
+/*
+ * What is counted against the limit is not less than what is taken, for each kind of field in bulk.
+ */
 static void
 the_limit_counts_what_decoding_takes(void **state)
 {

@@ -475,7 +475,10 @@ IN_LOOP(what_takes_long_is_read_in_smaller_pieces)
     return NULL;
 }
 
-/* Both have bytes for the same turn, the dear one first. However busy the machine is, the cheap one is quick for once. */
+/*
+ * Both have bytes for the same turn, the dear one first. However busy the machine is, the cheap one
+ * is quick for once.
+ */
 IN_LOOP(what_takes_long_is_read_last)
 {
     struct paced dear = {.busy_ns = 2 * ND_STREAM_PACED_NS};

@@ -2,8 +2,8 @@
 #define TESTS_UNIT_GRPC_FIXTURE_H
 
 /*
- * Client and server in one loop. The bytes between them go through memory pairs of a given capacity,
- * or through a Unix socket. A test body looks like
+ * Client and server in one loop. The bytes between them go through memory pairs of a given
+ * capacity, or through a Unix socket. A test body looks like
  *
  *     IN_LOOP(promise)
  *     {

@@ -582,7 +582,9 @@ IN_LOOP(a_reply_that_nobody_takes_is_dropped_in_the_end)
     return NULL;
 }
 
-/* Reset streams with unread bytes must not eat the connection's window: ten times its size of them. */
+/*
+ * Reset streams with unread bytes must not eat the connection's window: ten times its size of them.
+ */
 IN_LOOP(reset_streams_give_their_window_back)
 {
     enum { RESETS = 10000, SIZE = 2000 };

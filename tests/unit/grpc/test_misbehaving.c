@@ -1,7 +1,7 @@
 /*
- * The client against a server that does by hand what no good server does: the negative cases of gRPC's
- * interoperability tests, and the ends of connections. The test's fiber is the server and writes frames;
- * the calls run in fibers of their own.
+ * The client against a server that does by hand what no good server does: the negative cases of
+ * gRPC's interoperability tests, and the ends of connections. The test's fiber is the server and
+ * writes frames; the calls run in fibers of their own.
  */
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * Requests on their way: nothing is taken of them before the interceptors let them pass, and what is held of
- * them has limits that one client cannot use up for the others.
+ * Requests on their way: nothing is taken of them before the interceptors let them pass, and what
+ * is held of them has limits that one client cannot use up for the others.
  */
 
 #include "fiber/sync.h"

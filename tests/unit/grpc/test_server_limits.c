@@ -1,6 +1,7 @@
 /*
- * How long a connection may live and how many there may be: idle and old ones are sent away, those beyond
- * the limit hear why, strangers do not hold up a port, a graceful stop waits for nobody who watches.
+ * How long a connection may live and how many there may be: idle and old ones are sent away, those
+ * beyond the limit hear why, strangers do not hold up a port, a graceful stop waits for nobody who
+ * watches.
  */
 
 #include <netinet/in.h>

@@ -1,4 +1,7 @@
-/* Health and reflection, as far as the Python client cannot see it: watchers, and broken descriptors. */
+/*
+ * Health and reflection, as far as the Python client cannot see it: watchers, and broken
+ * descriptors.
+ */
 
 #include "grpc/health.h"
 #include "grpc/health/v1/health.pb-c.h"

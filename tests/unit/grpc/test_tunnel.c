@@ -242,7 +242,10 @@ IN_LOOP(a_writer_learns_that_the_call_has_ended)
     return NULL;
 }
 
-/* Who writes learns of the end early. What he has not read then is lost, and that is no orderly end. */
+/*
+ * Who writes learns of the end early. What he has not read then is lost, and that is no orderly
+ * end.
+ */
 IN_LOOP(an_end_with_unread_bytes_is_an_error)
 {
     struct echo_tunnel t = {0};
@@ -332,7 +335,10 @@ draw(uint64_t *seed, unsigned below)
     return (unsigned)(*seed >> 33) % below;
 }
 
-/* One end writes, reads, waits, shuts down and goes, as it is drawn. What it reads is what was written. */
+/*
+ * One end writes, reads, waits, shuts down and goes, as it is drawn. What it reads is what was
+ * written.
+ */
 static struct nd_error *
 act(void *arg)
 {
@@ -408,7 +414,10 @@ IN_LOOP(whatever_happens_nothing_is_left)
 
 /* --- a server and a client above it --- */
 
-/* Who serves inside: the party that opened the outer call (as with BuildKit), or the one that serves it. */
+/*
+ * Who serves inside: the party that opened the outer call (as with BuildKit), or the one that
+ * serves it.
+ */
 enum role { OPENER_SERVES, OPENER_CALLS };
 
 struct inner {

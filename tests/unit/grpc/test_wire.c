@@ -344,7 +344,10 @@ bad_prefixes_are_refused_before_the_body(void **state)
     }
 }
 
-/* Messages of all sizes, one behind the other: each keeps its text, whoever holds it, when the others go. */
+/*
+ * Messages of all sizes, one behind the other: each keeps its text, whoever holds it, when the
+ * others go.
+ */
 static void
 messages_outlive_the_bytes_that_they_came_in(void **state)
 {

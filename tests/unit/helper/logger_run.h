@@ -2,9 +2,9 @@
 #define TEST_LOGGER_RUN_H
 
 /*
- * The program as the shim runs it: descriptors 3 to 5, two variables of environment, a bundle as working
- * directory. What arrives in the log is read back with the decoder of the store. Every function fails
- * the test when something is not as it must be.
+ * The program as the shim runs it: descriptors 3 to 5, two variables of environment, a bundle as
+ * working directory. What arrives in the log is read back with the decoder of the store. Every
+ * function fails the test when something is not as it must be.
  */
 
 #include <setjmp.h>

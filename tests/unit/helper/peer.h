@@ -1,7 +1,10 @@
 #ifndef TEST_PEER_H
 #define TEST_PEER_H
 
-/* One who attaches to a running helper, frame by frame. Every function fails the test when it has to. */
+/*
+ * One who attaches to a running helper, frame by frame. Every function fails the test when it has
+ * to.
+ */
 
 #include "base/buf.h"
 #include "wire/frame.h"

@@ -294,7 +294,9 @@ one_who_acknowledges_nothing_is_waited_for(void **state)
     nd_buf_fini(&text);
 }
 
-/* Write `hello` to a new connection; the helper is stopped, so that it finds this and more at once. */
+/*
+ * Write `hello` to a new connection; the helper is stopped, so that it finds this and more at once.
+ */
 static void
 greet_one_who_sleeps(struct peer *p, const struct run *r, struct hello hello)
 {

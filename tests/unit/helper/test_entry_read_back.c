@@ -20,7 +20,9 @@
 _Static_assert(ND_ENTRY_SPACE(ND_LOGGER_PIECE_MAX) <= ND_LOG_RECORD_MAX,
                "the reader takes the longest line of the logger");
 
-/* Encode `bytes` as entries of at most `piece` bytes each; returns the length of the longest line. */
+/*
+ * Encode `bytes` as entries of at most `piece` bytes each; returns the length of the longest line.
+ */
 static size_t
 encode_all(struct nd_str bytes, size_t piece, struct nd_buf *out)
 {

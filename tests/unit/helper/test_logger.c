@@ -1,4 +1,6 @@
-/* The log writer as a program: every byte arrives, the lock means what it says, nothing stops it. */
+/*
+ * The log writer as a program: every byte arrives, the lock means what it says, nothing stops it.
+ */
 
 #include <errno.h>
 #include <fcntl.h>

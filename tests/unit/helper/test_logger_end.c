@@ -1,6 +1,6 @@
 /*
- * The log writer ends with the container although somebody else, as the shim does, keeps the writing ends of
- * its pipes: it watches the process that runc names in the bundle.
+ * The log writer ends with the container although somebody else, as the shim does, keeps the
+ * writing ends of its pipes: it watches the process that runc names in the bundle.
  */
 
 #include <fcntl.h>

@@ -230,8 +230,8 @@ a_log_that_cannot_be_opened_stops_nobody(void **state)
 #endif
 
 /*
- * What each helper adds: anonymous memory. The pages of the program itself are shared by all helpers of
- * the host, but count as private while there is one.
+ * What each helper adds: anonymous memory. The pages of the program itself are shared by all
+ * helpers of the host, but count as private while there is one.
  */
 static void
 a_logger_adds_less_than_one_mib(void **state)

@@ -1,6 +1,6 @@
 /*
- * Archives from strangers: each is refused with the code that its fault deserves, the message names what
- * is wrong, and no blob, snapshot, ingest, lease or name stays.
+ * Archives from strangers: each is refused with the code that its fault deserves, the message names
+ * what is wrong, and no blob, snapshot, ingest, lease or name stays.
  */
 
 #include <stdio.h>

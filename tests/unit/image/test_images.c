@@ -1,6 +1,6 @@
 /*
- * Images in a containerd of one's own: loaded in every dress, found, listed, described, tagged, removed; and
- * what a bad archive leaves behind, which is nothing.
+ * Images in a containerd of one's own: loaded in every dress, found, listed, described, tagged,
+ * removed; and what a bad archive leaves behind, which is nothing.
  */
 
 #include <fcntl.h>

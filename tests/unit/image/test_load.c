@@ -1,6 +1,6 @@
 /*
- * Honest archives: whatever their order and dress, they become the same images, with the labels that keep
- * them; and a load that ends early leaves nothing.
+ * Honest archives: whatever their order and dress, they become the same images, with the labels
+ * that keep them; and a load that ends early leaves nothing.
  */
 
 #include <stdio.h>

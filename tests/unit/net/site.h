@@ -2,8 +2,8 @@
 #define TESTS_UNIT_NET_SITE_H
 
 /*
- * A server's session and its peer, in one loop. The site answers each request with 200 and its path as
- * the body; the peer writes frames by hand and reads what comes back.
+ * A server's session and its peer, in one loop. The site answers each request with 200 and its path
+ * as the body; the peer writes frames by hand and reads what comes back.
  */
 
 #include "base/alloc.h"
@@ -35,7 +35,10 @@ void site_finish(struct site *site);
 /* Only the session, over a stream of the caller's. */
 void site_begin_over(struct site *site, struct nd_stream *mine);
 
-/* A test whose loop holds one site, `struct site *site`; behind the name, members of its session's options. */
+/*
+ * A test whose loop holds one site, `struct site *site`; behind the name, members of its session's
+ * options.
+ */
 #define IN_SITE(name, ...)                                            \
     static void name##_at(struct site *site);                         \
                                                                       \

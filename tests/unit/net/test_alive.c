@@ -1,6 +1,6 @@
 /*
- * Keepalive of both roles, under the virtual clock: when a PING leaves, what counts as an answer, and
- * what becomes of a connection whose other end has died without a word.
+ * Keepalive of both roles, under the virtual clock: when a PING leaves, what counts as an answer,
+ * and what becomes of a connection whose other end has died without a word.
  */
 
 #include "site.h"

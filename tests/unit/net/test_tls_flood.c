@@ -1,6 +1,6 @@
 /*
- * A TLS client that means no good: OpenSSL driven by hand over a stream in memory, with what its own
- * streams would never do.
+ * A TLS client that means no good: OpenSSL driven by hand over a stream in memory, with what its
+ * own streams would never do.
  */
 
 #include <openssl/ssl.h>
@@ -130,7 +130,10 @@ join(struct site *site, struct client *client)
     client_begin(client, ours);
 }
 
-/* A peer may ask for new keys at any time, for thirty bytes and no answer that it would have to read. */
+/*
+ * A peer may ask for new keys at any time, for thirty bytes and no answer that it would have to
+ * read.
+ */
 WITH_PKI(new_keys_again_and_again_end_the_connection)
 {
     struct nd_error *err = NULL;

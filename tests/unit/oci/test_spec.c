@@ -1,7 +1,7 @@
 /*
- * The run spec, field by field against what nerdctl makes of `run -d IMAGE` (contracts 4.1 to 4.7), and what
- * each kind of option changes. The text is searched as text: keys are written in a fixed order, so a
- * fragment identifies its place.
+ * The run spec, field by field against what nerdctl makes of `run -d IMAGE` (contracts 4.1 to 4.7),
+ * and what each kind of option changes. The text is searched as text: keys are written in a fixed
+ * order, so a fragment identifies its place.
  */
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /*
- * Changes and their recovery: whatever happens to a mutation, in the end it is done or as if it had not
- * been, and somebody is responsible for it until then.
+ * Changes and their recovery: whatever happens to a mutation, in the end it is done or as if it had
+ * not been, and somebody is responsible for it until then.
  */
 
 #include "base/fault.h"
@@ -52,7 +52,9 @@ count_of_the_dead(struct nd_host *host)
     return n;
 }
 
-/* --- the life of a change ----------------------------------------------------------------------- */
+/*
+ * --- the life of a change -----------------------------------------------------------------------
+ */
 
 static struct nd_error *
 mutate(struct nd_host *host, struct world *w, enum nd_code fails)
@@ -176,7 +178,9 @@ IN_REAL_LOOP(a_change_is_undone_before_it_is_decided_and_goes_on_afterwards)
     return NULL;
 }
 
-/* --- recovery ----------------------------------------------------------------------------------- */
+/*
+ * --- recovery -----------------------------------------------------------------------------------
+ */
 
 /* A recoverer that fails some times first. */
 struct healer {

@@ -1,6 +1,6 @@
 /*
- * Requests: done once, answered as often as they are asked; what they changed is over in the moment in which the answer
- * is remembered, or not at all.
+ * Requests: done once, answered as often as they are asked; what they changed is over in the moment
+ * in which the answer is remembered, or not at all.
  */
 
 #include "base/fault.h"
@@ -232,7 +232,9 @@ IN_REAL_LOOP(an_answer_that_became_known_later_is_remembered_instead)
     return NULL;
 }
 
-/* --- what a daemon that died has noted of a request --------------------------------------------- */
+/*
+ * --- what a daemon that died has noted of a request ---------------------------------------------
+ */
 
 #define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

@@ -2,8 +2,8 @@
 #define FAKE_DAEMON_H
 
 /*
- * A daemon that only pretends: what a container does follows from the name of its image, so that each
- * behaviour of the client can be asked for. Runs in a process of its own.
+ * A daemon that only pretends: what a container does follows from the name of its image, so that
+ * each behaviour of the client can be asked for. Runs in a process of its own.
  *
  *   echo      prints "out" and "err", ends with 7
  *   grumble   ends with 5, then the call fails

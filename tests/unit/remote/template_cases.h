@@ -1,6 +1,6 @@
 /*
- * Templates and what Go's text/template makes of them: the expected texts were printed by a Go program
- * with the data of test_template.c and docker's functions.
+ * Templates and what Go's text/template makes of them: the expected texts were printed by a Go
+ * program with the data of test_template.c and docker's functions.
  */
 
 struct good_case {

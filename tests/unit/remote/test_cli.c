@@ -1,6 +1,7 @@
 /*
- * The whole program against a daemon that pretends: exit codes, what goes where, signals, losses. Each
- * run is a process of its own, as for a user; nothing sleeps, everything waits for output or an end.
+ * The whole program against a daemon that pretends: exit codes, what goes where, signals, losses.
+ * Each run is a process of its own, as for a user; nothing sleeps, everything waits for output or
+ * an end.
  */
 
 #include <errno.h>

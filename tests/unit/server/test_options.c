@@ -1,6 +1,6 @@
 /*
- * The daemon's options: what is taken, what is refused, and that no TCP listener comes up without client
- * certificates, whatever else is said.
+ * The daemon's options: what is taken, what is refused, and that no TCP listener comes up without
+ * client certificates, whatever else is said.
  */
 
 #include <stdlib.h>

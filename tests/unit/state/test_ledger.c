@@ -1,4 +1,7 @@
-/* The ledger: what was committed is there after any end, and files that are not right are told apart. */
+/*
+ * The ledger: what was committed is there after any end, and files that are not right are told
+ * apart.
+ */
 
 #include <signal.h>
 #include <sys/mount.h>
@@ -219,7 +222,9 @@ IN_REAL_LOOP(a_cancelled_waiter_leaves_at_once_and_its_intent_can_be_dropped)
     return NULL;
 }
 
-/* --- files that are not right ------------------------------------------------------------------- */
+/*
+ * --- files that are not right -------------------------------------------------------------------
+ */
 
 /* A ledger with one open intent in it. */
 static void
@@ -495,7 +500,9 @@ IN_REAL_LOOP(an_intent_that_cannot_be_closed_stays_open)
     return NULL;
 }
 
-/* --- killed ------------------------------------------------------------------------------------- */
+/*
+ * --- killed -------------------------------------------------------------------------------------
+ */
 
 struct child {
     const char *dir;

@@ -1,4 +1,7 @@
-/* Outcomes of operations: found by id and by request, listed in order, aborted by a crash, forgotten. */
+/*
+ * Outcomes of operations: found by id and by request, listed in order, aborted by a crash,
+ * forgotten.
+ */
 
 #include "fiber/in_loop.h"
 #include "state/limits.h"

@@ -152,7 +152,10 @@ IN_REAL_LOOP(each_record_arrives_once_and_the_end_after_the_loggers_last_byte)
         s.running = false;
         write_record(s.log, 200);
         ND_TRY(until_next_is(&s, 201));
-        /* It has read everything and knows that the container has ended, but the logger is not done. */
+        /*
+         * It has read everything and knows that the container has ended, but the logger is not
+         * done.
+         */
         while (s.asked == 0)
             ND_TRY(nd_fiber_sleep(ND_MILLISECOND));
         ND_TRY(nd_fiber_sleep(5 * ND_MILLISECOND));

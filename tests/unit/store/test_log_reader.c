@@ -11,7 +11,9 @@
 
 #include "temp_dir.h"
 
-/* A record whose text is "<number>\n" or longer; odd ones are stderr, its time is `number` seconds. */
+/*
+ * A record whose text is "<number>\n" or longer; odd ones are stderr, its time is `number` seconds.
+ */
 static void
 put_record(struct nd_buf *buf, uint64_t number, size_t padding)
 {
@@ -51,7 +53,9 @@ all_of(const char *path)
     return (struct nd_log_reader_options){.path = path, .tail = ND_LOG_TAIL_ALL};
 }
 
-/* Everything that the reader gives: the numbers must be from, from + step, ... up to before `to`. */
+/*
+ * Everything that the reader gives: the numbers must be from, from + step, ... up to before `to`.
+ */
 static struct nd_error *
 expect_numbers(const struct nd_log_reader_options *options, uint64_t from, uint64_t to,
                uint64_t step)
@@ -331,7 +335,9 @@ IN_REAL_LOOP(what_is_no_log_is_an_error)
     return NULL;
 }
 
-/* Behind the last entry, for whoever reads that far; another program's lock file tells of nothing. */
+/*
+ * Behind the last entry, for whoever reads that far; another program's lock file tells of nothing.
+ */
 IN_REAL_LOOP(what_the_logger_could_not_write_is_told_at_the_end)
 {
     const struct nd_wire_loss loss = {.entries = 3, .bytes = 77, .why = ENOSPC};

@@ -193,7 +193,9 @@ a_record_behind_a_torn_one_on_the_same_line_is_kept(void **state)
 #define FFFD  "\xef\xbf\xbd"
 #define WRONG "{\"log\":\"\\ufffd\\n\"" REST /* "\xff\n", so far */
 
-/* `raw` is what counts if the helper can have written it; anything else leaves the text as it is. */
+/*
+ * `raw` is what counts if the helper can have written it; anything else leaves the text as it is.
+ */
 static void
 raw_is_taken_only_when_it_fits(void **state)
 {

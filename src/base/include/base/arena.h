@@ -51,12 +51,14 @@ void *nd_arena_memdup(struct nd_arena *arena, const void *ptr, size_t len)
 /* n * size; overflow is a broken invariant. */
 size_t nd_array_bytes(size_t n, size_t size);
 
-/* Let go of `free_fn(ptr)` when the arena is reset or freed (newest first): for what is not memory. */
+/*
+ * Let go of `free_fn(ptr)` when the arena is reset or freed (newest first): for what is not memory.
+ */
 void nd_arena_defer(struct nd_arena *arena, void (*free_fn)(void *ptr), void *ptr);
 
 /*
- * Own a heap object of `size` bytes from now on, which count as the arena's. False when the maximum would be
- * passed: nothing has changed hands then.
+ * Own a heap object of `size` bytes from now on, which count as the arena's. False when the maximum
+ * would be passed: nothing has changed hands then.
  */
 bool nd_arena_adopt(struct nd_arena *arena, void *ptr, size_t size) ND_CHECK_RESULT;
 

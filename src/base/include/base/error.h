@@ -73,7 +73,9 @@ struct nd_error *nd_error_meta(struct nd_error *err, const char *key,
                                const char *value) ND_NEW_ERROR;
 struct nd_error *nd_error_retry_in(struct nd_error *err, uint64_t retry_ms) ND_NEW_ERROR;
 
-/* Getters. Texts are borrowed and live as long as the error; NULL when not set. NULL err is fine. */
+/*
+ * Getters. Texts are borrowed and live as long as the error; NULL when not set. NULL err is fine.
+ */
 enum nd_code nd_error_code(const struct nd_error *err);   /* ND_OK for NULL */
 const char *nd_error_message(const struct nd_error *err); /* "" for NULL */
 const char *nd_error_get_field(const struct nd_error *err);

@@ -92,8 +92,8 @@ struct nd_buf;
 typedef void nd_log_context(struct nd_buf *buf);
 
 /*
- * Where lines go (NULL: descriptor 2), from which level on, and what is added to each (NULL: nothing). `arg`
- * and the functions must live as long as anybody logs.
+ * Where lines go (NULL: descriptor 2), from which level on, and what is added to each (NULL:
+ * nothing). `arg` and the functions must live as long as anybody logs.
  */
 void nd_log_set_sink(nd_log_sink *sink, void *arg);
 void nd_log_set_level(enum nd_log_level level);

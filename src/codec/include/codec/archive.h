@@ -77,16 +77,16 @@ struct nd_error *nd_archive_next(struct nd_archive *archive,
                                  const struct nd_archive_entry **ret) ND_CHECK_RESULT;
 
 /*
- * The next piece of the entry's content and where it belongs; an empty piece at the end. Pieces come
- * in order; between them may be holes, which are zeros. Valid until the next call.
- * Fails: as nd_archive_next()
+ * The next piece of the entry's content and where it belongs; an empty piece at the end. Pieces
+ * come in order; between them may be holes, which are zeros. Valid until the next call. Fails: as
+ * nd_archive_next()
  */
 struct nd_error *nd_archive_read(struct nd_archive *archive, struct nd_str *ret_bytes,
                                  uint64_t *ret_offset) ND_CHECK_RESULT;
 
 /*
- * Pass over the entry's content until its end, or until `*left` bytes were read: for whoever must not take
- * long. What was read is taken off `*left`. Fails: as nd_archive_next()
+ * Pass over the entry's content until its end, or until `*left` bytes were read: for whoever must
+ * not take long. What was read is taken off `*left`. Fails: as nd_archive_next()
  */
 struct nd_error *nd_archive_skip(struct nd_archive *archive, uint64_t *left,
                                  bool *ret_at_end) ND_CHECK_RESULT;

@@ -55,7 +55,9 @@ void nd_hasher_free(struct nd_hasher *hasher); /* NULL is fine */
 void nd_hasher_freep(struct nd_hasher **hasher);
 void nd_hasher_add(struct nd_hasher *hasher, const void *ptr, size_t len);
 
-/* The digest text of all that was added. The hasher can go on: what follows is added to the same. */
+/*
+ * The digest text of all that was added. The hasher can go on: what follows is added to the same.
+ */
 void nd_hasher_text(const struct nd_hasher *hasher, char ret[ND_DIGEST_TEXT_SIZE]);
 
 #endif

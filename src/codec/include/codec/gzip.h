@@ -2,9 +2,9 @@
 #define CODEC_GZIP_H
 
 /*
- * gzip (RFC 1952), piece by piece, in memory. The tables of either direction exist only as long as its
- * object, and the caller decides how much is done at a time: a step costs well under a millisecond, so
- * a fiber can let others run between two. Context of everything here: any thread.
+ * gzip (RFC 1952), piece by piece, in memory. The tables of either direction exist only as long as
+ * its object, and the caller decides how much is done at a time: a step costs well under a
+ * millisecond, so a fiber can let others run between two. Context of everything here: any thread.
  */
 
 #include "base/buf.h"
@@ -32,9 +32,9 @@ void nd_gunzip_free(struct nd_gunzip *gunzip); /* NULL is fine */
 void nd_gunzip_freep(struct nd_gunzip **gunzip);
 
 /*
- * Take bytes from the front of `*in` and append at most ND_GZIP_STEP_BYTES to `dst`. Members may follow
- * one another. The maximum of `dst` bounds what is held: no byte beyond it is kept.
- * Fails: ND_INVALID (not gzip, or damaged), ND_EXHAUSTED (more than the maximum of `dst`).
+ * Take bytes from the front of `*in` and append at most ND_GZIP_STEP_BYTES to `dst`. Members may
+ * follow one another. The maximum of `dst` bounds what is held: no byte beyond it is kept. Fails:
+ * ND_INVALID (not gzip, or damaged), ND_EXHAUSTED (more than the maximum of `dst`).
  */
 struct nd_error *nd_gunzip_step(struct nd_gunzip *gunzip, struct nd_str *in,
                                 struct nd_buf *dst) ND_CHECK_RESULT;

@@ -4,10 +4,10 @@
 /*
  * JSON values: parse, look into, build, write.
  *
- * A value is a heap object with one owner; what is inside belongs to the outermost one. Objects keep
- * the order in which their keys were set or read. A key that occurs twice in a text: the last one
- * counts, as in Go. Integers from INT64_MIN to UINT64_MAX; those above INT64_MAX are kept with the
- * precision of a double, except that 2^64 - 1 stays exact (it is how "unlimited" is written).
+ * A value is a heap object with one owner; what is inside belongs to the outermost one. Objects
+ * keep the order in which their keys were set or read. A key that occurs twice in a text: the last
+ * one counts, as in Go. Integers from INT64_MIN to UINT64_MAX; those above INT64_MAX are kept with
+ * the precision of a double, except that 2^64 - 1 stays exact (it is how "unlimited" is written).
  * Context of everything here: any.
  */
 

@@ -2,10 +2,10 @@
 #define CODEC_JSON_WRITER_H
 
 /*
- * JSON written front to back into a buffer, without a tree: specs, labels, documents of our own. Commas
- * and quotes are the writer's matter; a call out of place (a value where a key is due) is a broken
- * invariant. The buffer's maximum must be bounded by construction (nd_buf_put()).
- * Context of everything here: any.
+ * JSON written front to back into a buffer, without a tree: specs, labels, documents of our own.
+ * Commas and quotes are the writer's matter; a call out of place (a value where a key is due) is a
+ * broken invariant. The buffer's maximum must be bounded by construction (nd_buf_put()). Context of
+ * everything here: any.
  */
 
 #include "base/buf.h"
@@ -23,7 +23,10 @@ struct nd_json_writer {
 
 #define ND_JSON_WRITER(buffer) ((struct nd_json_writer){.buf = (buffer)})
 
-/* What holds values; and, in an object, the key that each value needs before it. Keys and texts are copied. */
+/*
+ * What holds values; and, in an object, the key that each value needs before it. Keys and texts are
+ * copied.
+ */
 void nd_json_begin_object(struct nd_json_writer *w);
 void nd_json_end_object(struct nd_json_writer *w);
 void nd_json_begin_array(struct nd_json_writer *w);

@@ -24,9 +24,9 @@ struct nd_pb_limits {
 };
 
 /*
- * Decode into `arena`, within the default limits. Nothing points into `bytes` afterwards. What `desc` does
- * not know is kept as unknown fields if it is well formed; the required fields of proto2 are not asked for.
- * When it fails, `*ret` is untouched and the arena holds some garbage.
+ * Decode into `arena`, within the default limits. Nothing points into `bytes` afterwards. What
+ * `desc` does not know is kept as unknown fields if it is well formed; the required fields of
+ * proto2 are not asked for. When it fails, `*ret` is untouched and the arena holds some garbage.
  *
  * Fails: ND_INVALID    broken wire format, a wrong wire type, a string with a NUL inside or that is
  *                      not UTF-8, a group; the field is named as in the proto: "labels[2].key"
@@ -45,9 +45,10 @@ struct nd_error *nd_pb_decode_within(const ProtobufCMessageDescriptor *desc, str
 typedef struct nd_error *nd_pb_pause(void);
 
 /*
- * Decode what `*buf` holds from `at` to its end, and keep its memory in the arena: the message's texts and
- * bytes are not copied, they point into it. For messages that are most of their buffer. `*buf` is empty
- * afterwards, also after a failure, unless it was the arena's maximum that did not allow it. `pause` may be NULL.
+ * Decode what `*buf` holds from `at` to its end, and keep its memory in the arena: the message's
+ * texts and bytes are not copied, they point into it. For messages that are most of their buffer.
+ * `*buf` is empty afterwards, also after a failure, unless it was the arena's maximum that did not
+ * allow it. `pause` may be NULL.
  *
  * Fails: as nd_pb_decode(), and as `pause`.
  */
@@ -71,8 +72,8 @@ struct nd_error *nd_pb_copy(const void *message, struct nd_arena *arena,
                             ProtobufCMessage **ret) ND_CHECK_RESULT;
 
 /*
- * Put the entries of all maps from texts to texts in the decoded message in one order, at any depth: two
- * messages that mean the same are encoded as the same bytes then.
+ * Put the entries of all maps from texts to texts in the decoded message in one order, at any
+ * depth: two messages that mean the same are encoded as the same bytes then.
  */
 void nd_pb_sort_maps(void *message);
 

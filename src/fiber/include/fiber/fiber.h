@@ -39,15 +39,17 @@ bool nd_ctx_is_cancelled(void);
 /* What remains until the deadline; INT64_MAX without one, 0 when it passed. Context: fiber. */
 int64_t nd_ctx_remaining_ns(void);
 
-/* What this fiber is doing right now: every log line and the stall report end with it. Static text. */
+/*
+ * What this fiber is doing right now: every log line and the stall report end with it. Static text.
+ */
 void nd_doing(const char *action);
 
 /* The fiber's arena: goes away when the fiber ends. Context: fiber. */
 struct nd_arena *nd_ctx_arena(void);
 
 /*
- * Slots: what belongs to the call that this fiber works for, borrowed, inherited by children. Unset is NULL;
- * outside fibers get returns NULL (context: any).
+ * Slots: what belongs to the call that this fiber works for, borrowed, inherited by children. Unset
+ * is NULL; outside fibers get returns NULL (context: any).
  */
 enum nd_ctx_slot {
     ND_CTX_CALL, /* grpc: the server call */

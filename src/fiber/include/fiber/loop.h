@@ -3,8 +3,8 @@
 
 /*
  * The one loop: libuv below, fibers above. A turn is: callbacks of ready descriptors and timers,
- * then every ready fiber, then a little of what can wait (fibers that have yielded, descriptors whose bytes
- * take long), then the deferred work (net/ writes its output there), then sleep.
+ * then every ready fiber, then a little of what can wait (fibers that have yielded, descriptors
+ * whose bytes take long), then the deferred work (net/ writes its output there), then sleep.
  *
  * The running loop belongs to its thread and is found through it; several threads may each run
  * one (tests do).
@@ -34,7 +34,8 @@ struct nd_error *nd_loop_run(nd_fiber_fn *fn, void *arg,
 struct nd_mono nd_loop_now(void);
 
 /*
- * When this turn began, by the same clock: for whom milliseconds are enough, at no cost. Context: fiber, loop.
+ * When this turn began, by the same clock: for whom milliseconds are enough, at no cost. Context:
+ * fiber, loop.
  */
 struct nd_mono nd_loop_turn_time(void);
 
@@ -59,8 +60,9 @@ void nd_deferred_add(struct nd_deferred *d);
 void nd_deferred_remove(struct nd_deferred *d);
 
 /*
- * The same for what takes long: it runs after everything that is ready, in the order of adding, and when all such
- * work of one turn has taken ND_LOOP_LATE_NS, the rest waits for the next turn. Context: fiber, loop.
+ * The same for what takes long: it runs after everything that is ready, in the order of adding, and
+ * when all such work of one turn has taken ND_LOOP_LATE_NS, the rest waits for the next turn.
+ * Context: fiber, loop.
  */
 void nd_deferred_add_late(struct nd_deferred *d);
 

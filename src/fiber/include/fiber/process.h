@@ -1,7 +1,10 @@
 #ifndef FIBER_PROCESS_H
 #define FIBER_PROCESS_H
 
-/* Child processes and signals. Context of everything here: fiber. What returns no error does not suspend. */
+/*
+ * Child processes and signals. Context of everything here: fiber. What returns no error does not
+ * suspend.
+ */
 
 #include <signal.h>
 
@@ -36,9 +39,9 @@ void nd_process_free(struct nd_process *p);
 void nd_process_freep(struct nd_process **p);
 
 /*
- * Signals as a queue. From opening to closing, the listed ones are caught; next waits for one of them
- * and gives its number. NULL is fine for close.
- * Fails: open ND_INVALID for what cannot be caught; next ND_CANCELLED, ND_DEADLINE.
+ * Signals as a queue. From opening to closing, the listed ones are caught; next waits for one of
+ * them and gives its number. NULL is fine for close. Fails: open ND_INVALID for what cannot be
+ * caught; next ND_CANCELLED, ND_DEADLINE.
  */
 struct nd_signals;
 struct nd_error *nd_signals_open(const int *signos, size_t n,

@@ -5,8 +5,8 @@
  * Byte streams: sockets, pipes, FIFOs, terminals, in-memory pairs; TLS and tunnels are built on the
  * same interface in net/ (fiber/stream_io.h). Here is what fibers use.
  *
- * Context of everything here: fiber, unless it says so. What waits also fails with ND_CANCELLED and ND_DEADLINE;
- * a stream that has failed tells its reader and its writer the same error.
+ * Context of everything here: fiber, unless it says so. What waits also fails with ND_CANCELLED and
+ * ND_DEADLINE; a stream that has failed tells its reader and its writer the same error.
  */
 
 #include <sys/types.h>
@@ -27,8 +27,8 @@ struct nd_peer {
 
 /*
  * An address: "unix:///abs/path", "unix:/abs/path", "unix-abstract:name", "tcp://host:port",
- * "host:port", "dns:///host:port", "passthrough:///host:port", "ipv4:v4:port", "ipv6:[v6]:port", "[v6]:port", or a
- * bare absolute path (a Unix socket).
+ * "host:port", "dns:///host:port", "passthrough:///host:port", "ipv4:v4:port", "ipv6:[v6]:port",
+ * "[v6]:port", or a bare absolute path (a Unix socket).
  */
 struct nd_addr {
     enum nd_peer_kind kind; /* UNIX or TCP */
@@ -41,10 +41,10 @@ struct nd_addr {
 struct nd_error *nd_addr_parse(struct nd_str text, struct nd_addr *ret) ND_CHECK_RESULT;
 
 /*
- * Connect. Host names are resolved on a thread (which is waited for, beyond the deadline too), their addresses
- * tried one after the other, without waiting long for one that is silent.
- * Fails: ND_UNAVAILABLE (refused, no such socket file, unreachable; the message names address and
- * reason), ND_DENIED (no permission for the socket file). Context: fiber.
+ * Connect. Host names are resolved on a thread (which is waited for, beyond the deadline too),
+ * their addresses tried one after the other, without waiting long for one that is silent. Fails:
+ * ND_UNAVAILABLE (refused, no such socket file, unreachable; the message names address and reason),
+ * ND_DENIED (no permission for the socket file). Context: fiber.
  */
 struct nd_error *nd_dial(const struct nd_addr *addr, struct nd_stream **ret) ND_CHECK_RESULT;
 

@@ -64,8 +64,9 @@ void nd_stream_finish(struct nd_stream *s);
 void nd_stream_limit_unacked(struct nd_stream *s, int64_t ns);
 
 /*
- * Let it have its part of a turn from now on, and no more: how much is read at once follows what the bytes before have
- * taken, and whose bytes take long is read after all others. Nothing on kinds that do not read. Context: fiber, loop.
+ * Let it have its part of a turn from now on, and no more: how much is read at once follows what
+ * the bytes before have taken, and whose bytes take long is read after all others. Nothing on kinds
+ * that do not read. Context: fiber, loop.
  */
 void nd_stream_pace(struct nd_stream *s);
 

@@ -5,8 +5,8 @@
  * Waiting for one another: condition, mutex, bounded queue. All on one loop, no threads involved.
  * Storage is the caller's; a zeroed struct is initialised. Nothing may be waiting when it goes.
  *
- * Context of everything here: fiber, unless it says so. What waits fails with ND_CANCELLED or ND_DEADLINE; what
- * returns no error does not suspend.
+ * Context of everything here: fiber, unless it says so. What waits fails with ND_CANCELLED or
+ * ND_DEADLINE; what returns no error does not suspend.
  */
 
 #include <sys/queue.h>
@@ -26,7 +26,10 @@ struct nd_error *nd_cond_wait(struct nd_cond *cond) ND_CHECK_RESULT;
 void nd_cond_signal(struct nd_cond *cond);    /* the longest waiting one; fiber, loop */
 void nd_cond_broadcast(struct nd_cond *cond); /* all; fiber, loop */
 
-/* First come, first served. Whoever locked it unlocks it; both is the cleanup's matter: ND_AUTO(nd_mutex_unlockp). */
+/*
+ * First come, first served. Whoever locked it unlocks it; both is the cleanup's matter:
+ * ND_AUTO(nd_mutex_unlockp).
+ */
 struct nd_mutex {
     struct nd_cond cond; /* private */
     bool locked;         /* private */

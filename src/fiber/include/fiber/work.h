@@ -34,7 +34,10 @@ struct nd_pipe;
 struct nd_pipe *nd_pipe_new(size_t capacity_bytes) __attribute__((__returns_nonnull__));
 void nd_pipe_free(struct nd_pipe *pipe);
 void nd_pipe_freep(struct nd_pipe **pipe);
-/* Copy bytes in; waits while it is full. Fails: ND_ABORTED when the taker has stopped. Context: fiber. */
+/*
+ * Copy bytes in; waits while it is full. Fails: ND_ABORTED when the taker has stopped. Context:
+ * fiber.
+ */
 struct nd_error *nd_pipe_put(struct nd_pipe *pipe, struct nd_str bytes) ND_CHECK_RESULT;
 /* No more bytes; with `failed`, the taker sees an error instead of the end. Context: fiber. */
 void nd_pipe_finish(struct nd_pipe *pipe, bool failed);

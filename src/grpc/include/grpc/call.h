@@ -2,12 +2,12 @@
 #define GRPC_CALL_H
 
 /*
- * A call as its handler sees it. The handler runs in a fiber of its own; the fiber's deadline is the
- * client's, and it is cancelled when the client goes away. Messages live in the call's arena: a
+ * A call as its handler sees it. The handler runs in a fiber of its own; the fiber's deadline is
+ * the client's, and it is cancelled when the client goes away. Messages live in the call's arena: a
  * request until the handler has returned, or, on a stream, until the next nd_call_recv().
  *
- * Context of everything here: fiber, the handler's or one in its groups. Only what says that it waits suspends.
- * One fiber may receive while another one sends.
+ * Context of everything here: fiber, the handler's or one in its groups. Only what says that it
+ * waits suspends. One fiber may receive while another one sends.
  */
 
 #include "base/arena.h"
@@ -57,8 +57,8 @@ struct nd_error *nd_call_recv(struct nd_call *call, void *ret_message) ND_CHECK_
 struct nd_error *nd_call_send(struct nd_call *call, const void *message) ND_CHECK_RESULT;
 
 /*
- * Wait until all that was sent is with the kernel: from then on it arrives whatever becomes of this process.
- * Fails: ND_CANCELLED, ND_DEADLINE. Context: fiber.
+ * Wait until all that was sent is with the kernel: from then on it arrives whatever becomes of this
+ * process. Fails: ND_CANCELLED, ND_DEADLINE. Context: fiber.
  */
 struct nd_error *nd_call_flush(struct nd_call *call) ND_CHECK_RESULT;
 
@@ -74,16 +74,19 @@ struct nd_error *nd_call_add_trailer(struct nd_call *call, struct nd_str key,
 
 /*
  * Compress the messages sent from here on, or do not any more. The client is told with the initial
- * metadata: what is asked for the first time after that, or not taken by the client, is without effect.
- * Do not mix secrets with text of somebody else's choice in a message that is compressed: its size
- * tells whether they are alike.
+ * metadata: what is asked for the first time after that, or not taken by the client, is without
+ * effect. Do not mix secrets with text of somebody else's choice in a message that is compressed:
+ * its size tells whether they are alike.
  */
 void nd_call_set_compression(struct nd_call *call, enum nd_compression compression);
 
 /* Whether the message received last came compressed: the request, on streams what recv returned. */
 bool nd_call_was_compressed(const struct nd_call *call);
 
-/* Send the initial metadata now instead of with the first message. Fails: ND_CANCELLED, ND_DEADLINE. */
+/*
+ * Send the initial metadata now instead of with the first message. Fails: ND_CANCELLED,
+ * ND_DEADLINE.
+ */
 struct nd_error *nd_call_send_header(struct nd_call *call) ND_CHECK_RESULT;
 
 #endif

@@ -3,16 +3,16 @@
 
 /*
  * The gRPC client. A channel connects when the first call needs it, keeps one HTTP/2 connection,
- * connects again after a loss with backoff and jitter, and multiplexes calls of any number of fibers.
- * Deadline and cancellation of a call are those of the fiber that makes it.
+ * connects again after a loss with backoff and jitter, and multiplexes calls of any number of
+ * fibers. Deadline and cancellation of a call are those of the fiber that makes it.
  *
- * A call that the server has certainly not looked at is made again without anybody noticing, in every
- * shape: without limit when it never left, once when the server refused it. Other failures are repeated
- * only as a retry policy says. Streams keep what they have sent for that, up to ND_GRPC_RETRY_BYTES and
- * until the server's first header block.
+ * A call that the server has certainly not looked at is made again without anybody noticing, in
+ * every shape: without limit when it never left, once when the server refused it. Other failures
+ * are repeated only as a retry policy says. Streams keep what they have sent for that, up to
+ * ND_GRPC_RETRY_BYTES and until the server's first header block.
  *
- * Context of everything here: fiber, unless it says so. What waits also fails with ND_CANCELLED and ND_DEADLINE;
- * what returns no error does not suspend.
+ * Context of everything here: fiber, unless it says so. What waits also fails with ND_CANCELLED and
+ * ND_DEADLINE; what returns no error does not suspend.
  */
 
 #include "base/arena.h"
@@ -33,10 +33,9 @@ enum nd_channel_state {
 };
 
 /*
- * When a call that has failed is made again. Only before the server's first header block has arrived
- * (an answer that is a status alone counts as none, nor does one that is not gRPC, like a proxy's error page),
- * never after the caller has let go.
- * Follows: gRFC A6.
+ * When a call that has failed is made again. Only before the server's first header block has
+ * arrived (an answer that is a status alone counts as none, nor does one that is not gRPC, like a
+ * proxy's error page), never after the caller has let go. Follows: gRFC A6.
  */
 struct nd_retry_policy {
     unsigned
@@ -53,7 +52,10 @@ struct nd_channel_options {
     const char *authority;     /* NULL: from the address ("localhost" on Unix sockets) */
     const char *user_agent;    /* NULL: ours */
     size_t max_message_bytes;  /* received; 0 means ND_GRPC_MAX_MESSAGE_BYTES */
-    /* Of messages sent. With NONE, instead of DEFAULT, servers are not asked to compress theirs either. */
+    /*
+     * Of messages sent. With NONE, instead of DEFAULT, servers are not asked to compress theirs
+     * either.
+     */
     enum nd_compression compression;
     int64_t backoff_initial_ns; /* 0 means the defaults of grpc/limits.h */
     int64_t backoff_max_ns;
@@ -62,8 +64,9 @@ struct nd_channel_options {
     /* For calls that are marked idempotent; without max_attempts a cautious default. */
     struct nd_retry_policy retry;
     /*
-     * A failure that a policy would repeat costs a token, a success gives `retry_token_thousandths` back;
-     * nothing is repeated while no more than half of them are left. 0: as often as the policies say.
+     * A failure that a policy would repeat costs a token, a success gives `retry_token_thousandths`
+     * back; nothing is repeated while no more than half of them are left. 0: as often as the
+     * policies say.
      */
     unsigned retry_max_tokens; /* at most 1000 */
     unsigned retry_token_thousandths;
@@ -76,7 +79,9 @@ struct nd_channel_options {
     int64_t keepalive_timeout_ns;
     bool keepalive_without_calls;
 
-    /* Make the byte stream, instead of connecting to the address (tunnels, tests). Context: fiber. */
+    /*
+     * Make the byte stream, instead of connecting to the address (tunnels, tests). Context: fiber.
+     */
     struct nd_error *(*dial)(void *arg, struct nd_stream **ret);
     void *dial_arg;
 
@@ -96,7 +101,9 @@ struct nd_channel *nd_channel_new(const struct nd_addr *addr,
                                   const struct nd_channel_options *options)
     __attribute__((__returns_nonnull__));
 
-/* Ends every call with ND_UNAVAILABLE, closes the connection, frees. NULL is fine. Context: fiber. */
+/*
+ * Ends every call with ND_UNAVAILABLE, closes the connection, frees. NULL is fine. Context: fiber.
+ */
 void nd_channel_free(struct nd_channel *ch);
 void nd_channel_freep(struct nd_channel **ch);
 
@@ -166,7 +173,10 @@ struct nd_error *nd_client_call_finish_sending(struct nd_client_call *call) ND_C
 struct nd_error *nd_client_call_recv(struct nd_client_call *call, struct nd_arena *arena,
                                      void *ret) ND_CHECK_RESULT;
 
-/* Wait for the server's first header; borrowed until the end of the call. Fails: as nd_client_call_recv(). */
+/*
+ * Wait for the server's first header; borrowed until the end of the call. Fails: as
+ * nd_client_call_recv().
+ */
 struct nd_error *nd_client_call_headers(struct nd_client_call *call,
                                         const struct nd_metadata **ret) ND_CHECK_RESULT;
 

@@ -25,8 +25,8 @@ void nd_health_freep(struct nd_health **health);
 void nd_health_set(struct nd_health *health, struct nd_str service, enum nd_health_status status);
 
 /*
- * Everything NOT_SERVING from now on, later sets are ignored: first step of a graceful stop. Watchers
- * are told and their calls end with ND_UNAVAILABLE.
+ * Everything NOT_SERVING from now on, later sets are ignored: first step of a graceful stop.
+ * Watchers are told and their calls end with ND_UNAVAILABLE.
  */
 void nd_health_shutdown(struct nd_health *health);
 

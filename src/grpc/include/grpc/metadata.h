@@ -20,7 +20,8 @@ void nd_metadata_freep(struct nd_metadata **md);
 /*
  * Append; both are copied, the key becomes lower case. Fails: ND_INVALID for a key outside
  * [0-9a-z_.-], a reserved one ("grpc-...", "content-type", "te", ...), or an ASCII value with bytes
- * outside 0x20-0x7e. Spaces at the ends of an ASCII value do not travel: strict peers reset the stream for them.
+ * outside 0x20-0x7e. Spaces at the ends of an ASCII value do not travel: strict peers reset the
+ * stream for them.
  */
 struct nd_error *nd_metadata_add(struct nd_metadata *md, struct nd_str key,
                                  struct nd_str value) ND_CHECK_RESULT;

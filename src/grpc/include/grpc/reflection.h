@@ -2,9 +2,9 @@
 #define GRPC_REFLECTION_H
 
 /*
- * grpc.reflection.v1 and v1alpha over embedded descriptors, so that grpcurl and others need no .proto
- * files. Follows: contracts/grpc-wire.md 4.2.
- * Context of everything here: fiber. Nothing suspends.
+ * grpc.reflection.v1 and v1alpha over embedded descriptors, so that grpcurl and others need no
+ * .proto files. Follows: contracts/grpc-wire.md 4.2. Context of everything here: fiber. Nothing
+ * suspends.
  */
 
 #include "grpc/server.h"

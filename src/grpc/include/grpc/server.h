@@ -21,8 +21,8 @@ struct nd_server;
 
 /*
  * A handler. `in` is the request of a unary or server-stream call, NULL otherwise; `out` is the
- * (initialised) reply of a unary or client-stream call, NULL otherwise. What it hangs into `out` lives
- * in nd_call_arena(). Returning NULL is status OK. Context: fiber.
+ * (initialised) reply of a unary or client-stream call, NULL otherwise. What it hangs into `out`
+ * lives in nd_call_arena(). Returning NULL is status OK. Context: fiber.
  */
 typedef struct nd_error *nd_handler(struct nd_call *call, const void *in, void *out);
 
@@ -32,14 +32,15 @@ struct nd_method_handler {
 };
 
 /*
- * What every call passes before its handler: `next` continues. An interceptor may refuse by returning
- * an error without calling `next`, or look at the outcome. They run in the order of registration, in
- * the call's fiber, which begins when the headers are there.
+ * What every call passes before its handler: `next` continues. An interceptor may refuse by
+ * returning an error without calling `next`, or look at the outcome. They run in the order of
+ * registration, in the call's fiber, which begins when the headers are there.
  *
- * The message of a unary call or server stream is received before the first interceptor that wants it, else
- * before the handler; `in` is NULL until then, and for streams whose messages are read by the handler. So who
- * decides by method, identity and metadata stands before those that want the request, and then a client that
- * it refuses has made us hold one window of it at most. What receiving fails with comes out of `next`.
+ * The message of a unary call or server stream is received before the first interceptor that wants
+ * it, else before the handler; `in` is NULL until then, and for streams whose messages are read by
+ * the handler. So who decides by method, identity and metadata stands before those that want the
+ * request, and then a client that it refuses has made us hold one window of it at most. What
+ * receiving fails with comes out of `next`.
  */
 struct nd_interceptor_chain;
 struct nd_interceptor {
@@ -53,8 +54,8 @@ struct nd_interceptor {
 struct nd_error *nd_interceptor_next(const struct nd_interceptor_chain *next) ND_CHECK_RESULT;
 
 /*
- * What nd_call_method() is when the server does not offer the method. Interceptors see such calls too,
- * so that nobody learns which methods exist before saying who they are; `next` refuses them.
+ * What nd_call_method() is when the server does not offer the method. Interceptors see such calls
+ * too, so that nobody learns which methods exist before saying who they are; `next` refuses them.
  */
 extern const struct nd_method_desc nd_unknown_method;
 
@@ -74,30 +75,31 @@ struct nd_server_options {
     int64_t default_timeout_ns; /* of unary calls without a deadline; 0: none */
 
     /*
-     * From the accept to the client's SETTINGS, TLS included, and for each block of headers; 0 means the
-     * default of net/limits.h.
+     * From the accept to the client's SETTINGS, TLS included, and for each block of headers; 0
+     * means the default of net/limits.h.
      */
     int64_t handshake_timeout_ns;
 
     /*
-     * 0: no limit. A connection without calls for so long, or of that age (give or take a tenth), is
-     * told to go (GOAWAY with "max_idle", "max_age"); its calls may go on, after max_age for the grace.
+     * 0: no limit. A connection without calls for so long, or of that age (give or take a tenth),
+     * is told to go (GOAWAY with "max_idle", "max_age"); its calls may go on, after max_age for the
+     * grace.
      */
     int64_t max_connection_idle_ns;
     int64_t max_connection_age_ns;
     int64_t max_connection_age_grace_ns; /* 0: for ever */
 
     /*
-     * TCP only: a PING to a client that has been silent for so long, and the end when nothing follows it
-     * in time. 0 means the defaults of net/limits.h; a negative time: no keepalive.
+     * TCP only: a PING to a client that has been silent for so long, and the end when nothing
+     * follows it in time. 0 means the defaults of net/limits.h; a negative time: no keepalive.
      */
     int64_t keepalive_time_ns;
     int64_t keepalive_timeout_ns;
 
     /*
-     * gRPC-Web: the origins ("https://ui.example.com", as browsers write them: lower case, no path) whose
-     * scripts may call. Compared as they are; requests of others end with 403 before anything else sees
-     * them. Borrowed, as long as the server lives. None by default.
+     * gRPC-Web: the origins ("https://ui.example.com", as browsers write them: lower case, no path)
+     * whose scripts may call. Compared as they are; requests of others end with 403 before anything
+     * else sees them. Borrowed, as long as the server lives. None by default.
      */
     const char *const *web_origins;
     size_t n_web_origins;
@@ -117,8 +119,8 @@ void nd_server_free(struct nd_server *s); /* stopped; NULL is fine */
 void nd_server_freep(struct nd_server **s);
 
 /*
- * Offer a service. `handlers` ends with a {NULL, NULL} entry and must have one entry for every method
- * of the descriptor and no other (a broken invariant otherwise). All are borrowed.
+ * Offer a service. `handlers` ends with a {NULL, NULL} entry and must have one entry for every
+ * method of the descriptor and no other (a broken invariant otherwise). All are borrowed.
  */
 void nd_server_add(struct nd_server *s, const struct nd_service_desc *service,
                    const struct nd_method_handler *handlers, void *user);
@@ -144,8 +146,9 @@ struct nd_error *nd_server_listen(struct nd_server *s, const struct nd_addr *add
 void nd_server_replace_tls(struct nd_server *s, struct nd_tls_config *tls);
 
 /*
- * Serve a connection that somebody else accepted (socket activation, tunnels, tests). Owns the stream; closes
- * it when the server is stopping or full. `tls` NULL: cleartext; else referenced. Context: fiber, loop.
+ * Serve a connection that somebody else accepted (socket activation, tunnels, tests). Owns the
+ * stream; closes it when the server is stopping or full. `tls` NULL: cleartext; else referenced.
+ * Context: fiber, loop.
  */
 void nd_server_adopt(struct nd_server *s, struct nd_stream *stream, struct nd_tls_config *tls);
 

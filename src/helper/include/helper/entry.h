@@ -21,8 +21,8 @@
 #define ND_ENTRY_PAD 16u
 
 /*
- * What an entry of `len` bytes needs at most in its destination, scratch space included: six for each
- * byte that is escaped, and all of them in base64.
+ * What an entry of `len` bytes needs at most in its destination, scratch space included: six for
+ * each byte that is escaped, and all of them in base64.
  */
 #define ND_ENTRY_SPACE(len) \
     ((size_t)(len)*6 + ((size_t)(len) + 2) / 3 * 4 + ND_ENTRY_TAIL_SIZE + 48)
@@ -50,7 +50,9 @@ size_t nd_entry_encode(struct nd_str src, const struct nd_entry_tail *tail, char
  */
 size_t nd_entry_cut_off(struct nd_str text);
 
-/* How many entries `encoded` holds, and how many bytes of text they stand for. Whole entries only. */
+/*
+ * How many entries `encoded` holds, and how many bytes of text they stand for. Whole entries only.
+ */
 void nd_entry_count(struct nd_str encoded, uint64_t *ret_entries, uint64_t *ret_bytes);
 
 #endif

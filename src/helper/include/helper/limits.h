@@ -13,8 +13,8 @@
 #define ND_LOGGER_PIPE_BYTES (1024 * 1024)        /* asked of the kernel for each stream's pipe */
 
 /*
- * The beginning of a line is written as an entry of its own when no more came for so long, or when it
- * has waited for so long while more dribbled in.
+ * The beginning of a line is written as an entry of its own when no more came for so long, or when
+ * it has waited for so long while more dribbled in.
  */
 #define ND_LOGGER_PARTIAL_NS     (100 * ND_MILLISECOND)
 #define ND_LOGGER_PARTIAL_MAX_NS (1 * ND_SECOND)

@@ -14,9 +14,9 @@ struct nd_logger_config {
 };
 
 /*
- * Read the options from `text`, which is overwritten. What cannot be understood keeps its default: a
- * logger that stops because of its configuration would take the container with it. Returns whether
- * the text was whole.
+ * Read the options from `text`, which is overwritten. What cannot be understood keeps its default:
+ * a logger that stops because of its configuration would take the container with it. Returns
+ * whether the text was whole.
  */
 bool nd_logger_config_parse(char *text, size_t len, struct nd_logger_config *ret);
 

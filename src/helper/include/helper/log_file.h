@@ -2,10 +2,10 @@
 #define HELPER_LOG_FILE_H
 
 /*
- * The log file of one container: appending whole entries, rotating, and going on when the disk is full.
- * Nothing here fails towards the caller: what cannot be written is counted, and an entry says so as
- * soon as something can be written again.
- * Context of everything here: the helper's one thread; only nd_log_file_open() allocates.
+ * The log file of one container: appending whole entries, rotating, and going on when the disk is
+ * full. Nothing here fails towards the caller: what cannot be written is counted, and an entry says
+ * so as soon as something can be written again. Context of everything here: the helper's one
+ * thread; only nd_log_file_open() allocates.
  */
 
 #include "base/defs.h"
@@ -34,8 +34,8 @@ struct nd_log_file {
 };
 
 /*
- * Open for appending, 0600; a line that a crash left unfinished is ended, and a loss that the logger before
- * could not tell of is owed. Texts are copied.
+ * Open for appending, 0600; a line that a crash left unfinished is ended, and a loss that the
+ * logger before could not tell of is owed. Texts are copied.
  */
 void nd_log_file_open(struct nd_log_file *file, const struct nd_log_file_options *options);
 

@@ -12,8 +12,8 @@
 #define ND_STREAMS_MODE "streams"
 
 /*
- * Run until both streams have ended. Returns the exit status of the process. Without a log there is still
- * somebody to attach to.
+ * Run until both streams have ended. Returns the exit status of the process. Without a log there is
+ * still somebody to attach to.
  *
  * Environment: CONTAINER_ID, CONTAINER_NAMESPACE. Descriptors: 3 and 4, read ends of stdout and
  * stderr; 5, written once and closed when the log is ready. Working directory: the task's bundle.
@@ -22,15 +22,15 @@
 int nd_logger_main(const char *store, bool keeps_log);
 
 /*
- * argv[1] when the daemon starts us, and the arguments that follow: the folder with the FIFOs "stdout",
- * "stderr" and perhaps "stdin", in which the socket is made; "tty" or "pipes"; and for a container with a
- * log the data store, the namespace and the id.
+ * argv[1] when the daemon starts us, and the arguments that follow: the folder with the FIFOs
+ * "stdout", "stderr" and perhaps "stdin", in which the socket is made; "tty" or "pipes"; and for a
+ * container with a log the data store, the namespace and the id.
  */
 #define ND_RELAY_MODE "relay"
 
 /*
- * Detach, and return once people can attach; what goes on until the streams have ended is a process of its
- * own. Returns the exit status: 0 when it goes on.
+ * Detach, and return once people can attach; what goes on until the streams have ended is a process
+ * of its own. Returns the exit status: 0 when it goes on.
  */
 int nd_relay_main(int argc, char **argv);
 

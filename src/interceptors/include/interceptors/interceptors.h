@@ -2,8 +2,8 @@
 #define INTERCEPTORS_INTERCEPTORS_H
 
 /*
- * What every call passes before its handler, one file each. Register them in this order: those that want the
- * request come behind those that do without.
+ * What every call passes before its handler, one file each. Register them in this order: those that
+ * want the request come behind those that do without.
  */
 
 #include "grpc/server.h"
@@ -16,8 +16,8 @@ struct nd_recovery; /* operation/recovery.h */
 struct nd_interceptor nd_intercept_recovery(struct nd_recovery *recovery);
 
 /*
- * Refuses a request of a mutation that carries a field which this daemon does not know: a newer client
- * asked for something that would silently not happen. Follows: DESIGN 6, AIP-180.
+ * Refuses a request of a mutation that carries a field which this daemon does not know: a newer
+ * client asked for something that would silently not happen. Follows: DESIGN 6, AIP-180.
  */
 struct nd_interceptor nd_intercept_known_fields(void);
 

@@ -5,8 +5,8 @@
  * An HTTP/2 connection over a byte stream, for either role. It knows frames, windows and
  * shutdown, and nothing of gRPC. nghttp2's names do not leave this room.
  *
- * A stream (struct nd_h2_stream) is embedded in its user's object, which therefore lives at least as
- * long as the session holds it: from nd_session_open() or on_open until on_close is called or
+ * A stream (struct nd_h2_stream) is embedded in its user's object, which therefore lives at least
+ * as long as the session holds it: from nd_session_open() or on_open until on_close is called or
  * nd_h2_stream_reset() returns. After that every function on the stream does nothing.
  *
  * All callbacks run in loop context while frames are being read or written: they may use every
@@ -103,8 +103,8 @@ struct nd_h2_stream {
 enum nd_session_role { ND_SESSION_CLIENT, ND_SESSION_SERVER };
 
 /*
- * Memory that sessions of one owner share: what the small objects of one call took is kept for the next. It
- * must outlive them. Context: fiber, loop.
+ * Memory that sessions of one owner share: what the small objects of one call took is kept for the
+ * next. It must outlive them. Context: fiber, loop.
  */
 struct nd_session_pool;
 
@@ -123,9 +123,9 @@ struct nd_session_options {
     int64_t ping_interval_ns;     /* server: the shortest that a client may use */
 
     /*
-     * After so long a silence the peer gets a PING, and when nothing at all follows within the timeout
-     * the connection is lost. 0: no keepalive; less than the limits of net/limits.h is raised to them.
-     * A client asks only while it has streams, unless without_calls.
+     * After so long a silence the peer gets a PING, and when nothing at all follows within the
+     * timeout the connection is lost. 0: no keepalive; less than the limits of net/limits.h is
+     * raised to them. A client asks only while it has streams, unless without_calls.
      */
     int64_t keepalive_time_ns;
     int64_t keepalive_timeout_ns;
@@ -148,8 +148,8 @@ struct nd_session_handler {
 };
 
 /*
- * Start a session. Owns `stream`. SETTINGS leave at the end of this turn. `options` and `handler` are
- * copied. Context: fiber, loop.
+ * Start a session. Owns `stream`. SETTINGS leave at the end of this turn. `options` and `handler`
+ * are copied. Context: fiber, loop.
  */
 struct nd_session *nd_session_new(struct nd_stream *stream,
                                   const struct nd_session_options *options,
@@ -169,15 +169,15 @@ const struct nd_peer *nd_session_peer(const struct nd_session *session);
 const struct nd_stream *nd_session_stream(const struct nd_session *session);
 
 /*
- * How many bytes of frames were given to the byte stream until now; and whether the kernel has those up to such a
- * position, whatever others have written behind them. Context: fiber, loop.
+ * How many bytes of frames were given to the byte stream until now; and whether the kernel has
+ * those up to such a position, whatever others have written behind them. Context: fiber, loop.
  */
 uint64_t nd_session_written(const struct nd_session *session);
 bool nd_session_has_left(const struct nd_session *session, uint64_t position);
 
 /*
- * End gracefully: no new streams, those that run may end, then the connection closes (on_gone). A server
- * warns first and says a round trip later which requests it took. `reason` is static text.
+ * End gracefully: no new streams, those that run may end, then the connection closes (on_gone). A
+ * server warns first and says a round trip later which requests it took. `reason` is static text.
  */
 void nd_session_drain(struct nd_session *session, const char *reason);
 
@@ -191,15 +191,17 @@ size_t nd_session_n_streams(const struct nd_session *session);
 struct nd_h2_stream *nd_session_next_stream(const struct nd_session *session,
                                             const struct nd_h2_stream *s);
 
-/* What the peer accepts as the sum of name + value + 32 over a header block; UINT32_MAX: anything. */
+/*
+ * What the peer accepts as the sum of name + value + 32 over a header block; UINT32_MAX: anything.
+ */
 uint32_t nd_session_peer_max_headers(const struct nd_session *session);
 
 /* client: the connection is up, and one more stream is within the peer's limit. */
 bool nd_session_can_open(const struct nd_session *session);
 
 /*
- * client: send a request; with `finished`, nothing follows what is in the stream's queue already. The
- * headers are copied. Fails: ND_UNAVAILABLE when the connection takes no new streams.
+ * client: send a request; with `finished`, nothing follows what is in the stream's queue already.
+ * The headers are copied. Fails: ND_UNAVAILABLE when the connection takes no new streams.
  */
 struct nd_error *nd_session_open(struct nd_session *session, struct nd_h2_stream *s,
                                  const struct nd_header *headers, size_t n,
@@ -213,14 +215,16 @@ void nd_h2_stream_fini(struct nd_h2_stream *s);
 void nd_h2_stream_reuse(struct nd_h2_stream *s);
 
 /*
- * server: the response's header block, copied. With `end` it is the whole response, and the queue must
- * be empty.
+ * server: the response's header block, copied. With `end` it is the whole response, and the queue
+ * must be empty.
  */
 void nd_h2_stream_respond(struct nd_h2_stream *s, const struct nd_header *headers, size_t n,
                           bool end);
 bool nd_h2_stream_has_responded(const struct nd_h2_stream *s);
 
-/* The queue of bytes to send: append to it, then call nd_h2_stream_queued(). Not checked for size. */
+/*
+ * The queue of bytes to send: append to it, then call nd_h2_stream_queued(). Not checked for size.
+ */
 struct nd_buf *nd_h2_stream_queue(struct nd_h2_stream *s);
 void nd_h2_stream_queued(struct nd_h2_stream *s);
 

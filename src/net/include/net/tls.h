@@ -15,8 +15,8 @@ struct nd_stream *nd_tls_accept(struct nd_stream *lower, struct nd_tls_config *c
     __attribute__((__returns_nonnull__));
 
 /*
- * The client's side; `authority` ("host", "host:port", "[v6]:port") is who the certificate must be for.
- * Owns `lower`. Context: fiber, loop.
+ * The client's side; `authority` ("host", "host:port", "[v6]:port") is who the certificate must be
+ * for. Owns `lower`. Context: fiber, loop.
  */
 struct nd_stream *nd_tls_connect(struct nd_stream *lower, struct nd_tls_config *config,
                                  struct nd_str authority) __attribute__((__returns_nonnull__));

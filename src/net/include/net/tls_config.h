@@ -30,7 +30,10 @@ struct nd_error *nd_tls_config_server(const struct nd_tls_options *options,
 struct nd_error *nd_tls_config_client(const struct nd_tls_options *options,
                                       struct nd_tls_config **ret) ND_CHECK_RESULT;
 
-/* References; the last one frees it. Not atomic: all on one thread. Context: fiber, loop, or outside. */
+/*
+ * References; the last one frees it. Not atomic: all on one thread. Context: fiber, loop, or
+ * outside.
+ */
 struct nd_tls_config *nd_tls_config_ref(struct nd_tls_config *config);
 void nd_tls_config_unref(struct nd_tls_config *config); /* NULL is fine */
 void nd_tls_config_unrefp(struct nd_tls_config **config);

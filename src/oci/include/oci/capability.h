@@ -46,8 +46,8 @@ struct nd_error *nd_cap_parse(struct nd_str name, unsigned *ret) ND_CHECK_RESULT
 nd_capset nd_cap_default(void);
 
 /*
- * The default with `add` and `drop` applied: "ALL" stands for what `host` has; drop wins over add for
- * one name, but `--cap-drop ALL --cap-add X` gives X. Names that the host lacks are refused.
+ * The default with `add` and `drop` applied: "ALL" stands for what `host` has; drop wins over add
+ * for one name, but `--cap-drop ALL --cap-add X` gives X. Names that the host lacks are refused.
  * Fails: ND_INVALID about "cap_add[i]" or "cap_drop[i]".
  */
 struct nd_error *nd_cap_apply(nd_capset host, const char *const *add, size_t n_add,

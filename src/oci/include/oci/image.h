@@ -2,9 +2,9 @@
 #define OCI_IMAGE_H
 
 /*
- * The documents of images: indexes, manifests, configs, and the manifest.json of docker's archives. They
- * come from strangers: every digest is checked, every list has a limit (oci/limits.h), and a wrong type
- * is named ("layers[2].digest"). Results and all texts in them live in the arena.
+ * The documents of images: indexes, manifests, configs, and the manifest.json of docker's archives.
+ * They come from strangers: every digest is checked, every list has a limit (oci/limits.h), and a
+ * wrong type is named ("layers[2].digest"). Results and all texts in them live in the arena.
  * Follows: the OCI image specification; docker's schema 2. Context: any.
  *
  * Every nd_*_parse() fails with:
@@ -78,7 +78,10 @@ struct nd_oci_history {
     bool empty_layer;
 };
 
-/* Texts are "" and lists empty when they are not there. Keys that nobody here needs are passed over. */
+/*
+ * Texts are "" and lists empty when they are not there. Keys that nobody here needs are passed
+ * over.
+ */
 struct nd_oci_config {
     struct nd_platform platform;
     bool has_created;

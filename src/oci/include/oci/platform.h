@@ -21,8 +21,8 @@ struct nd_platform {
 };
 
 /*
- * "os/architecture", "os/architecture/variant", or one of the two alone, the other one being the host's.
- * Fails: ND_INVALID
+ * "os/architecture", "os/architecture/variant", or one of the two alone, the other one being the
+ * host's. Fails: ND_INVALID
  */
 struct nd_error *nd_platform_parse(struct nd_str text, struct nd_platform *ret) ND_CHECK_RESULT;
 

@@ -2,9 +2,9 @@
 #define OCI_SPEC_H
 
 /*
- * The OCI runtime spec of a container, from plain values. Everything that needs the host (users, paths,
- * sizes, the kernel) has been found out before; this is a function of its input.
- * Follows: the OCI runtime specification; contracts/nerdctl-interop.md section 4. Context: any.
+ * The OCI runtime spec of a container, from plain values. Everything that needs the host (users,
+ * paths, sizes, the kernel) has been found out before; this is a function of its input. Follows:
+ * the OCI runtime specification; contracts/nerdctl-interop.md section 4. Context: any.
  */
 
 #include "base/buf.h"
@@ -133,8 +133,8 @@ struct nd_spec_input {
 };
 
 /*
- * Append the JSON text of the spec. Fails: ND_EXHAUSTED over the buffer's maximum; ND_INVALID for two
- * user mounts at one destination.
+ * Append the JSON text of the spec. Fails: ND_EXHAUSTED over the buffer's maximum; ND_INVALID for
+ * two user mounts at one destination.
  */
 struct nd_error *nd_spec_build(const struct nd_spec_input *input,
                                struct nd_buf *ret) ND_CHECK_RESULT;

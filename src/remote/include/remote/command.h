@@ -2,8 +2,8 @@
 #define REMOTE_COMMAND_H
 
 /*
- * Commands as data: what each is called, takes and does. Dispatch, help, completion and manual pages
- * read these tables; nothing about a command is said twice.
+ * Commands as data: what each is called, takes and does. Dispatch, help, completion and manual
+ * pages read these tables; nothing about a command is said twice.
  */
 
 #include "remote/flags.h"
@@ -61,7 +61,9 @@ const struct nd_group *nd_group_find(struct nd_str name);
 /* Whether nerdctl has a command of this path that this program does not have yet. */
 bool nd_command_is_planned(struct nd_str path);
 
-/* Names that are close to `word`, one a line behind a tab; empty when none is. `group` may be NULL. */
+/*
+ * Names that are close to `word`, one a line behind a tab; empty when none is. `group` may be NULL.
+ */
 void nd_command_suggest(const struct nd_group *group, struct nd_str word, struct nd_buf *out);
 
 /* Fails: ND_INVALID in cobra's words. */

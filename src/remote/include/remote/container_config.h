@@ -10,9 +10,9 @@
 extern const struct nd_flag_table nd_container_flags;
 
 /*
- * Read every flag; files (env, labels, seccomp) are read here and now, bare variables taken from our
- * environment. `args` is the image and what runs in it. Everything is in the arena.
- * Fails: ND_INVALID, naming the flag; errors of reading a file. Context: outside of a loop.
+ * Read every flag; files (env, labels, seccomp) are read here and now, bare variables taken from
+ * our environment. `args` is the image and what runs in it. Everything is in the arena. Fails:
+ * ND_INVALID, naming the flag; errors of reading a file. Context: outside of a loop.
  */
 struct nd_error *nd_container_config(struct nd_arena *arena, const struct nd_flags *flags,
                                      const struct nd_texts *args,
@@ -23,8 +23,9 @@ struct nd_error *nd_container_env(struct nd_arena *arena, const struct nd_flags 
                                   size_t *ret_n) ND_CHECK_RESULT;
 
 /*
- * The daemon's complaint about a field of the configuration, said about the flag: "config.add_hosts[0]:
- * ..." becomes "--add-host: ...". Takes `err` and returns it, or another one in its place.
+ * The daemon's complaint about a field of the configuration, said about the flag:
+ * "config.add_hosts[0]: ..." becomes "--add-host: ...". Takes `err` and returns it, or another one
+ * in its place.
  */
 struct nd_error *nd_container_config_explain(struct nd_error *err) ND_NEW_ERROR;
 

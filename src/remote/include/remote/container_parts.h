@@ -2,9 +2,9 @@
 #define REMOTE_CONTAINER_PARTS_H
 
 /*
- * Values of `run` and `create` flags that have a syntax of their own, as parts of a ContainerConfig.
- * Results and their texts are in the arena. Everything fails with ND_INVALID, quoting the value.
- * Context of everything here: any.
+ * Values of `run` and `create` flags that have a syntax of their own, as parts of a
+ * ContainerConfig. Results and their texts are in the arena. Everything fails with ND_INVALID,
+ * quoting the value. Context of everything here: any.
  */
 
 #include "base/arena.h"

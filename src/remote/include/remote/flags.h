@@ -2,8 +2,8 @@
 #define REMOTE_FLAGS_H
 
 /*
- * Flags of the command line: declared once in tables, from which parsing, help, completion and manual
- * pages come. The syntax is that of the pflag library, which docker and nerdctl use:
+ * Flags of the command line: declared once in tables, from which parsing, help, completion and
+ * manual pages come. The syntax is that of the pflag library, which docker and nerdctl use:
  *
  *     --name value   --name=value   --switch   --switch=false
  *     -n value   -n=value   -nvalue   -ab (switches together, the last may take a value)
@@ -76,9 +76,9 @@ struct nd_flag_words {
 };
 
 /*
- * Read `words` into `sets`, of which the first that knows a flag gets it. Unless `mixed`, everything
- * from the first argument on is argument.
- * Fails: ND_INVALID "unknown flag: --x" and so on.
+ * Read `words` into `sets`, of which the first that knows a flag gets it. Unless `mixed`,
+ * everything from the first argument on is argument. Fails: ND_INVALID "unknown flag: --x" and so
+ * on.
  */
 struct nd_error *nd_flags_parse(struct nd_arena *arena, struct nd_flags *const *sets, size_t n_sets,
                                 struct nd_flag_words *words) ND_CHECK_RESULT;

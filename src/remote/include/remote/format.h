@@ -2,8 +2,8 @@
 #define REMOTE_FORMAT_H
 
 /*
- * The value of --format: a keyword or a template. Commands that list build their own tables; everything
- * else is done here. Context of everything here: any.
+ * The value of --format: a keyword or a template. Commands that list build their own tables;
+ * everything else is done here. Context of everything here: any.
  */
 
 #include "remote/template.h"

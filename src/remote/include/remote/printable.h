@@ -2,9 +2,9 @@
 #define REMOTE_PRINTABLE_H
 
 /*
- * Texts of others on a terminal: what a terminal obeys instead of showing it becomes visible. Names, labels
- * and messages come from images, from containers and from a daemon that may be anybody's.
- * Context of everything here: any.
+ * Texts of others on a terminal: what a terminal obeys instead of showing it becomes visible.
+ * Names, labels and messages come from images, from containers and from a daemon that may be
+ * anybody's. Context of everything here: any.
  */
 
 #include "base/arena.h"
@@ -15,8 +15,9 @@
 #define ND_PRINTABLE_LINES "\n\t"
 
 /*
- * Append `text`, with control characters, characters that turn the direction of writing, and bytes that are
- * no UTF-8 as \x1b or \u202e. What is in `keep` stays. Fails: ND_EXHAUSTED (buffer is full).
+ * Append `text`, with control characters, characters that turn the direction of writing, and bytes
+ * that are no UTF-8 as \x1b or \u202e. What is in `keep` stays. Fails: ND_EXHAUSTED (buffer is
+ * full).
  */
 struct nd_error *nd_printable(struct nd_buf *out, struct nd_str text,
                               const char *keep) ND_CHECK_RESULT;

@@ -3,9 +3,9 @@
 
 /*
  * Go's text/template over values, with docker's functions: what --format takes. Output, conditions,
- * functions and error texts are those of Go; left out are complex numbers and calling functions that
- * are values. What a template may do is bounded (remote/limits.h), because it may come from anywhere.
- * Context of everything here: any.
+ * functions and error texts are those of Go; left out are complex numbers and calling functions
+ * that are values. What a template may do is bounded (remote/limits.h), because it may come from
+ * anywhere. Context of everything here: any.
  */
 
 #include "base/arena.h"

@@ -2,8 +2,8 @@
 #define REMOTE_UNITS_H
 
 /*
- * What people write on command lines and in files of theirs, as values: sizes, points in time, comma
- * lists, key=value files. Context of everything here: any.
+ * What people write on command lines and in files of theirs, as values: sizes, points in time,
+ * comma lists, key=value files. Context of everything here: any.
  */
 
 #include "base/arena.h"
@@ -34,15 +34,15 @@ struct nd_error *nd_moment_parse(struct nd_str text, struct nd_wall now,
 struct nd_error *nd_decimal_parse(struct nd_str text, double *ret) ND_CHECK_RESULT;
 
 /*
- * One line of comma-separated values; values in quotes may hold commas, doubled quotes are one quote.
- * An empty text is one empty value. Fails: ND_INVALID (a stray quote, a line break).
+ * One line of comma-separated values; values in quotes may hold commas, doubled quotes are one
+ * quote. An empty text is one empty value. Fails: ND_INVALID (a stray quote, a line break).
  */
 struct nd_error *nd_csv_parse(struct nd_arena *arena, struct nd_str line,
                               struct nd_texts *ret) ND_CHECK_RESULT;
 
 /*
- * Lines of KEY=VALUE, as --env-file and --label-file take: empty lines and lines that begin with '#'
- * are skipped, leading blanks go, the rest stays as it is. A line without '=' stays KEY alone.
+ * Lines of KEY=VALUE, as --env-file and --label-file take: empty lines and lines that begin with
+ * '#' are skipped, leading blanks go, the rest stays as it is. A line without '=' stays KEY alone.
  * `name` is the file's, for messages. Fails: ND_INVALID names file and line.
  */
 struct nd_error *nd_key_file_parse(struct nd_arena *arena, struct nd_str content, const char *name,

@@ -100,8 +100,8 @@ bool nd_value_is_empty(const struct nd_value *v);
 struct nd_error *nd_value_print(struct nd_buf *out, const struct nd_value *v) ND_CHECK_RESULT;
 
 /*
- * As JSON the way Go writes it, without escaping of < > &. `indent` is the number of blanks a level,
- * 0 for one line. Fails: ND_EXHAUSTED (buffer is full).
+ * As JSON the way Go writes it, without escaping of < > &. `indent` is the number of blanks a
+ * level, 0 for one line. Fails: ND_EXHAUSTED (buffer is full).
  */
 struct nd_error *nd_value_json(struct nd_buf *out, const struct nd_value *v,
                                unsigned indent) ND_CHECK_RESULT;

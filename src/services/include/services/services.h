@@ -2,8 +2,8 @@
 #define SERVICES_SERVICES_H
 
 /*
- * The services of the public API: each reads the request, calls the subjects of the engine, fills the
- * reply. Identity, limits, logging and checks of every call stand around them (interceptors/).
+ * The services of the public API: each reads the request, calls the subjects of the engine, fills
+ * the reply. Identity, limits, logging and checks of every call stand around them (interceptors/).
  */
 
 #include "base/buf.h"
@@ -27,8 +27,8 @@ void nd_services_add_to(struct nd_server *server, struct nd_services *services);
 const char *const *nd_services_names(void);
 
 /*
- * nd_server_options.encode_details: google.rpc.Status with nerdctl.v1.ErrorDetail or ValidationError,
- * google.rpc.ErrorInfo, BadRequest and RetryInfo. Context: any.
+ * nd_server_options.encode_details: google.rpc.Status with nerdctl.v1.ErrorDetail or
+ * ValidationError, google.rpc.ErrorInfo, BadRequest and RetryInfo. Context: any.
  */
 void nd_services_encode_details(void *arg, const struct nd_error *err, struct nd_buf *buf);
 

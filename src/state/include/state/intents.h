@@ -2,8 +2,8 @@
 #define STATE_INTENTS_H
 
 /*
- * Intents: what a mutation is about to do, written down before its first change. One that is still there
- * when a daemon starts belongs to a mutation that died in the middle.
+ * Intents: what a mutation is about to do, written down before its first change. One that is still
+ * there when a daemon starts belongs to a mutation that died in the middle.
  *
  *     ND_TRY(nd_intent_begin(ledger, &spec, &intent));    // goes to disk while we look around
  *     ND_TRY(nd_intent_wait(intent));                     // before the first change
@@ -18,7 +18,9 @@
 
 struct nd_intent;
 
-/* Texts are copied. Over a limit of state/limits.h is a broken invariant: ids are checked before. */
+/*
+ * Texts are copied. Over a limit of state/limits.h is a broken invariant: ids are checked before.
+ */
 struct nd_intent_spec {
     const char *kind;      /* "container.create": decides who recovers it */
     const char *ns;        /* containerd's namespace */
@@ -46,31 +48,32 @@ struct nd_error *nd_intent_wait(struct nd_intent *intent) ND_CHECK_RESULT;
 struct nd_error *nd_intent_advance(struct nd_intent *intent, unsigned step) ND_CHECK_RESULT;
 
 /*
- * The mutation is over. Submitted; when `flush`, waits until a dying process cannot lose it any more,
- * shielded from the caller's end. A power cut may lose it, so that a recovery must look whether the thing
- * is whole (nd_open_intent.same_boot). Takes the intent. A failure is logged, and it is written as soon as
- * the disk takes it, at the closing of the ledger at the latest. Context: fiber.
+ * The mutation is over. Submitted; when `flush`, waits until a dying process cannot lose it any
+ * more, shielded from the caller's end. A power cut may lose it, so that a recovery must look
+ * whether the thing is whole (nd_open_intent.same_boot). Takes the intent. A failure is logged, and
+ * it is written as soon as the disk takes it, at the closing of the ledger at the latest. Context:
+ * fiber.
  */
 void nd_intent_drop(struct nd_intent *intent, bool flush);
 
 /*
- * The same, but it counts as over only once that is written. Waits, shielded from the caller's end. On success
- * it takes the intent; a failure leaves it open, and the caller takes the mutation back.
+ * The same, but it counts as over only once that is written. Waits, shielded from the caller's end.
+ * On success it takes the intent; a failure leaves it open, and the caller takes the mutation back.
  * Fails: ND_EXHAUSTED, ND_DATA_LOSS, ND_UNAVAILABLE. Context: fiber.
  */
 struct nd_error *nd_intent_close(struct nd_intent *intent) ND_CHECK_RESULT;
 
 /*
- * The two halves of that, for several and for what is to be written with them: submit the end of each, then
- * what else there is, without a suspension; wait for that; it was written or failed with all of them. Then
- * nd_intent_free(), or nd_intent_leave().
+ * The two halves of that, for several and for what is to be written with them: submit the end of
+ * each, then what else there is, without a suspension; wait for that; it was written or failed with
+ * all of them. Then nd_intent_free(), or nd_intent_leave().
  */
 struct nd_error *nd_intent_submit_end(struct nd_intent *intent) ND_CHECK_RESULT;
 void nd_intent_free(struct nd_intent *intent);
 
 /*
- * The mutation failed and could not be undone, or not be finished: leave it to a recovery, that of this
- * process (nd_intent_next_left()) or of the next. Takes the intent. Does not suspend.
+ * The mutation failed and could not be undone, or not be finished: leave it to a recovery, that of
+ * this process (nd_intent_next_left()) or of the next. Takes the intent. Does not suspend.
  */
 void nd_intent_leave(struct nd_intent *intent);
 

@@ -2,11 +2,13 @@
 #define STATE_LEDGER_H
 
 /*
- * The ledger: what only this daemon knows and must still know after it died. Intents (state/intents.h)
- * and outcomes of operations (state/outcomes.h) lie in one SQLite file, <dir>/state.db.
+ * The ledger: what only this daemon knows and must still know after it died. Intents
+ * (state/intents.h) and outcomes of operations (state/outcomes.h) lie in one SQLite file,
+ * <dir>/state.db.
  *
- * There is one writer. What is submitted while it is busy goes to disk together, with one sync for all
- * (group commit); what is submitted without a suspension in between commits together or not at all.
+ * There is one writer. What is submitted while it is busy goes to disk together, with one sync for
+ * all (group commit); what is submitted without a suspension in between commits together or not at
+ * all.
  */
 
 #include "base/defs.h"
@@ -15,9 +17,9 @@
 struct nd_ledger;
 
 /*
- * Open, and make folder (0700) and file where they are missing. `dir` NULL: in memory, gone with the
- * process. A file that is damaged is moved aside ("state.db.damaged-<time>") with a warning, and a new
- * one takes its place; one of an older version is brought up to date.
+ * Open, and make folder (0700) and file where they are missing. `dir` NULL: in memory, gone with
+ * the process. A file that is damaged is moved aside ("state.db.damaged-<time>") with a warning,
+ * and a new one takes its place; one of an older version is brought up to date.
  *
  * Fails: ND_PRECONDITION  reason LEDGER_NEWER: written by a newer version; LEDGER_FOREIGN: not a ledger
  *        ND_UNAVAILABLE   reason LEDGER_IN_USE: another daemon has it

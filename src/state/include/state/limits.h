@@ -9,7 +9,10 @@
 #define ND_LEDGER_CACHE_KIB 96                         /* pages of the file kept in memory */
 #define ND_LEDGER_WAL_PAGES 256 /* the log is folded into the file at so many pages */
 
-/* Bytes of disk: reserved for the log, with the commit that reaches its end; by which the file grows. */
+/*
+ * Bytes of disk: reserved for the log, with the commit that reaches its end; by which the file
+ * grows.
+ */
 #define ND_LEDGER_WAL_BYTES    ((size_t)(ND_LEDGER_WAL_PAGES + 64) * (4096 + 24))
 #define ND_LEDGER_GROWTH_BYTES (64 * 1024)
 

@@ -2,8 +2,8 @@
 #define STATE_OUTCOMES_H
 
 /*
- * Outcomes: operations as they are remembered, while they run and for a while after their end. One that
- * came with a request id is found by it, so that a repeated request gets the same answer.
+ * Outcomes: operations as they are remembered, while they run and for a while after their end. One
+ * that came with a request id is found by it, so that a repeated request gets the same answer.
  */
 
 #include "base/arena.h"
@@ -64,8 +64,8 @@ struct nd_error *nd_outcomes_list(struct nd_ledger *ledger, const struct nd_outc
 struct nd_error *nd_outcome_delete(struct nd_ledger *ledger, const char *id) ND_CHECK_RESULT;
 
 /*
- * Those that were running when their daemon died have failed: ND_ABORTED, and their request ids are free
- * again. Then forget ended ones that are too old or too many. Submitted.
+ * Those that were running when their daemon died have failed: ND_ABORTED, and their request ids are
+ * free again. Then forget ended ones that are too old or too many. Submitted.
  */
 struct nd_error *nd_outcomes_abort_running(struct nd_ledger *ledger,
                                            int64_t now_ms) ND_CHECK_RESULT;

@@ -22,7 +22,9 @@ void nd_dir_watcher_close(struct nd_dir_watcher *watcher); /* no watch may be le
 struct nd_error *nd_dir_watch_begin(struct nd_dir_watcher *watcher, const char *path,
                                     struct nd_dir_watch **ret) ND_CHECK_RESULT;
 
-/* The same for births alone: of files `name` in it, made there or renamed to it. They are counted. */
+/*
+ * The same for births alone: of files `name` in it, made there or renamed to it. They are counted.
+ */
 struct nd_error *nd_dir_watch_begin_births(struct nd_dir_watcher *watcher, const char *path,
                                            const char *name,
                                            struct nd_dir_watch **ret) ND_CHECK_RESULT;

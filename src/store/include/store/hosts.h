@@ -2,10 +2,10 @@
 #define STORE_HOSTS_H
 
 /*
- * The hosts store, <store>/etchosts/<namespace>/<id>/: the /etc/hosts of each container, which lists
- * its peers on shared networks. A change rewrites the files of the namespace that it makes different,
- * in place (they are bind-mounted) and under the lock on the namespace's directory: those of all when
- * the container has an address, none of the others when it has none.
+ * The hosts store, <store>/etchosts/<namespace>/<id>/: the /etc/hosts of each container, which
+ * lists its peers on shared networks. A change rewrites the files of the namespace that it makes
+ * different, in place (they are bind-mounted) and under the lock on the namespace's directory:
+ * those of all when the container has an address, none of the others when it has none.
  *
  * Context of everything that touches the disk: fiber; suspends.
  */
@@ -48,7 +48,9 @@ struct nd_error *nd_hosts_create(struct nd_store *store, const char *ns, const c
 struct nd_error *nd_hosts_add(struct nd_store *store, const char *ns, enum nd_net_mode mode,
                               const struct nd_hosts_meta *meta) ND_CHECK_RESULT;
 
-/* Write meta.json, then the hosts files. Fails: ND_NOT_FOUND (not created), ND_INVALID (a result). */
+/*
+ * Write meta.json, then the hosts files. Fails: ND_NOT_FOUND (not created), ND_INVALID (a result).
+ */
 struct nd_error *nd_hosts_publish(struct nd_store *store, const char *ns,
                                   const struct nd_hosts_meta *meta) ND_CHECK_RESULT;
 
@@ -56,7 +58,9 @@ struct nd_error *nd_hosts_publish(struct nd_store *store, const char *ns,
 struct nd_error *nd_hosts_withdraw(struct nd_store *store, const char *ns,
                                    const char *id) ND_CHECK_RESULT;
 
-/* Change the name in meta.json, rewrite the files. Fails: ND_NOT_FOUND (no meta.json: not running). */
+/*
+ * Change the name in meta.json, rewrite the files. Fails: ND_NOT_FOUND (no meta.json: not running).
+ */
 struct nd_error *nd_hosts_rename(struct nd_store *store, const char *ns, const char *id,
                                  const char *new_name) ND_CHECK_RESULT;
 

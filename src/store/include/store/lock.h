@@ -2,9 +2,9 @@
 #define STORE_LOCK_H
 
 /*
- * flock(2) on a directory or a file, as nerdctl takes it. Never waits in the kernel: nerdctl may hold
- * a lock through a whole image pull, so a held one is tried again with growing pauses until the
- * caller's deadline.
+ * flock(2) on a directory or a file, as nerdctl takes it. Never waits in the kernel: nerdctl may
+ * hold a lock through a whole image pull, so a held one is tried again with growing pauses until
+ * the caller's deadline.
  */
 
 #include "base/defs.h"
@@ -20,8 +20,8 @@ enum nd_store_lock_kind {
 
 /*
  * Take the exclusive lock on `path`. `*ret` is the caller's; releasing it gives the lock back.
- * Fails:   ND_NOT_FOUND (no directory for a file or subdirectory, or no room to make that), ND_EXHAUSTED, ND_DENIED,
- *          ND_CANCELLED, ND_DEADLINE
+ * Fails:   ND_NOT_FOUND (no directory for a file or subdirectory, or no room to make that),
+ *          ND_EXHAUSTED, ND_DENIED, ND_CANCELLED, ND_DEADLINE
  * Context: fiber; suspends while somebody else holds it.
  */
 struct nd_error *nd_store_lock_take(const char *path, enum nd_store_lock_kind kind,

@@ -3,8 +3,8 @@
 
 /*
  * Reading a container's json-file log: across rotated files, from a tail, between two times,
- * following. Memory is bounded by ND_LOG_RECORD_MAX and ND_LOG_BATCH_ENTRIES whatever the file holds;
- * a follower that waits holds next to none.
+ * following. Memory is bounded by ND_LOG_RECORD_MAX and ND_LOG_BATCH_ENTRIES whatever the file
+ * holds; a follower that waits holds next to none.
  */
 
 #include "base/clock.h"
@@ -27,9 +27,10 @@ struct nd_log_reader_options {
 
     /*
      * Follow: go on until the container has ended and its logger wrote the last byte. `watcher` and
-     * `is_running` are needed then. `is_running` says whether more output may come (running, paused,
-     * about to be restarted); it is asked when the end of the file is reached, in the reader's fiber,
-     * and may suspend. `logger_lock` is the path of the lock that the logger holds; NULL: there is none.
+     * `is_running` are needed then. `is_running` says whether more output may come (running,
+     * paused, about to be restarted); it is asked when the end of the file is reached, in the
+     * reader's fiber, and may suspend. `logger_lock` is the path of the lock that the logger holds;
+     * NULL: there is none.
      */
     bool follow;
     struct nd_dir_watcher *watcher;
@@ -65,9 +66,10 @@ struct nd_error *nd_log_reader_next(struct nd_log_reader *reader,
                                     struct nd_log_batch *ret) ND_CHECK_RESULT;
 
 /*
- * Open the files of a followed log as they appear, so that what is removed before it is read is read all the
- * same, up to `ahead_files` and ND_LOG_AHEAD_BYTES. Runs until cancelled, in a fiber beside the reader's,
- * and must have ended when the reader is closed. Fails: errors of the disk; the reader goes on without.
+ * Open the files of a followed log as they appear, so that what is removed before it is read is
+ * read all the same, up to `ahead_files` and ND_LOG_AHEAD_BYTES. Runs until cancelled, in a fiber
+ * beside the reader's, and must have ended when the reader is closed. Fails: errors of the disk;
+ * the reader goes on without.
  */
 struct nd_error *nd_log_reader_hold(struct nd_log_reader *reader) ND_CHECK_RESULT;
 

@@ -4,10 +4,10 @@
 /*
  * Records of the json-file log, decoded in place and many at a time:
  *     {"log":"text\n","stream":"stdout","time":"2024-01-02T03:04:05.123456789Z"}
- * A last key "raw" has the bytes of an entry that are not UTF-8, in base64 (standard alphabet, padded),
- * while "log" has U+FFFD for each wrong one. The helper writes it (helper/entry.h); it is what counts,
- * unless it is no base64, or has a length that "log" rules out: then it is somebody else's key.
- * Context of everything here: any.
+ * A last key "raw" has the bytes of an entry that are not UTF-8, in base64 (standard alphabet,
+ * padded), while "log" has U+FFFD for each wrong one. The helper writes it (helper/entry.h); it is
+ * what counts, unless it is no base64, or has a length that "log" rules out: then it is somebody
+ * else's key. Context of everything here: any.
  */
 
 #include "base/clock.h"
@@ -38,8 +38,8 @@ struct nd_log_decoded {
 /*
  * Decode the whole lines at the front of `text`, until `max` entries or `max_payload` bytes are
  * there. The text is overwritten, entries point into it. A last line without newline is left alone.
- * Lines that are no record are skipped; of a line whose beginning was torn by a crash, a whole record
- * at its end is kept.
+ * Lines that are no record are skipped; of a line whose beginning was torn by a crash, a whole
+ * record at its end is kept.
  */
 void nd_log_decode(char *text, size_t len, struct nd_log_entry *entries, size_t max,
                    size_t max_payload, struct nd_log_decoded *ret);

@@ -29,8 +29,8 @@ struct nd_error *nd_name_release(struct nd_store *store, const char *ns, const c
                                  const char *id) ND_CHECK_RESULT;
 
 /*
- * After a crash: give back every name that `id` holds, whatever it is, and remove temporary files that
- * nobody writes any more. Reads every name of the namespace.
+ * After a crash: give back every name that `id` holds, whatever it is, and remove temporary files
+ * that nobody writes any more. Reads every name of the namespace.
  */
 struct nd_error *nd_names_release_all(struct nd_store *store, const char *ns,
                                       const char *id) ND_CHECK_RESULT;
@@ -39,8 +39,8 @@ struct nd_error *nd_names_release_all(struct nd_store *store, const char *ns,
 struct nd_error *nd_names_sweep(struct nd_store *store, const char *ns) ND_CHECK_RESULT;
 
 /*
- * Fails: ND_EXISTS (`new_name` is taken, even by the same id), ND_NOT_FOUND (`old_name` is not reserved:
- * its task was deleted), ND_PRECONDITION (held by another id).
+ * Fails: ND_EXISTS (`new_name` is taken, even by the same id), ND_NOT_FOUND (`old_name` is not
+ * reserved: its task was deleted), ND_PRECONDITION (held by another id).
  */
 struct nd_error *nd_name_rename(struct nd_store *store, const char *ns, const char *old_name,
                                 const char *id, const char *new_name) ND_CHECK_RESULT;

@@ -17,8 +17,9 @@ struct nd_dir_watcher; /* store/dir_watch.h */
 /*
  * Find the store and make its directories where they are missing (0700).
  *
- * `containerd_address` is a path, or one with "unix://" in front; the socket must exist, because its
- * path is resolved before it is hashed. Both texts are copied. Touches the disk for microseconds, once.
+ * `containerd_address` is a path, or one with "unix://" in front; the socket must exist, because
+ * its path is resolved before it is hashed. Both texts are copied. Touches the disk for
+ * microseconds, once.
  *
  * Fails:   ND_UNAVAILABLE (no such socket), ND_INVALID (not a path), ND_DENIED
  * Context: any.
@@ -37,7 +38,8 @@ struct nd_dir_watcher *nd_store_watcher(struct nd_store *store);
 
 /*
  * The log URI for containers whose output `helper` (an absolute path) writes, in `arena`:
- * "binary:///usr/bin/nerdctl-grpc-helper?_NERDCTL_INTERNAL_LOGGING=%2Fvar%2Flib%2F...". Context: any.
+ * "binary:///usr/bin/nerdctl-grpc-helper?_NERDCTL_INTERNAL_LOGGING=%2Fvar%2Flib%2F...". Context:
+ * any.
  */
 const char *nd_store_log_uri(const struct nd_store *store, const char *helper,
                              struct nd_arena *arena);

@@ -2,8 +2,8 @@
 #define STORE_STATE_H
 
 /*
- * The state directory of one container, <store>/containers/<namespace>/<id>, and the files in it that
- * nerdctl, its hook and the logger read.
+ * The state directory of one container, <store>/containers/<namespace>/<id>, and the files in it
+ * that nerdctl, its hook and the logger read.
  *
  * Context of everything that touches the disk: fiber; suspends.
  */
@@ -42,8 +42,9 @@ const char *nd_state_logger_lock_path(const struct nd_state *state);
 struct nd_error *nd_state_create(struct nd_state *state) ND_CHECK_RESULT;
 
 /*
- * Remove it with everything below, and never leave it: symbolic links are removed, not followed, other
- * file systems are not entered (a shareable /dev/shm must be unmounted before). Not there is fine.
+ * Remove it with everything below, and never leave it: symbolic links are removed, not followed,
+ * other file systems are not entered (a shareable /dev/shm must be unmounted before). Not there is
+ * fine.
  */
 struct nd_error *nd_state_remove(struct nd_state *state) ND_CHECK_RESULT;
 
@@ -73,7 +74,9 @@ const char *nd_log_config_format(const struct nd_log_config *config, struct nd_a
 /* The value of an option, or NULL. Context: any. */
 const char *nd_log_config_option(const struct nd_log_config *config, const char *key);
 
-/* Texts in `arena`. Fails: ND_NOT_FOUND (driver none, or not nerdctl's), ND_DATA_LOSS (unreadable). */
+/*
+ * Texts in `arena`. Fails: ND_NOT_FOUND (driver none, or not nerdctl's), ND_DATA_LOSS (unreadable).
+ */
 struct nd_error *nd_state_read_log_config(struct nd_state *state, struct nd_arena *arena,
                                           struct nd_log_config *ret) ND_CHECK_RESULT;
 
@@ -100,8 +103,8 @@ struct nd_state_files {
 };
 
 /*
- * Fails: ND_INVALID (a text with white space, in the resolver's settings or the host name), ND_EXHAUSTED.
- * What was written before a failure stays.
+ * Fails: ND_INVALID (a text with white space, in the resolver's settings or the host name),
+ * ND_EXHAUSTED. What was written before a failure stays.
  */
 struct nd_error *nd_state_write(struct nd_state *state,
                                 const struct nd_state_files *files) ND_CHECK_RESULT;
@@ -137,8 +140,9 @@ struct nd_error *nd_states_read_starts(struct nd_state *const *states, size_t n,
                                        struct nd_wall *ret) ND_CHECK_RESULT;
 
 /*
- * health.json: what probes found, as nerdctl's timer appends it. The last entries, at most ND_STATE_PROBES_MAX,
- * oldest first: JSON objects as text, in the arena. What is none is left out; no file: none.
+ * health.json: what probes found, as nerdctl's timer appends it. The last entries, at most
+ * ND_STATE_PROBES_MAX, oldest first: JSON objects as text, in the arena. What is none is left out;
+ * no file: none.
  */
 #define ND_STATE_PROBES_MAX 5u
 struct nd_error *nd_state_read_probes(struct nd_state *state, struct nd_arena *arena,
@@ -146,8 +150,9 @@ struct nd_error *nd_state_read_probes(struct nd_state *state, struct nd_arena *a
                                       size_t *ret_n) ND_CHECK_RESULT;
 
 /*
- * The lock that `rm`, `commit` and our `rename` of a container hold against one another. What is locked is made when
- * it is missing; without a state directory, and on a full disk, `*ret` is NULL: nobody else can have it either.
+ * The lock that `rm`, `commit` and our `rename` of a container hold against one another. What is
+ * locked is made when it is missing; without a state directory, and on a full disk, `*ret` is NULL:
+ * nobody else can have it either.
  */
 struct nd_error *nd_state_lock_operation(struct nd_state *state,
                                          struct nd_store_lock **ret) ND_CHECK_RESULT;

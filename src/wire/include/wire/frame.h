@@ -2,9 +2,10 @@
 #define WIRE_FRAME_H
 
 /*
- * What a helper and those who attach to it say to each other over the helper's socket, a Unix socket of
- * type SEQPACKET: one message of the socket is one frame, so that nothing is ever half sent, and a peer
- * that sends nonsense is noticed at once. Only processes of root reach the socket (its folder is 0700).
+ * What a helper and those who attach to it say to each other over the helper's socket, a Unix
+ * socket of type SEQPACKET: one message of the socket is one frame, so that nothing is ever half
+ * sent, and a peer that sends nonsense is noticed at once. Only processes of root reach the socket
+ * (its folder is 0700).
  *
  *   client                                    helper
  *     HELLO  session, from where, policy  ──▶
@@ -18,22 +19,23 @@
  *                                         ◀── END stdout @n, END stderr @m
  *     BYE                                 ──▶
  *
- * Every byte of an output has an offset, counted from the start of the process; every byte of input one
- * that is counted from the start of the session. A session is 16 bytes that its client chose. It outlives
- * its connection (but for one of zeros): for `hold_ms` after a connection broke, the helper keeps what was not acknowledged, and a
- * HELLO with the same session goes on where it says, under the policy of the first one. BYE ends a session,
- * and so does the end of the hold; what was sent of input before is still written to the process. A helper
- * outlives its process until all sessions that want output have ended: who has everything says BYE when
- * whoever is behind it does not need to come back.
+ * Every byte of an output has an offset, counted from the start of the process; every byte of input
+ * one that is counted from the start of the session. A session is 16 bytes that its client chose.
+ * It outlives its connection (but for one of zeros): for `hold_ms` after a connection broke, the
+ * helper keeps what was not acknowledged, and a HELLO with the same session goes on where it says,
+ * under the policy of the first one. BYE ends a session, and so does the end of the hold; what was
+ * sent of input before is still written to the process. A helper outlives its process until all
+ * sessions that want output have ended: who has everything says BYE when whoever is behind it does
+ * not need to come back.
  *
- * A client that does not acknowledge holds the process up, because it is not read any further: for as
- * long as `patience_ms`. After that it does not count until it has caught up, and what it missed is
- * told as GAP. It never holds up another client for longer than that, and nobody waits for one that is
- * gone and whose hold is over.
+ * A client that does not acknowledge holds the process up, because it is not read any further: for
+ * as long as `patience_ms`. After that it does not count until it has caught up, and what it missed
+ * is told as GAP. It never holds up another client for longer than that, and nobody waits for one
+ * that is gone and whose hold is over.
  *
- * Input: a client sends at most ND_WIRE_INPUT_WINDOW bytes behind what was TAKEN, that is written to the
- * process. Input of several sessions is mixed in the order of its arrival. INPUT_END, from whomever,
- * closes the process's standard input for all.
+ * Input: a client sends at most ND_WIRE_INPUT_WINDOW bytes behind what was TAKEN, that is written
+ * to the process. Input of several sessions is mixed in the order of its arrival. INPUT_END, from
+ * whomever, closes the process's standard input for all.
  *
  * A frame is a header of 16 bytes, integers in little-endian order, and a payload:
  *
@@ -131,8 +133,9 @@ struct nd_wire_welcome {
 void nd_wire_put_header(char dst[ND_WIRE_HEADER], const struct nd_wire_header *header);
 
 /*
- * Read the header of the frame that `frame` is, header and payload. False when it is none: unknown type
- * or stream, bytes that must be zero, a payload whose length is not that of the type or of the frame.
+ * Read the header of the frame that `frame` is, header and payload. False when it is none: unknown
+ * type or stream, bytes that must be zero, a payload whose length is not that of the type or of the
+ * frame.
  */
 bool nd_wire_get_header(struct nd_str frame, struct nd_wire_header *ret);
 

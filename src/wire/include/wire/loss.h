@@ -2,9 +2,10 @@
 #define WIRE_LOSS_H
 
 /*
- * Output that a log could not take, for as long as the log itself cannot tell of it: when the disk is full,
- * and stays so. A logger notes it at the beginning of its lock's file; the place is taken when the logger
- * begins, so that to change what stands there takes no room. Whoever reads the log to its end tells it then.
+ * Output that a log could not take, for as long as the log itself cannot tell of it: when the disk
+ * is full, and stays so. A logger notes it at the beginning of its lock's file; the place is taken
+ * when the logger begins, so that to change what stands there takes no room. Whoever reads the log
+ * to its end tells it then.
  *
  *      0            8          16         24      28
  *      | "ND-loss1" | entries  | bytes    | errno | zero |      integers in little-endian order

@@ -2,11 +2,11 @@
 #define CONTAINERD_CLIENT_H
 
 /*
- * The client of one containerd: one multiplexed connection, health check, reconnect. While containerd
- * cannot be reached every call fails at once with ND_UNAVAILABLE (component "containerd", with a hint);
- * when it is back, calls work again by themselves. Requests and replies are the generated messages of
- * proto/containerd/ (containerd_methods.h).
- * Follows: contracts/containerd-api.md.
+ * The client of one containerd: one multiplexed connection, health check, reconnect. While
+ * containerd cannot be reached every call fails at once with ND_UNAVAILABLE (component
+ * "containerd", with a hint); when it is back, calls work again by themselves. Requests and replies
+ * are the generated messages of proto/containerd/ (containerd_methods.h). Follows:
+ * contracts/containerd-api.md.
  */
 
 #include "grpc/channel.h"
@@ -32,7 +32,9 @@ const char *nd_ctrd_address(const struct nd_ctrd *ctrd);
 /* Whether the last health check or call reached it. */
 bool nd_ctrd_is_up(const struct nd_ctrd *ctrd);
 
-/* Called in a fiber each time the connection is made (again) or lost. One listener a slot; up to 4. */
+/*
+ * Called in a fiber each time the connection is made (again) or lost. One listener a slot; up to 4.
+ */
 struct nd_ctrd_listener {
     void (*on_change)(void *arg, bool up); /* must not suspend */
     void *arg;
@@ -82,8 +84,8 @@ struct nd_ctrd_version {
 struct nd_error *nd_ctrd_version(struct nd_ctrd *ctrd, struct nd_ctrd_version *ret) ND_CHECK_RESULT;
 
 /*
- * A lease for what is in flight; expires by itself after a day. The caller chooses its id, ND_LEASE_ID_BYTES random
- * bytes in hex, and notes it before: nobody else would delete it.
+ * A lease for what is in flight; expires by itself after a day. The caller chooses its id,
+ * ND_LEASE_ID_BYTES random bytes in hex, and notes it before: nobody else would delete it.
  */
 #define ND_LEASE_ID_BYTES 16
 struct nd_lease {
@@ -97,8 +99,8 @@ struct nd_error *nd_lease_delete(struct nd_ctrd *ctrd, const char *ns, const str
                                  bool sync) ND_CHECK_RESULT;
 
 /*
- * Append `value` to a filter, quoted and escaped: labels."nerdctl/name"=="web". It may need four bytes
- * for each byte of `value`: `buf` must have the room.
+ * Append `value` to a filter, quoted and escaped: labels."nerdctl/name"=="web". It may need four
+ * bytes for each byte of `value`: `buf` must have the room.
  */
 struct nd_buf;
 void nd_ctrd_filter_eq(struct nd_buf *buf, const char *field_path, struct nd_str value);

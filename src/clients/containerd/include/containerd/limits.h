@@ -11,7 +11,9 @@
 #define ND_CTRD_HEALTH_TIMEOUT_NS  (5 * ND_SECOND)
 #define ND_CTRD_CONNECT_TIMEOUT_NS (5 * ND_SECOND)
 
-/* While it is down: the pauses between attempts to connect. The channel spreads its own by a fifth. */
+/*
+ * While it is down: the pauses between attempts to connect. The channel spreads its own by a fifth.
+ */
 #define ND_CTRD_BACKOFF_INITIAL_NS (50 * ND_MILLISECOND)
 #define ND_CTRD_BACKOFF_MAX_NS     (200 * ND_MILLISECOND)
 #define ND_CTRD_RETRY_PAUSE_NS     (200 * ND_MILLISECOND)

@@ -2,9 +2,9 @@
 #define CONTAINER_ATTACH_H
 
 /*
- * Being attached to the standard streams of a process: what the daemon tells goes through the feed of the
- * call (container/lifecycle.h), what the client says comes in here.
- * Context of everything here: fiber.
+ * Being attached to the standard streams of a process: what the daemon tells goes through the feed
+ * of the call (container/lifecycle.h), what the client says comes in here. Context of everything
+ * here: fiber.
  */
 
 #include "container/lifecycle.h"
@@ -13,8 +13,8 @@
 struct nd_attachment;
 
 /*
- * What the client says. Waits while the process does not take its input.
- * Fails: ND_INVALID about the part of `control` that is wrong. One that comes too late is a success.
+ * What the client says. Waits while the process does not take its input. Fails: ND_INVALID about
+ * the part of `control` that is wrong. One that comes too late is a success.
  */
 struct nd_error *nd_attachment_control(struct nd_attachment *a,
                                        const Pb__StreamControl *control) ND_CHECK_RESULT;

@@ -69,10 +69,10 @@ struct nd_error *nd_container_create(struct nd_containers *cs, const char *ns,
  * Start a container that does not run (one that runs: nothing happens). With `options->attach` its
  * output is fed until it has ended, or the client detaches.
  *
- * Fails: ND_PRECONDITION  reason CONTAINER_COMMAND_NOT_FOUND or CONTAINER_COMMAND_NOT_EXECUTABLE, with
- *                         "127" or "126" in the meta "exit_code"; reason CONTAINER_START_FAILED, "125",
- *                         for the rest; reason CONTAINER_PAUSED. The container stays, its label
- *                         nerdctl/error says why.
+ * Fails: ND_PRECONDITION  reason CONTAINER_COMMAND_NOT_FOUND or CONTAINER_COMMAND_NOT_EXECUTABLE,
+ *                         with "127" or "126" in the meta "exit_code"; reason
+ *                         CONTAINER_START_FAILED, "125", for the rest; reason CONTAINER_PAUSED. The
+ *                         container stays, its label nerdctl/error says why.
  */
 struct nd_error *nd_container_start(struct nd_containers *cs, const char *ns,
                                     const Pb__StartOptions *options,
@@ -80,8 +80,9 @@ struct nd_error *nd_container_start(struct nd_containers *cs, const char *ns,
                                     struct nd_arena *arena) ND_CHECK_RESULT;
 
 /*
- * Create and start; attached unless `options->detach`. A container that cannot be started stays when it is not to be removed automatically, its id is in the meta "container".
- * Fails: as nd_container_create() and nd_container_start().
+ * Create and start; attached unless `options->detach`. A container that cannot be started stays
+ * when it is not to be removed automatically, its id is in the meta "container". Fails: as
+ * nd_container_create() and nd_container_start().
  */
 struct nd_error *nd_container_run(struct nd_containers *cs, const char *ns,
                                   const Pb__RunOptions *options,

@@ -30,7 +30,10 @@
 #define ND_OUTPUT_MAX_BYTES    (64u * 1024u)    /* of one piece of output */
 #define ND_INPUT_MAX_BYTES     (256u * 1024u)   /* of standard input on its way, for each client */
 #define ND_HEARTBEAT_NS        (10 * ND_SECOND) /* after so long without anything else */
-/* How long one who attached later may hold up a process; who started it does as long as it is there. */
+/*
+ * How long one who attached later may hold up a process; who started it does as long as it is
+ * there.
+ */
 #define ND_SESSION_PATIENCE_MS 30000u
 /* So much longer than sessions are held (a setting) a removal in the background waits for them. */
 #define ND_SESSIONS_GRACE_NS   (5 * ND_SECOND)
@@ -44,7 +47,10 @@
 #define ND_LIST_MATCH_BYTES    255u  /* of a name that they are tried on: no proper one has more */
 #define ND_LIST_YIELD_EVERY    16u   /* containers that are filtered without a turn of the loop */
 #define ND_LIST_MAX_PATTERN    1024u /* bytes of one filter */
-/* How long shims may take to answer whoever only looks: all of a list, one, and one in the background. */
+/*
+ * How long shims may take to answer whoever only looks: all of a list, one, and one in the
+ * background.
+ */
 #define ND_TASKS_ANSWER_NS     (1 * ND_SECOND)
 #define ND_TASK_ANSWER_NS      (1500 * ND_MILLISECOND)
 #define ND_SILENT_ANSWER_NS    (10 * ND_SECOND)

@@ -2,8 +2,9 @@
 #define HOST_HOST_H
 
 /*
- * The one host that the engine drives: its containerd, nerdctl's files on its disk, its settings and
- * what its kernel can. Every subject of the engine works on an nd_host; it is made once at start.
+ * The one host that the engine drives: its containerd, nerdctl's files on its disk, its settings
+ * and what its kernel can. Every subject of the engine works on an nd_host; it is made once at
+ * start.
  */
 
 #include "containerd/client.h"
@@ -40,9 +41,9 @@ struct nd_host_facts {
 };
 
 /*
- * Look at the host and open the ledger; needs no containerd. Fails: ND_INVALID (a setting, by field),
- * ND_DENIED (not root, data root cannot be written), and as nd_ledger_open(). Context: fiber, which must
- * also free it.
+ * Look at the host and open the ledger; needs no containerd. Fails: ND_INVALID (a setting, by
+ * field), ND_DENIED (not root, data root cannot be written), and as nd_ledger_open(). Context:
+ * fiber, which must also free it.
  */
 struct nd_error *nd_host_new(const struct nd_host_settings *settings,
                              struct nd_host **ret) ND_CHECK_RESULT;
@@ -55,15 +56,17 @@ struct nd_ledger *nd_host_ledger(struct nd_host *host);
 const struct nd_host_settings *nd_host_settings(const struct nd_host *host);
 const struct nd_host_facts *nd_host_facts(const struct nd_host *host);
 
-/* What the runtime program (runc) says of itself. Texts in the arena; "" when it does not say so. */
+/*
+ * What the runtime program (runc) says of itself. Texts in the arena; "" when it does not say so.
+ */
 struct nd_host_runtime {
     const char *version;
     const char *commit;
 };
 
 /*
- * Found out by starting the program, and remembered for a minute. Fails: ND_NOT_FOUND (not installed),
- * ND_UNAVAILABLE (it failed, or said something else). Context: fiber.
+ * Found out by starting the program, and remembered for a minute. Fails: ND_NOT_FOUND (not
+ * installed), ND_UNAVAILABLE (it failed, or said something else). Context: fiber.
  */
 struct nd_error *nd_host_runtime(struct nd_host *host, struct nd_arena *arena,
                                  struct nd_host_runtime *ret) ND_CHECK_RESULT;
@@ -75,9 +78,9 @@ struct nd_error *nd_host_runtime(struct nd_host *host, struct nd_arena *arena,
 struct nd_error *nd_host_store(struct nd_host *host, struct nd_store **ret) ND_CHECK_RESULT;
 
 /*
- * The lock of that name among the fibers of this process, first come, first served. It guards what must
- * not be done twice at once ("unpack default overlayfs sha256:..."); names are the subjects' own.
- * Fails: ND_CANCELLED, ND_DEADLINE. Context: fiber.
+ * The lock of that name among the fibers of this process, first come, first served. It guards what
+ * must not be done twice at once ("unpack default overlayfs sha256:..."); names are the subjects'
+ * own. Fails: ND_CANCELLED, ND_DEADLINE. Context: fiber.
  */
 struct nd_host_lock;
 struct nd_error *nd_host_lock(struct nd_host *host, const char *name,
@@ -89,8 +92,9 @@ void nd_host_unlockp(struct nd_host_lock **lock);
 struct nd_error *nd_namespace_check(struct nd_str name) ND_CHECK_RESULT;
 
 /*
- * The undo list of a mutation: each step that changed the world pushes what takes it back. Leaving the
- * scope runs the list, newest first, shielded, each failure logged; disarm is the point of no return.
+ * The undo list of a mutation: each step that changed the world pushes what takes it back. Leaving
+ * the scope runs the list, newest first, shielded, each failure logged; disarm is the point of no
+ * return.
  *
  *     ND_AUTO(nd_undo_run) struct nd_undo undo = ND_UNDO_INIT;
  */

@@ -2,8 +2,9 @@
 #define HOST_MEMO_H
 
 /*
- * Texts that were read before, by a key that names each for ever, like a digest: what is here is never stale.
- * Bounded: the one that was not asked for the longest goes. Context of everything here: any.
+ * Texts that were read before, by a key that names each for ever, like a digest: what is here is
+ * never stale. Bounded: the one that was not asked for the longest goes. Context of everything
+ * here: any.
  */
 
 #include "base/arena.h"

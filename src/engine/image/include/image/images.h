@@ -2,11 +2,12 @@
 #define IMAGE_IMAGES_H
 
 /*
- * The images of one host: names in containerd's image store, and the content and snapshots behind them.
+ * The images of one host: names in containerd's image store, and the content and snapshots behind
+ * them.
  *
- * Everywhere `ns` is the containerd namespace, already checked; results live in the arena that is passed.
- * An image is named by its name, familiar or full, or by the beginning of a digest (of its index,
- * manifest or config):
+ * Everywhere `ns` is the containerd namespace, already checked; results live in the arena that is
+ * passed. An image is named by its name, familiar or full, or by the beginning of a digest (of its
+ * index, manifest or config):
  *
  *   ND_NOT_FOUND  reason IMAGE_NOT_FOUND
  *   ND_INVALID    reason IMAGE_REFERENCE_INVALID, IMAGE_ID_AMBIGUOUS
@@ -37,8 +38,8 @@ struct nd_image_ready {
 
 /*
  * Look an image up and see that it is unpacked. `platform` is empty for the host's.
- * Fails: ND_NOT_FOUND  also reason PLATFORM_NOT_FOUND: the image has nothing for the platform, or not all
- *                      of its content is here
+ * Fails: ND_NOT_FOUND  also reason PLATFORM_NOT_FOUND: the image has nothing for the platform, or
+ *                      not all of its content is here
  */
 struct nd_error *nd_image_resolve(struct nd_host *host, const char *ns, struct nd_str image,
                                   struct nd_str platform, struct nd_arena *arena,

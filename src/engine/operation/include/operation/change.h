@@ -2,8 +2,8 @@
 #define OPERATION_CHANGE_H
 
 /*
- * A change: one mutation of the world, which is undone when it fails and finished or undone when the daemon
- * dies. All mutations are made of this.
+ * A change: one mutation of the world, which is undone when it fails and finished or undone when
+ * the daemon dies. All mutations are made of this.
  *
  *     ND_AUTO(nd_change_end) struct nd_change change = ND_CHANGE_INIT;
  *
@@ -14,10 +14,11 @@
  *     ...
  *     ND_TRY(nd_change_done(&change));                  // the point of no return
  *
- * There are three sorts. One that makes something is taken back, by its undo list while the daemon lives and
- * by its recoverer (operation/recovery.h) when it died. One that removes something rolls forward: it has no
- * undo list, and what it did not finish its recoverer finishes. And one whose middle decides is the first
- * until nd_change_decide(), the second from there on; its recoverer looks on which side it is.
+ * There are three sorts. One that makes something is taken back, by its undo list while the daemon
+ * lives and by its recoverer (operation/recovery.h) when it died. One that removes something rolls
+ * forward: it has no undo list, and what it did not finish its recoverer finishes. And one whose
+ * middle decides is the first until nd_change_decide(), the second from there on; its recoverer
+ * looks on which side it is.
  */
 
 #include "host/host.h"
@@ -54,9 +55,10 @@ void nd_change_undo(struct nd_change *change, struct nd_undo_step *step);
 void nd_change_decide(struct nd_change *change);
 
 /*
- * It is done, and a daemon that dies from here on leaves it so. Fails when that cannot be written: it is
- * taken back then, because nobody may be told of a thing that the next daemon undoes. Within a request
- * (operation/request.h) it is written with the answer. Context: fiber; suspends for the write.
+ * It is done, and a daemon that dies from here on leaves it so. Fails when that cannot be written:
+ * it is taken back then, because nobody may be told of a thing that the next daemon undoes. Within
+ * a request (operation/request.h) it is written with the answer. Context: fiber; suspends for the
+ * write.
  */
 struct nd_error *nd_change_commit(struct nd_change *change) ND_CHECK_RESULT;
 
@@ -64,8 +66,8 @@ struct nd_error *nd_change_commit(struct nd_change *change) ND_CHECK_RESULT;
 struct nd_error *nd_change_done(struct nd_change *change) ND_CHECK_RESULT;
 
 /*
- * It is over, and what would be done about it by a recovery does no harm: one that rolled forward to its end.
- * Written now or later.
+ * It is over, and what would be done about it by a recovery does no harm: one that rolled forward
+ * to its end. Written now or later.
  */
 void nd_change_settle(struct nd_change *change);
 

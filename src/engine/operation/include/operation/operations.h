@@ -2,7 +2,8 @@
 #define OPERATION_OPERATIONS_H
 
 /*
- * Operations: long calls as objects that others can look at, follow and cancel, and what came of them.
+ * Operations: long calls as objects that others can look at, follow and cancel, and what came of
+ * them.
  *
  *     ND_AUTO(nd_operation_leavep) struct nd_operation *op = NULL;
  *
@@ -10,8 +11,8 @@
  *     err = nd_operation_run(op, work, &job);         // nd_operation_progress() from inside
  *     return nd_operation_end(op, err, &result);
  *
- * One that runs is in memory and, so that a crash does not lose it, in the ledger; an ended one is in the
- * ledger alone.
+ * One that runs is in memory and, so that a crash does not lose it, in the ledger; an ended one is
+ * in the ledger alone.
  */
 
 #include "host/host.h"
@@ -43,8 +44,8 @@ struct nd_error *nd_operation_begin(struct nd_operations *ops, const struct nd_o
 const char *nd_operation_id(const struct nd_operation *op);
 
 /*
- * Do the work in a fiber of its own, which nd_operation_cancel() cancels. Returns what `fn` returned;
- * ND_CANCELLED, reason OPERATION_CANCELLED, when that was the reason. Context: fiber.
+ * Do the work in a fiber of its own, which nd_operation_cancel() cancels. Returns what `fn`
+ * returned; ND_CANCELLED, reason OPERATION_CANCELLED, when that was the reason. Context: fiber.
  */
 struct nd_error *nd_operation_run(struct nd_operation *op, nd_fiber_fn *fn,
                                   void *arg) ND_CHECK_RESULT;
@@ -53,8 +54,8 @@ struct nd_error *nd_operation_run(struct nd_operation *op, nd_fiber_fn *fn,
 void nd_operation_progress(struct nd_operation *op, const Pb__Progress *progress);
 
 /*
- * It has ended: by `err`, which is returned, or with `result`, a message. Written before it is answered.
- * Context: fiber.
+ * It has ended: by `err`, which is returned, or with `result`, a message. Written before it is
+ * answered. Context: fiber.
  */
 struct nd_error *nd_operation_end(struct nd_operation *op, struct nd_error *err,
                                   const ProtobufCMessage *result) ND_CHECK_RESULT;
@@ -62,7 +63,9 @@ struct nd_error *nd_operation_end(struct nd_operation *op, struct nd_error *err,
 /* The end of the caller's interest; one that was not ended has failed. NULL is fine. */
 void nd_operation_leavep(struct nd_operation **op);
 
-/* --- for whoever asks; what is returned lies in `arena`. Context of all: fiber. ----------------- */
+/*
+ * --- for whoever asks; what is returned lies in `arena`. Context of all: fiber. -----------------
+ */
 
 /* Fails: ND_NOT_FOUND, reason OPERATION_NOT_FOUND; ND_INVALID about "id". The same below. */
 struct nd_error *nd_operation_get(struct nd_operations *ops, const char *id, struct nd_arena *arena,

@@ -2,8 +2,8 @@
 #define OPERATION_REQUEST_H
 
 /*
- * Requests that may be repeated: a client that got no answer sends the same one again, with the same
- * request id, and gets the answer that it missed; the thing is done once.
+ * Requests that may be repeated: a client that got no answer sends the same one again, with the
+ * same request id, and gets the answer that it missed; the thing is done once.
  *
  *     ND_AUTO(nd_request_leave) struct nd_request request = ND_REQUEST_INIT;
  *
@@ -13,14 +13,14 @@
  *     err = work();
  *     return nd_request_end(&request, err, &reply);
  *
- * What succeeded is remembered, and what failed and all the same left something that is to stay. After another
- * failure the same id tries again. The ends of the changes that were made in between are committed together
- * with the answer, so that a daemon which dies between the two has neither; and when that cannot be written,
- * what was made is taken back. What rolls forward is finished then, and the answer is remembered by the
- * recovery.
+ * What succeeded is remembered, and what failed and all the same left something that is to stay.
+ * After another failure the same id tries again. The ends of the changes that were made in between
+ * are committed together with the answer, so that a daemon which dies between the two has neither;
+ * and when that cannot be written, what was made is taken back. What rolls forward is finished
+ * then, and the answer is remembered by the recovery.
  *
- * A long call is answered when its work is done and its client goes on to listen: nd_request_end() comes then,
- * and nd_request_update() adds what became known since.
+ * A long call is answered when its work is done and its client goes on to listen: nd_request_end()
+ * comes then, and nd_request_update() adds what became known since.
  */
 
 #include "operation/operations.h"
@@ -30,8 +30,8 @@
 #define ND_REQUEST_ID_MAX 128u /* characters: printable ASCII without the space */
 
 /*
- * The reason of a failure (ND_ABORTED) of which nobody knows whether it is one, and which a repeat does not try
- * again: what must not be done twice.
+ * The reason of a failure (ND_ABORTED) of which nobody knows whether it is one, and which a repeat
+ * does not try again: what must not be done twice.
  */
 #define ND_REQUEST_UNKNOWN "OUTCOME_UNKNOWN"
 
@@ -73,19 +73,22 @@ struct nd_error *nd_request_begin(struct nd_operations *ops, const struct nd_req
 void nd_request_is_operation(struct nd_request *request, const char *id, struct nd_arena *arena);
 
 /*
- * Returns `err`; NULL: `reply` is remembered before this returns. Repeats are answered from here on. Fails
- * also when it cannot be written. Context: fiber.
+ * Returns `err`; NULL: `reply` is remembered before this returns. Repeats are answered from here
+ * on. Fails also when it cannot be written. Context: fiber.
  */
 struct nd_error *nd_request_end(struct nd_request *request, struct nd_error *err,
                                 const void *reply) ND_CHECK_RESULT;
 
 /*
- * What is remembered becomes another reply; submitted: before anything that is written later. A failure is
- * logged, and the older one stays. Context: fiber; does not suspend.
+ * What is remembered becomes another reply; submitted: before anything that is written later. A
+ * failure is logged, and the older one stays. Context: fiber; does not suspend.
  */
 void nd_request_update(struct nd_request *request, const void *reply);
 
-/* Whether what this fiber does may be asked for again: it is within a request with an id. Context: fiber. */
+/*
+ * Whether what this fiber does may be asked for again: it is within a request with an id. Context:
+ * fiber.
+ */
 bool nd_request_is_repeatable(void);
 
 /* One that was not ended has failed. */

@@ -2,8 +2,8 @@
 #define STREAM_FOLDER_H
 
 /*
- * The folder in which a process's streams meet: FIFOs that the shim opens, and a helper that holds their
- * other ends and its socket. Context of everything here: fiber.
+ * The folder in which a process's streams meet: FIFOs that the shim opens, and a helper that holds
+ * their other ends and its socket. Context of everything here: fiber.
  */
 
 #include "base/error.h"
@@ -24,7 +24,10 @@ void nd_streams_folder_hide(const char *folder);
 /* Remove all that may be in it, and the folder. */
 void nd_streams_folder_remove(const char *folder);
 
-/* A helper for a folder with output FIFOs. `store`, `ns` and `id` are for its log; NULL: it has none. */
+/*
+ * A helper for a folder with output FIFOs. `store`, `ns` and `id` are for its log; NULL: it has
+ * none.
+ */
 struct nd_streams_helper {
     const char *program;
     const char *folder;
@@ -36,8 +39,8 @@ struct nd_streams_helper {
 struct nd_error *nd_streams_helper_start(const struct nd_streams_helper *helper) ND_CHECK_RESULT;
 
 /*
- * Wait until the helper of a folder has gone: its process has ended, and nobody who was attached may come
- * back for something. Wants nothing of it itself. Fails: ND_CANCELLED, ND_DEADLINE.
+ * Wait until the helper of a folder has gone: its process has ended, and nobody who was attached
+ * may come back for something. Wants nothing of it itself. Fails: ND_CANCELLED, ND_DEADLINE.
  */
 struct nd_error *nd_streams_helper_join(const char *folder) ND_CHECK_RESULT;
 

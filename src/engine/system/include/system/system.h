@@ -2,9 +2,8 @@
 #define SYSTEM_SYSTEM_H
 
 /*
- * The host as a whole: versions, facts, what happens on it. What hangs in a reply is in the arena or
- * static.
- * Context of everything here: fiber.
+ * The host as a whole: versions, facts, what happens on it. What hangs in a reply is in the arena
+ * or static. Context of everything here: fiber.
  */
 
 #include "container/containers.h"
@@ -12,8 +11,8 @@
 #include "nerdctl/v1/system.pb-c.h"
 
 /*
- * Versions of the daemon, containerd and runc. Succeeds while containerd cannot be reached, so that the
- * daemon can be asked; that component is then missing, as is runc when it is not installed.
+ * Versions of the daemon, containerd and runc. Succeeds while containerd cannot be reached, so that
+ * the daemon can be asked; that component is then missing, as is runc when it is not installed.
  * `daemon_version` and `git_commit` are borrowed by `rsp`.
  */
 struct nd_error *nd_system_version(struct nd_host *host, const char *daemon_version,
@@ -39,10 +38,10 @@ struct nd_event_sink {
 };
 
 /*
- * What happens in a namespace, until the fiber is cancelled, the sink fails, or the request's time is
- * over (success). Where events may have been missed there is one of topic "/nerdctl-grpc/gap", whatever
- * the filters say: after containerd was unreachable, and when the sink is too slow.
- * Fails: ND_INVALID about "filters[i]", "since" or "until"; ND_UNAVAILABLE at the beginning.
+ * What happens in a namespace, until the fiber is cancelled, the sink fails, or the request's time
+ * is over (success). Where events may have been missed there is one of topic "/nerdctl-grpc/gap",
+ * whatever the filters say: after containerd was unreachable, and when the sink is too slow. Fails:
+ * ND_INVALID about "filters[i]", "since" or "until"; ND_UNAVAILABLE at the beginning.
  */
 struct nd_error *nd_system_events(struct nd_host *host, const char *ns,
                                   const Pb__SystemServiceEventsRequest *req,
