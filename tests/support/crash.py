@@ -546,7 +546,9 @@ class Bench:
         try:
             self.ns.call(self.api.system.Ping, self.ns.m.system.SystemServicePingRequest())
             return True
-        except grpc.RpcError:
-            if self.box.daemon.process.poll() is None:
-                raise
+        except grpc.RpcError as error:
+            try:
+                self.box.daemon.process.wait(5)  # its connections end first
+            except host.subprocess.TimeoutExpired:
+                raise error
             return False
