@@ -6,7 +6,6 @@ try. ND_FAULT_BUILD names another build folder.
 
 import contextlib
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -20,7 +19,7 @@ sys.path.insert(0, str(host.ROOT / "tests/soak"))
 
 import crash_steps  # noqa: E402
 
-BUILD = pathlib.Path(os.environ.get("ND_FAULT_BUILD", host.ROOT / "build-asan"))
+BUILD = crash.FAULT_BUILD
 EVERY = 12
 
 

@@ -24,13 +24,13 @@ COUNTER = itertools.count(1)
 TAG = "docker.io/library/meeting:latest"
 
 
-@pytest.fixture(scope="module")
-def door(api_modules):
-    """A host with a gate between its daemon and its containerd."""
-    box = host.Host(conftest.BUILD, prefix="ndg")
+@contextlib.contextmanager
+def host_with_a_gate(api_modules, build, *options):
+    """Between its daemon and its containerd."""
+    box = host.Host(build, prefix="ndg")
     box.containerd.start()
     door = gate.Gate(box.folder, box.containerd)
-    box.daemon = host.Daemon(box.folder, door, conftest.BUILD, box.snapshotter)
+    box.daemon = host.Daemon(box.folder, door, build, box.snapshotter, options)
     box.daemon.start()
     door.box, door.api = box, stubs.Api(api_modules, box.daemon.target)
     yield door
@@ -42,9 +42,9 @@ def door(api_modules):
     assert not left, "; ".join(left)
 
 
-@pytest.fixture
-def meet(door, images):
-    """A namespace of that host with the image, empty again at the end."""
+@contextlib.contextmanager
+def namespace_of(door, images):
+    """With the image, empty again at the end."""
     ns = crash.Armed(door.api, f"meet{conftest.RUN}-{next(COUNTER)}")
     ns.box, ns.gate = door.box, door
     ns.load(images.busybox)
@@ -53,6 +53,31 @@ def meet(door, images):
     left = leaks.of_namespace(ns.box, ns.name)
     host.remove_namespace_cgroups(ns.name)
     assert not left, "; ".join(left)
+
+
+@pytest.fixture(scope="module")
+def door(api_modules):
+    with host_with_a_gate(api_modules, conftest.BUILD) as door:
+        yield door
+
+
+@pytest.fixture
+def meet(door, images):
+    with namespace_of(door, images) as ns:
+        yield ns
+
+
+@pytest.fixture
+def mortal(api_modules, images):
+    """A namespace of a host whose daemon has fault points."""
+    if not (crash.FAULT_BUILD / "nerdctl-grpcd").exists():
+        pytest.skip(f"no daemon with fault points in {crash.FAULT_BUILD}")
+    helper = str(conftest.BUILD / "nerdctl-grpc-helper")
+    with host_with_a_gate(api_modules, crash.FAULT_BUILD, "--helper", helper) as door, \
+            namespace_of(door, images) as ns:
+        if not crash.has_faults(ns):
+            pytest.skip(f"{crash.FAULT_BUILD} has no fault points")
+        yield ns
 
 
 @pytest.fixture
@@ -204,27 +229,27 @@ def restart_after_its_death(ns):
     ns.box.daemon.start()
 
 
-def test_a_command_is_not_forgotten_before_its_request_is_recovered(meet):
+def test_a_command_is_not_forgotten_before_its_request_is_recovered(mortal):
     """Whoever clears away what a dead daemon left, and the recovery, begin at the same time."""
-    container = meet.run(*crash.FOREVER, detach=True).id
-    options = meet.m.container.ExecOptions(container=container, args=["sh", "-c", "echo ran >>/ran"], detach=True,
+    container = mortal.run(*crash.FOREVER, detach=True).id
+    options = mortal.m.container.ExecOptions(container=container, args=["sh", "-c", "echo ran >>/ran"], detach=True,
                                            request_id="command")
-    request = meet.m.container.ContainerServiceExecRequest(options=options)
+    request = mortal.m.container.ContainerServiceExecRequest(options=options)
 
     def send():
-        return next(meet.call(meet.api.container.Exec, iter([request]))).exec_id
-    meet.fault = "change.settled#1=kill"
+        return next(mortal.call(mortal.api.container.Exec, iter([request]))).exec_id
+    mortal.fault = "change.settled#1=kill"
     with pytest.raises(grpc.RpcError):
         send()
-    with meet.gate.hold("Containers/Get", most=1) as recovery:
-        restart_after_its_death(meet)
+    with mortal.gate.hold("Containers/Get", most=1) as recovery:
+        restart_after_its_death(mortal)
         recovery.wait()
         with contextlib.suppress(AssertionError):  # a mistake takes less
-            host.wait_until(lambda: not meet.commands_left(container), 1, "forgotten")
+            host.wait_until(lambda: not mortal.commands_left(container), 1, "forgotten")
     command = send()
-    host.wait_until(lambda: not meet.commands_left(container), 60, "forgotten")
+    host.wait_until(lambda: not mortal.commands_left(container), 60, "forgotten")
     assert command == send()
-    assert meet.exec(container, "cat", "/ran")[0] == b"ran\n"
+    assert mortal.exec(container, "cat", "/ran")[0] == b"ran\n"
 
 
 # --- a containerd that is away --------------------------------------------------------------------------

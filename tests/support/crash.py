@@ -389,6 +389,18 @@ class Load(Operation):
                 ns.remove_image(image.name, force=True)
 
 
+# A daemon with fault points, for tests that run with another one.
+FAULT_BUILD = pathlib.Path(os.environ.get("ND_FAULT_BUILD", host.ROOT / "build-asan"))
+
+
+def has_faults(ns):
+    """Whether they are compiled into the daemon of an Armed namespace."""
+    ns.fault = "trace"
+    ns.list(all=True)
+    ns.fault = ""
+    return "nerdctl-fault-trace" in ns.trailers
+
+
 def operations(archive):
     return [Load(archive), Create(), RunDetached(), RunAttached(), RunAndRemove(), Start(), StartAgain(),
             Exec(), ExecDetached(), Stop(), StopOnce(), Kill(), RemoveStopped(), RemoveRunning(), Rename()]
@@ -407,9 +419,7 @@ class Bench:
         self.ns.load(image)
 
     def has_faults(self):
-        self.ns.fault = "trace"
-        self.ns.list(all=True)
-        return "nerdctl-fault-trace" in self.ns.trailers
+        return has_faults(self.ns)
 
     def close(self):
         if self.box.daemon.process is None:
