@@ -189,18 +189,23 @@ def test_run_attached_sent_again_gives_the_exit_code(ready, auto_remove):
     assert len(ready.list(all=True)) == (0 if auto_remove else 1)
 
 
+def cut_off_at_its_output(ns, method, request):
+    """The client goes away when the first bytes have come."""
+    requests = stubs.Requests(request)
+    call = ns.call(method, requests)
+    for reply in call:
+        if reply.WhichOneof("response") == "output":
+            break
+    call.cancel()
+    requests.close()
+
+
 def test_run_cut_off_and_sent_again_goes_on_in_its_session(ready):
     """The second call gets every byte, those that the first one was sent and did not acknowledge as well."""
     request = run_request(ready, f"{ready.name}-1", "sh", "-c", "echo one; read x; echo $x; exit 3",
                           interactive=True)
     request.options.stream.acknowledge = True
-    requests = stubs.Requests(request)
-    first = ready.call(ready.api.container.Run, requests)
-    for reply in first:
-        if reply.WhichOneof("response") == "output":
-            break
-    first.cancel()
-    requests.close()
+    cut_off_at_its_output(ready, ready.api.container.Run, request)
     second = stubs.Requests(request)
     control = ready.m.container.StreamControl
     second.put(ready.m.container.ContainerServiceRunRequest(
@@ -271,13 +276,7 @@ def test_exec_cut_off_and_sent_again_goes_on_in_its_session(ready):
     request = exec_request(ready, f"{ready.name}-1", container, "sh", "-c",
                            "echo one; read x; echo $x; exit 3", interactive=True)
     request.options.stream.acknowledge = True
-    requests = stubs.Requests(request)
-    first = ready.call(ready.api.container.Exec, requests)
-    for reply in first:
-        if reply.WhichOneof("response") == "output":
-            break
-    first.cancel()
-    requests.close()
+    cut_off_at_its_output(ready, ready.api.container.Exec, request)
     message, control = ready.m.container.ContainerServiceExecRequest, ready.m.container.StreamControl
     second = stubs.Requests(request)
     second.put(message(control=control(input=ready.m.container.Input(data=b"two\n"))))
